@@ -1,0 +1,50 @@
+/**
+ * Host names, addresses and origins as they may stand in the configuration. It looks nothing up: a name is judged by
+ * how it is written.
+ */
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import { quoted } from './problem.ts';
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** An IP address (IPv6 without brackets) or a host name (RFC 1123 labels, and the underscore that containers use). */
+export function isHost(value: string): boolean {
+  if (isIP(value) !== 0) return true;
+  // A last label of digits is a mistyped IPv4 address ("127.0.0.256"), which resolvers would read in ways of their own.
+  if (value.length > 253 || /(?:^|\.)\d+$/.test(value)) return false;
+  return value.split('.').every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
+}
+
+/** True for `localhost`, 127.0.0.0/8 and ::1 in any spelling: nobody else's machine gets there. */
+export function isLoopback(host: string): boolean {
+  if (isIP(host) === 0) return host.toLowerCase() === 'localhost';
+  return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
+}
+
+/** The same of an origin's host; browsers hold `*.localhost` for this machine too (RFC 6761, section 6.3). */
+export function isLoopbackOrigin(origin: string): boolean {
+  const host = bareHostname(new URL(origin));
+  return isLoopback(host) || host.endsWith('.localhost');
+}
+
+/**
+ * Reads exactly an origin (RFC 6454): scheme, host and perhaps a port, in the spelling that browsers send.
+ * @returns the origin, or what keeps the value from being one.
+ */
+export function parseOrigin(value: string): { origin: string } | { problem: string } {
+  const rest = /^https?:\/\/(.*)$/is.exec(value)?.[1];
+  if (rest === undefined) return { problem: `${quoted(value)} does not begin with http:// or https://` };
+  const authority = rest.split(/[/?#\\]/, 1)[0] ?? '';
+  if (authority.includes('@')) return { problem: 'has a user or password in its address' };
+  if (authority !== rest) return { problem: `${quoted(value)} has something after the host and port` };
+  // URL drops tabs and line breaks and takes `*` for a letter, so the host is looked at again.
+  const url = /\s/.test(value) ? null : URL.parse(value);
+  if (url === null || !isHost(bareHostname(url))) return { problem: `${quoted(value)} has no valid host and port` };
+  return { origin: url.origin };
+}
+
+function bareHostname(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, '$1');
+}

@@ -1,0 +1,100 @@
+/**
+ * The table of settings: names, defaults, examples that work, and what must hold between two of them. It reads neither
+ * the environment nor a file.
+ */
+import { randomBytes } from 'node:crypto';
+import * as z from 'zod';
+import {
+  AllowedOrigins,
+  CookieName,
+  Host,
+  oneOf,
+  PasswordHash,
+  Path,
+  PlainPassword,
+  PublicUrl,
+  SecretKeys,
+  SqliteFile,
+  wholeNumber,
+} from './values.ts';
+
+/** What is to be told about a setting, for docs, `.env.example` and problem lines. */
+export interface SettingFacts {
+  /** Never shown, and may also be given as NAME_FILE. */
+  secret: boolean;
+  /** What holds on a fresh machine; empty where nothing is set. */
+  default: string;
+  /** A value that works. A secret's is made anew in each process: one that is printed for all would be no secret. */
+  example: string;
+}
+
+const facts = z.registry<SettingFacts>();
+
+/** A setting with one default, which is parsed as if it had been written. */
+function fixed<T>(schema: z.ZodType<T, string>, fallback: string, example: string) {
+  return schema.prefault(fallback).register(facts, { secret: false, default: fallback, example });
+}
+
+/** A setting whose absence means something: its default follows from other settings, or there is none. */
+function open<T>(schema: z.ZodType<T, string>, fallback: string, example: string) {
+  return schema.optional().register(facts, { secret: false, default: fallback, example });
+}
+
+function secret<T>(schema: z.ZodType<T, string>, fallback: string, example: string) {
+  return schema.optional().register(facts, { secret: true, default: fallback, example });
+}
+
+const mostDays = 3650;
+
+/** Hash of a random password that nobody kept: who copies this example is locked out, not broken into. */
+const strangersHash = 'JDJiJDEyJDNJdllvL1lTOGRTUzgzTFFmeWFsTi5JaUpEQUcxYTFCR3Ivc3BlMHF4MzM2MXUwd3Q2Z1Rt';
+
+/** The environment as text in, as values out. Issues carry our own words, and never a secret. */
+export const Environment = z
+  .object({
+    HOST: fixed(Host, '127.0.0.1', '127.0.0.1'),
+    PORT: fixed(wholeNumber(0, 65_535), '8000', '8000'),
+    PUBLIC_URL: open(PublicUrl, 'http://localhost:8000', 'https://auth.example.com'),
+    DATA_DIR: fixed(Path, 'data', '/var/lib/backchannel'),
+    SECRET_KEY: secret(SecretKeys, '', randomBytes(32).toString('base64url')),
+    MASTER_PASSWORD: secret(PlainPassword, '', randomBytes(15).toString('base64url')),
+    MASTER_PASSWORD_HASH: secret(PasswordHash, '', strangersHash),
+    SESSION_EXPIRE_MINUTES: fixed(wholeNumber(1, mostDays * 24 * 60), '60', '60'),
+    SESSION_MAX_DAYS: fixed(wholeNumber(1, mostDays), '30', '30'),
+    COOKIE_NAME: fixed(CookieName, 'backchannel_session', 'backchannel_session'),
+    ALLOWED_ORIGINS: open(AllowedOrigins, '', 'https://app.example.com,http://localhost:5173'),
+    DATABASE_URL: secret(SqliteFile, 'sqlite:data/backchannel.db', 'sqlite:/var/lib/backchannel/backchannel.db'),
+    BCRYPT_COST: fixed(
+      wholeNumber(10, 20, {
+        below: ': below 10 a stolen hash is too quick to guess against',
+        above: ': above 20 each sign-in would take minutes',
+      }),
+      '12',
+      '12',
+    ),
+    DOCS: fixed(oneOf(['public', 'login', 'off']), 'public', 'login'),
+    LOG_LEVEL: fixed(oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info', 'debug'),
+    LOG_FORMAT: open(oneOf(['pretty', 'json']), 'pretty', 'json'),
+  })
+  .refine((env) => env.SESSION_EXPIRE_MINUTES <= env.SESSION_MAX_DAYS * 24 * 60, {
+    path: ['SESSION_EXPIRE_MINUTES'],
+    error: 'is longer than SESSION_MAX_DAYS, so that no session could ever be idle for so long: lower it or raise that',
+    // Also when other settings are wrong: the list of problems is to be complete.
+    when: ({ issues }) => !issues.some((issue) => String(issue.path?.[0]).startsWith('SESSION_')),
+  });
+
+export type SettingName = keyof typeof Environment.shape;
+
+const names = Object.keys(Environment.shape) as SettingName[];
+
+/** Every setting, in the order of the docs. The secret ones may also be given as `NAME_FILE`. */
+export const settings: readonly (SettingFacts & { name: SettingName })[] = names.map((name) => {
+  const about = facts.get(Environment.shape[name]);
+  if (about === undefined) throw new Error(`the setting ${name} has no facts`);
+  return { name, ...about };
+});
+
+/** A whole line that works, for problem lines. */
+export function exampleLine(name: string): string {
+  return `${name}=${settings.find((setting) => setting.name === name)?.example ?? ''}`;
+}

@@ -1,0 +1,115 @@
+/**
+ * Where the text of a setting comes from: the environment, the `.env` file, a file that NAME_FILE names. It knows which
+ * settings there are and which are secret, not what their values mean.
+ */
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { type ConfigProblem, quoted } from './problem.ts';
+import { exampleLine, type SettingName, settings } from './settings.ts';
+
+/** The settings' texts as they were found, and what kept others from being found. */
+export interface Sources {
+  /** Only what is set; never an empty string. */
+  values: Partial<Record<SettingName, string>>;
+  /** The text of any variable, set or file, that is not empty. */
+  lookUp(name: string): string | undefined;
+  /** True if a variable is there at all, though it be empty. */
+  mentions(name: string): boolean;
+  problems: readonly ConfigProblem[];
+}
+
+/**
+ * Reads `root/.env` and the files that NAME_FILE variables name, relative to root. What is set in env wins over `.env`;
+ * an empty string counts as not set, in either.
+ */
+export function readSources(env: NodeJS.ProcessEnv, root: string): Sources {
+  const problems: ConfigProblem[] = [];
+  const file = readDotEnv(root, env, problems);
+  const lookUp = (name: string) => env[name] || file[name] || undefined;
+  const mentions = (name: string) => env[name] !== undefined || file[name] !== undefined;
+
+  const hashIsSet = (lookUp('MASTER_PASSWORD_HASH') ?? lookUp('MASTER_PASSWORD_HASH_FILE')) !== undefined;
+
+  const values: Sources['values'] = {};
+  for (const { name, secret } of settings) {
+    // The hash makes the plain password meaningless, and with it whatever is wrong with it.
+    if (name === 'MASTER_PASSWORD' && hashIsSet) continue;
+    const value = secret ? readSecret(name, lookUp, root, problems) : lookUp(name);
+    if (value !== undefined) values[name] = value;
+  }
+  return { values, lookUp, mentions, problems };
+}
+
+function readSecret(name: string, lookUp: Sources['lookUp'], root: string, problems: ConfigProblem[]) {
+  const variable = `${name}_FILE`;
+  const path = lookUp(variable);
+  if (path === undefined) return lookUp(name);
+  const refuse = (problem: string) => {
+    problems.push({ variable, problem, example: `${variable}=/run/secrets/${name.toLowerCase()}` });
+    return undefined;
+  };
+  if (lookUp(name) !== undefined) return refuse(`is set, and ${name} too: leave one of them out`);
+  const file = resolve(root, path);
+  const content = readText(file);
+  if ('problem' in content) return refuse(`the file ${quoted(file)} ${content.problem}`);
+  // Editors and echo put a line break at the end, and no secret has one there.
+  const value = content.text.replace(/[\r\n]+$/, '');
+  return value === '' ? refuse(`the file ${quoted(file)} is empty`) : value;
+}
+
+function readDotEnv(root: string, env: NodeJS.ProcessEnv, problems: ConfigProblem[]): NodeJS.Dict<string> {
+  const path = join(root, '.env');
+  const refuse = (problem: string) => {
+    problems.push({ variable: '.env', problem: `${quoted(path)} ${problem}`, example: exampleLine('PORT') });
+    return {};
+  };
+  const content = readText(path);
+  if ('problem' in content) return content.code === 'ENOENT' ? {} : refuse(content.problem);
+  if (content.text.includes('\0')) return refuse(notUtf8);
+
+  const values: NodeJS.Dict<string> = { ...parseEnv(content.text) };
+  for (const name of cutByHash(content.text)) {
+    const setting = settings.find((each) => name === each.name || (each.secret && name === `${each.name}_FILE`));
+    if (setting === undefined || env[name]) continue;
+    // Not the value's to be judged: it isn't the one that was meant.
+    delete values[name];
+    problems.push({
+      variable: name,
+      problem:
+        'in .env, a # right after other characters cuts the value off: put quotes around it, or a space before a comment',
+      example: `${name}='${setting.example}'`,
+    });
+  }
+  return values;
+}
+
+/**
+ * Names of the variables whose unquoted value goes on right up to a `#`. parseEnv takes the rest for a comment, which
+ * makes of MASTER_PASSWORD=a#b the password `a` without a word.
+ */
+function cutByHash(text: string): string[] {
+  const lines = text.matchAll(/^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=(?![ \t]*['"`])[^#\r\n]*(?<![ \t])#/gm);
+  return [...lines].flatMap((line) => line[1] ?? []);
+}
+
+const notUtf8 = 'is not UTF-8 text; save it as that';
+
+/** A text file without its byte order mark, or what kept it from being read, to be said after its name. */
+function readText(path: string): { text: string } | { problem: string; code: string } {
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)) };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    return { problem: readProblems[code] ?? `can't be read (${code})`, code };
+  }
+}
+
+const readProblems: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  ENOTDIR: 'does not exist',
+  EISDIR: 'is a folder, not a file',
+  EACCES: 'may not be read by the user that runs this',
+  EPERM: 'may not be read by the user that runs this',
+  ERR_ENCODING_INVALID_ENCODED_DATA: notUtf8,
+};

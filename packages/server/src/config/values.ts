@@ -1,0 +1,128 @@
+/**
+ * How the text of each setting becomes a value, or a reason why it can't, in our own words. It knows no defaults and
+ * resolves no path; a reason about a secret never repeats any of it.
+ */
+import * as z from 'zod';
+import { isHost, parseOrigin } from './address.ts';
+import { diagnoseHash, isBcryptHash, parseBcryptHash } from './bcryptHash.ts';
+import { quoted } from './problem.ts';
+
+/** Plain digits only: "1e3", " 5", "5.5", "+5" and "007" are more likely mistakes than numbers. */
+export function wholeNumber(min: number, max: number, why: { below?: string; above?: string } = {}) {
+  const wanted = (input: unknown) => `${quoted(input)} is not a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^(?:0|[1-9]\d{0,14})$/, { error: (issue) => `${wanted(issue.input)}, in plain digits` })
+    .transform(Number)
+    .pipe(
+      z
+        .number()
+        .min(min, { error: (issue) => wanted(issue.input) + (why.below ?? '') })
+        .max(max, { error: (issue) => wanted(issue.input) + (why.above ?? '') }),
+    );
+}
+
+export function oneOf<const T extends string>(values: readonly T[]) {
+  return z.enum(values, { error: (issue) => `${quoted(issue.input)} is none of ${values.join(', ')}` });
+}
+
+export const Host = z.string().refine(isHost, {
+  error: (issue) => `${quoted(issue.input)} is no IP address or host name (without http://, brackets and port)`,
+});
+
+export const PublicUrl = z.string().transform((value, context) => {
+  const parsed = parseOrigin(value.replace(/(?<=[^/])\/$/, ''));
+  if ('origin' in parsed) return parsed.origin;
+  context.addIssue({ code: 'custom', message: `${parsed.problem}; only scheme, host and port are wanted` });
+  return z.NEVER;
+});
+
+export const AllowedOrigins = z.string().transform((value, context) => {
+  const origins = new Set<string>();
+  for (const entry of listed(value).filter((each) => each !== '')) {
+    const parsed = parseAllowedOrigin(entry);
+    if ('origin' in parsed) origins.add(parsed.origin);
+    else context.addIssue({ code: 'custom', message: parsed.problem });
+  }
+  return [...origins];
+});
+
+function parseAllowedOrigin(entry: string): ReturnType<typeof parseOrigin> {
+  if (entry === '*') return { problem: '* is refused: any site could then act as the operator; list each origin' };
+  if (entry.toLowerCase() === 'null') {
+    return { problem: 'null is refused: sandboxed frames and local files of anybody send it' };
+  }
+  return parseOrigin(entry);
+}
+
+/** Cookies that BackChannel sets, or will, beside the session's. */
+const companionCookies = ['backchannel_device', 'backchannel_pass'];
+
+export const CookieName = z
+  .string()
+  .regex(/^[!#$%&'*+\-.^_`|~A-Za-z0-9]{1,64}$/, {
+    error: (issue) =>
+      `${quoted(issue.input)} is no cookie name: 1 to 64 letters, digits or !#$%&'*+-.^_\`|~ (RFC 6265)`,
+  })
+  // `__Http-` and `__Host-Http-` are browsers' newer ones (draft-ietf-httpbis-rfc6265bis).
+  .refine((name) => !/^__(?:Host|Secure|Http)-/i.test(name), {
+    error: 'has a prefix already; __Host- is put before it when PUBLIC_URL is https',
+  })
+  .refine((name) => !companionCookies.includes(name.toLowerCase()), {
+    error: (issue) => `${quoted(issue.input)} is the name of another of BackChannel's cookies`,
+  });
+
+export const SecretKeys = z.string().transform((value, context) => {
+  const keys = listed(value);
+  keys.forEach((key, index) => {
+    const which = keys.length === 1 ? 'it' : `key ${index + 1} of ${keys.length}`;
+    const length = [...key].length;
+    if (length < 32) {
+      context.addIssue({ code: 'custom', message: `needs at least 32 characters, ${which} has ${length}` });
+    } else if (keys.indexOf(key) < index) {
+      context.addIssue({ code: 'custom', message: `${which} is the same as key ${keys.indexOf(key) + 1}` });
+    }
+  });
+  return keys;
+});
+
+export const PlainPassword = z
+  .string()
+  .refine((value) => Buffer.byteLength(value) <= 72, {
+    error: (issue) => `has ${Buffer.byteLength(String(issue.input))} bytes in UTF-8, and bcrypt reads no more than 72`,
+  })
+  .refine((value) => !value.includes('\0'), { error: 'has a NUL character, where bcrypt stops reading' })
+  .refine((value) => !isBcryptHash(value.trim()), { error: 'is a bcrypt hash: put it in MASTER_PASSWORD_HASH' });
+
+export const PasswordHash = z.string().transform((value, context) => {
+  const hash = parseBcryptHash(value);
+  if (hash !== null) return hash;
+  context.addIssue({ code: 'custom', message: diagnoseHash(value) });
+  return z.NEVER;
+});
+
+export const Path = z
+  .string()
+  .refine((value) => !/\p{Cc}/u.test(value), { error: 'has a control character in its path' })
+  .refine((value) => !/^~(?:$|\/)/.test(value), { error: '~ is not expanded here: write the whole path' });
+
+/** The part of DATABASE_URL after `sqlite:`. Its value may hold a password one day, so none of it is ever repeated. */
+export const SqliteFile = z.string().transform((value, context) => {
+  const refuse = (message: string) => {
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  const file = /^sqlite:(.*)$/is.exec(value)?.[1];
+  if (file === undefined) return refuse('is not of the form sqlite:PATH, the only one that is accepted');
+  if (file === ':memory:') return refuse('a database in memory would end every session at a restart; name a file');
+  if (file === '' || /[/\\]$/.test(file)) return refuse('names no file after sqlite:');
+  if (file.startsWith('//'))
+    return refuse('begins with sqlite://; an absolute path is sqlite:/PATH, a relative sqlite:PATH');
+  if (/^file:|\?/.test(file)) return refuse('has a file: URI or options after ?; only a path may follow sqlite:');
+  const path = Path.safeParse(file);
+  return path.success ? file : refuse(path.error.issues[0]?.message ?? 'names no file');
+});
+
+function listed(value: string): string[] {
+  return value.split(',').map((each) => each.trim());
+}
