@@ -1,0 +1,174 @@
+// Opens the database, applies migrations and hands out units of work. It knows tables and engines, no rules.
+import { closeSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Migrator } from '@mikro-orm/migrations';
+import { type EntityManager, MikroORM } from '@mikro-orm/sqlite';
+import Sqlite from 'better-sqlite3';
+import { SqliteDialect } from 'kysely';
+import { prepareDataFolder } from './data-folder.ts';
+import { entities } from './entities.ts';
+import { migrations } from './migrations/index.ts';
+
+/** How long a writer waits for another process's write before it gives up, in milliseconds. */
+const WRITE_PATIENCE_MS = 2000;
+/** How long a starter waits for another one that migrates the same database, in milliseconds. */
+const START_PATIENCE_MS = 10_000;
+/** Statements kept prepared; there are far fewer, apart from those whose number of values varies. */
+const MAX_PREPARED = 500;
+/** better-sqlite3 waits synchronously: longer, and a second process would freeze the event loop. */
+const BUSY_TIMEOUT_MS = 25;
+
+/** The database cannot be used now: gone, full, read-only, or another process keeps it busy. Callers answer 503. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError';
+}
+
+export interface Store {
+  /** Runs `work` on an entity manager of its own, outside a transaction. */
+  read<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
+  /** Runs `work` in one transaction; it may run again when another process was writing, so it has no other effects. */
+  write<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
+  /** What keeps the store from serving: nothing, the database, or migrations that have not been applied. */
+  missing(): Promise<('database' | 'migrations')[]>;
+  /** The ORM itself, for tests of the schema. */
+  readonly orm: MikroORM;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Opens the SQLite file (made where it is not there) and applies the migrations; of several starters one does. */
+export async function openStore(database: { engine: 'sqlite'; file: string }): Promise<Store> {
+  const patience = { patienceMs: START_PATIENCE_MS };
+  const dialect = await retryWhileBusy(async () => openSqlite(database.file), patience);
+  const orm = await MikroORM.init({
+    entities,
+    dbName: database.file,
+    driverOptions: dialect,
+    extensions: [Migrator],
+    migrations: { migrationsList: migrations, snapshot: false, silent: true, tableName: 'migrations' },
+    disableIdentityMap: true,
+    serialization: { forceObject: true },
+    logger: () => {},
+  });
+  try {
+    await retryWhileBusy(() => orm.migrator.up(), { ...patience, isBusy: isOthersMigration });
+  } catch (error) {
+    await orm.close(true);
+    throw error;
+  }
+
+  return {
+    orm,
+    read: async (work) => {
+      try {
+        return await work(orm.em.fork());
+      } catch (error) {
+        throw asStoreError(error);
+      }
+    },
+    write: (work) => retryWhileBusy(() => orm.em.fork().transactional(work)),
+    missing: async () => {
+      try {
+        const pending = await orm.migrator.getPending();
+        return pending.length > 0 ? ['migrations'] : [];
+      } catch {
+        return ['database'];
+      }
+    },
+    [Symbol.asyncDispose]: () => orm.close(true),
+  };
+}
+
+/**
+ * better-sqlite3 behind Kysely's dialect, with three changes: a statement is prepared once; a transaction takes the
+ * write lock when it begins, so that reading and then writing in it can't fail on a snapshot that another process aged;
+ * and a BEGIN that fails shows it at the first statement. Kysely 0.29 never gives a connection back whose BEGIN threw:
+ * one busy moment would lock this process out of its only connection for good.
+ */
+function openSqlite(file: string): SqliteDialect {
+  prepareDataFolder(dirname(file));
+  // SQLite gives its -wal and -shm files the mode of this one.
+  closeSync(openSync(file, 'a', 0o600));
+  const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
+  db.pragma('journal_mode = WAL');
+  // NORMAL could lose an answered revocation when the power fails.
+  db.pragma('synchronous = FULL');
+  const prepared = new Map<string, Sqlite.Statement>();
+  const prepareOnce = (sql: string) => {
+    const known = prepared.get(sql);
+    if (known) return known;
+    const statement = db.prepare(sql);
+    if (prepared.size < MAX_PREPARED) prepared.set(sql, statement);
+    return statement;
+  };
+  /** Why the transaction that is running could not begin. Only that transaction has the connection. */
+  let refusal: unknown = null;
+  const done = { changes: 0, lastInsertRowid: 0 };
+  const begin = {
+    reader: false,
+    run: () => {
+      try {
+        return prepareOnce('begin immediate').run();
+      } catch (error) {
+        refusal = error;
+        return done;
+      }
+    },
+    all: () => [],
+    iterate: () => [].values(),
+  };
+  const endRefused = {
+    ...begin,
+    run: () => {
+      refusal = null;
+      return done;
+    },
+  };
+  return new SqliteDialect({
+    database: {
+      prepare: (sql) => {
+        if (sql === 'begin') return begin;
+        if (refusal === null) return prepareOnce(sql);
+        if (sql === 'rollback') return endRefused;
+        throw refusal;
+      },
+      close: () => db.close(),
+    },
+  });
+}
+
+async function retryWhileBusy<T>(
+  attempt: () => Promise<T>,
+  options: { patienceMs?: number; isBusy?: (error: unknown) => boolean } = {},
+): Promise<T> {
+  const { patienceMs = WRITE_PATIENCE_MS, isBusy = isLocked } = options;
+  const giveUpAt = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > giveUpAt) throw asStoreError(error);
+      await sleep(2 + Math.random() * 18);
+    }
+  }
+}
+
+function sqliteCode(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : '';
+}
+
+const isLocked = (error: unknown) => /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(error));
+
+/** Another instance holds the lock, or has made a table between our look and our try: looking again settles it. */
+const isOthersMigration = (error: unknown) =>
+  isLocked(error) || (error instanceof Error && /already exists|UNIQUE constraint failed/.test(error.message));
+
+const unavailable = /^SQLITE_(BUSY|LOCKED|IOERR|FULL|READONLY|CANTOPEN|CORRUPT|NOTADB|PERM|AUTH|NOMEM|PROTOCOL)/;
+
+function asStoreError(error: unknown): unknown {
+  if (error instanceof StoreUnavailableError) return error;
+  const isClosed = error instanceof Error && /not open|has already been destroyed|closed/.test(error.message);
+  if (!unavailable.test(sqliteCode(error)) && !isClosed) return error;
+  return new StoreUnavailableError('The database cannot be used at the moment.', { cause: error });
+}

@@ -1,0 +1,94 @@
+import { mkdtempSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import { openStore, StoreUnavailableError } from '../src/store/database.ts';
+import { EventEntity } from '../src/store/entities.ts';
+
+const newFile = () => join(mkdtempSync(join(tmpdir(), 'backchannel-store-')), 'folder', 'test.db');
+const event = {
+  id: 'e',
+  type: 'login.failed',
+  at: 1,
+  ip: null,
+  userAgent: null,
+  sessionId: null,
+  tokenId: null,
+  detail: null,
+};
+
+test('the migrations make exactly the schema that the entities describe', async () => {
+  await using store = await openStore({ engine: 'sqlite', file: newFile() });
+  expect(await store.orm.schema.getUpdateSchemaSQL()).toBe('');
+  expect(await store.missing()).toEqual([]);
+});
+
+test('the file and its folder are private', async () => {
+  const file = newFile();
+  await using store = await openStore({ engine: 'sqlite', file });
+  await store.write((em) => em.insert(EventEntity, event));
+  const mode = (path: string) => statSync(path).mode & 0o777;
+  expect(mode(join(file, '..'))).toBe(0o700);
+  expect([file, `${file}-wal`, `${file}-shm`].map(mode)).toEqual([0o600, 0o600, 0o600]);
+});
+
+test('several starters on one empty database migrate it once', async () => {
+  const file = newFile();
+  const stores = await Promise.all([1, 2, 3, 4].map(() => openStore({ engine: 'sqlite', file })));
+  for (const store of stores) {
+    expect(await store.missing()).toEqual([]);
+    await store[Symbol.asyncDispose]();
+  }
+});
+
+test('a write waits for another process that is writing', async () => {
+  const file = newFile();
+  await using store = await openStore({ engine: 'sqlite', file });
+  const other = new Sqlite(file);
+  other.exec('begin immediate');
+  const writing = store.write((em) => em.insert(EventEntity, event));
+  // The event loop is free meanwhile: better-sqlite3 would wait synchronously.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  other.exec('commit');
+  await writing;
+  expect(await store.read((em) => em.count(EventEntity))).toBe(1);
+  other.close();
+});
+
+test('a write that never gets its turn fails in time, and the store works on', { timeout: 10_000 }, async () => {
+  const file = newFile();
+  await using store = await openStore({ engine: 'sqlite', file });
+  const other = new Sqlite(file);
+  other.exec('begin immediate');
+  await expect(store.write((em) => em.insert(EventEntity, event))).rejects.toThrow(StoreUnavailableError);
+  expect(await store.read((em) => em.count(EventEntity))).toBe(0);
+  other.exec('rollback');
+  await store.write((em) => em.insert(EventEntity, event));
+  expect(await store.read((em) => em.count(EventEntity))).toBe(1);
+  other.close();
+});
+
+test('a transaction that throws leaves nothing behind', async () => {
+  await using store = await openStore({ engine: 'sqlite', file: newFile() });
+  const failing = store.write(async (em) => {
+    await em.insert(EventEntity, event);
+    throw new RangeError('no');
+  });
+  await expect(failing).rejects.toThrow(RangeError);
+  expect(await store.read((em) => em.count(EventEntity))).toBe(0);
+});
+
+test('reading and then writing in one transaction loses no update, whoever else writes', async () => {
+  const file = newFile();
+  await using one = await openStore({ engine: 'sqlite', file });
+  await using two = await openStore({ engine: 'sqlite', file });
+  await one.write((em) => em.insert(EventEntity, { ...event, at: 0 }));
+  const increment = (store: typeof one) =>
+    store.write(async (em) => {
+      const row = await em.findOneOrFail(EventEntity, { id: 'e' });
+      await em.nativeUpdate(EventEntity, { id: 'e' }, { at: row.at + 1 });
+    });
+  await Promise.all(Array.from({ length: 100 }, (_, index) => increment(index % 2 === 0 ? one : two)));
+  expect((await one.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(100);
+});
