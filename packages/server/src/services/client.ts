@@ -1,0 +1,24 @@
+// Who is calling, in the form that is kept in sessions and events. Control characters never get past this file.
+const USER_AGENT_MAX_CHARACTERS = 512;
+
+export interface Client {
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+}
+
+/** The caller as events and sessions keep it: IPv4-mapped addresses folded, the User-Agent escaped and cut. */
+export function describeClient(options: { address: string | undefined; userAgent: string | undefined }): Client {
+  const { address, userAgent } = options;
+  return {
+    ip: address?.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '') ?? null,
+    userAgent: userAgent ? escapeControlCharacters(userAgent).slice(0, USER_AGENT_MAX_CHARACTERS) : null,
+  };
+}
+
+/** Writes C0, DEL, C1 and the Unicode line and direction controls as `\u…`, so that no log or terminal obeys them. */
+export function escapeControlCharacters(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}

@@ -1,0 +1,98 @@
+// bcrypt, and only so much of it at once. Knows what bcrypt can and cannot hold; knows no database and no requests.
+import { availableParallelism } from 'node:os';
+import { hash as bcryptHash, verify as bcryptVerify } from '@node-rs/bcrypt';
+
+/** bcrypt reads no further than this many bytes: a longer password would be cut in silence. */
+export const PASSWORD_MAX_BYTES = 72;
+/** Shorter passwords are warned about, not refused (NIST SP 800-63B-4, 3.1.1.2). Counted in code points. */
+export const PASSWORD_ADVISED_CHARACTERS = 15;
+/** Cost of new hashes where nothing else is configured; each step doubles the work (OWASP asks for at least 10). */
+export const DEFAULT_BCRYPT_COST = 12;
+
+/** Why bcrypt cannot hold this password, or null when it can. */
+export function passwordProblem(password: string): string | null {
+  if (password.length === 0) return 'The password is empty.';
+  if (password.includes('\0')) return 'The password contains a NUL character, where bcrypt would stop reading.';
+  const bytes = Buffer.byteLength(password);
+  if (bytes > PASSWORD_MAX_BYTES) {
+    return `The password is ${bytes} bytes long in UTF-8; bcrypt reads ${PASSWORD_MAX_BYTES} at most.`;
+  }
+  return null;
+}
+
+/** What is unwise about a password that works. */
+export function passwordWarnings(password: string): string[] {
+  const characters = [...password].length;
+  if (characters >= PASSWORD_ADVISED_CHARACTERS) return [];
+  return [
+    `The password has ${characters} characters; a password that is the only factor should have at least ` +
+      `${PASSWORD_ADVISED_CHARACTERS} (NIST SP 800-63B-4).`,
+  ];
+}
+
+/**
+ * Hashes a password with bcrypt (`$2b$`).
+ * @throws RangeError when bcrypt cannot hold it: over 72 UTF-8 bytes, a NUL, or empty.
+ */
+export async function hashPassword(password: string, options: { cost?: number } = {}): Promise<string> {
+  const problem = passwordProblem(password);
+  if (problem) throw new RangeError(problem);
+  return bcryptHash(password, { cost: options.cost ?? DEFAULT_BCRYPT_COST });
+}
+
+/** Whether a password matches a bcrypt hash (`$2a$`, `$2b$`, `$2y$`). One that bcrypt cannot hold matches none. */
+export async function verifyPassword(password: string, hash: string): Promise<boolean> {
+  return passwordProblem(password) === null && bcryptVerify(password, hash);
+}
+
+/** A hash in the forms people paste: base64 has no `$` for Docker Compose to eat, `env` is the whole `.env` line. */
+export function hashForms(hash: string): { hash: string; base64: string; env: string } {
+  return { hash, base64: Buffer.from(hash).toString('base64'), env: `MASTER_PASSWORD_HASH='${hash}'` };
+}
+
+/** The lanes of the queue: they take turns, so that a flood in one does not hold up another. */
+export type HashingLane = 'known-device' | 'unknown-device' | 'operator';
+
+export interface HashingQueue {
+  /** Runs `job` when its lane's turn comes; null at once when the lane is full. */
+  run<T>(lane: HashingLane, job: () => Promise<T>): Promise<T> | null;
+}
+
+const WAITING_PER_LANE = 16;
+
+/**
+ * At most max(1, min(cores, UV_THREADPOOL_SIZE − 2)) jobs at once and 16 waiting in each lane: bcrypt shares libuv's
+ * thread pool with everything else, and a queue that grows answers nobody in time (OWASP ASVS 15.2.2).
+ */
+export function createHashingQueue(options: { threadPoolSize?: number; cores?: number } = {}): HashingQueue {
+  const { threadPoolSize = 4, cores = availableParallelism() } = options;
+  const atOnce = Math.max(1, Math.min(cores, threadPoolSize - 2));
+  const waiting = new Map<HashingLane, (() => void)[]>();
+  let running = 0;
+
+  const handOver = () => {
+    for (const [lane, jobs] of waiting) {
+      const start = jobs.shift();
+      if (!start) continue;
+      // The lane that was served goes to the end of the round.
+      waiting.delete(lane);
+      waiting.set(lane, jobs);
+      start();
+      return;
+    }
+    running--;
+  };
+
+  return {
+    run: (lane, job) => {
+      if (running < atOnce) {
+        running++;
+        return Promise.resolve().then(job).finally(handOver);
+      }
+      const jobs = waiting.get(lane) ?? [];
+      waiting.set(lane, jobs);
+      if (jobs.length >= WAITING_PER_LANE) return null;
+      return new Promise<void>((start) => jobs.push(start)).then(job).finally(handOver);
+    },
+  };
+}

@@ -1,0 +1,119 @@
+// The key ring and the tokens signed with it (jose, RFC 7515). Knows nothing of what a token opens.
+import { createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { jwtVerify, SignJWT } from 'jose';
+import type { Clock } from '../clock.ts';
+
+const ISSUER = 'backchannel';
+const AUDIENCE = 'backchannel:session';
+const TYPE = 'session+jwt';
+const ALGORITHM = 'HS256';
+
+/** The secret key is missing or damaged. The message is one sentence that says what to do. */
+export class SecretKeyError extends Error {
+  override readonly name = 'SecretKeyError';
+}
+
+/** A new SECRET_KEY: 256 random bits, in base64url. */
+export const makeSecretKey = (): string => randomBytes(32).toString('base64url');
+
+/**
+ * Reads `secret.key` in the data folder, made on first use with mode 0600. Two starters agree: the file appears whole
+ * under its name or not at all, and the one that came second reads the first one's.
+ * @throws SecretKeyError when the file is empty or too short: a new key would end every session in silence.
+ */
+export function loadSecretKey(dataDir: string): string {
+  const file = join(dataDir, 'secret.key');
+  const existing = readKeyFile(file);
+  if (existing !== null) return existing;
+  makeKeyFile(file);
+  const made = readKeyFile(file);
+  if (made !== null) return made;
+  throw new SecretKeyError(`SECRET_KEY: ${file} was deleted while the server started; start it again.`);
+}
+
+function readKeyFile(file: string): string | null {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw new SecretKeyError(`SECRET_KEY: ${file} cannot be read (${error instanceof Error ? error.message : error}).`);
+  }
+  if (text.length >= 32) return text;
+  throw new SecretKeyError(
+    `SECRET_KEY: ${file} is ${text === '' ? 'empty' : 'shorter than 32 characters'}; restore it from a backup, ` +
+      'or delete it to have a new one made (that signs everyone out).',
+  );
+}
+
+function makeKeyFile(file: string): void {
+  const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  const handle = openSync(draft, 'wx', 0o600);
+  try {
+    writeSync(handle, `${makeSecretKey()}\n`);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+export interface KeyRing {
+  /** Signs a session's secret into the token its cookie holds. `expiresAt` is in milliseconds since 1970. */
+  signSession(secret: string, expiresAt: number): Promise<string>;
+  /** The secret in a token that one of the keys signed, or null for anything else. Never throws. */
+  openSession(token: string): Promise<string | null>;
+}
+
+/** A ring from SECRET_KEYs: the first signs, all verify. Signing keys are derived (HKDF, RFC 5869), never used bare. */
+export function createKeyRing(secretKeys: readonly string[], clock: Clock): KeyRing {
+  const keys = new Map<string, Uint8Array>();
+  for (const secretKey of secretKeys) {
+    const key = new Uint8Array(hkdfSync('sha256', secretKey, '', 'backchannel session token v1', 32));
+    keys.set(createHash('sha256').update(key).digest('base64url').slice(0, 8), key);
+  }
+  const [signing] = keys;
+  if (!signing) throw new RangeError('A key ring needs at least one key.');
+  const [signingKid, signingKey] = signing;
+
+  return {
+    signSession: (secret, expiresAt) =>
+      new SignJWT({ jti: secret })
+        .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: signingKid })
+        .setIssuer(ISSUER)
+        .setAudience(AUDIENCE)
+        .setExpirationTime(Math.floor(expiresAt / 1000))
+        .sign(signingKey),
+    openSession: async (token) => {
+      try {
+        const { payload } = await jwtVerify(
+          token,
+          (header) => {
+            const key = keys.get(header.kid ?? '');
+            if (!key) throw new RangeError('unknown kid');
+            return key;
+          },
+          {
+            algorithms: [ALGORITHM],
+            typ: TYPE,
+            issuer: ISSUER,
+            audience: AUDIENCE,
+            requiredClaims: ['exp', 'jti'],
+            currentDate: new Date(clock()),
+          },
+        );
+        return payload.jti ?? null;
+      } catch {
+        return null;
+      }
+    },
+  };
+}

@@ -1,0 +1,155 @@
+// The gate against real rows, with the one thing held up that a test needs to hold up: the way back from the database.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createGate, type Gate } from '../src/services/gate.ts';
+import { createKeyRing } from '../src/services/keys.ts';
+import { sha256 } from '../src/services/sessions.ts';
+import { openStore, type Store } from '../src/store/database.ts';
+import { SessionEntity } from '../src/store/entities.ts';
+
+const config = { sessionExpireMinutes: 60, sessionMaxDays: 30 };
+
+async function openGate() {
+  const file = join(mkdtempSync(join(tmpdir(), 'backchannel-gate-')), 'test.db');
+  const store = await openStore({ engine: 'sqlite', file });
+  const keys = createKeyRing(['k'.repeat(32)], Date.now);
+  let reads = 0;
+  let held: Promise<void> | null = null;
+  let now = Date.now();
+  /** The store, where a row that was read can be held up on its way. */
+  const slowStore: Store = {
+    ...store,
+    read: async (work) => {
+      reads++;
+      const result = await store.read(work);
+      await held;
+      return result;
+    },
+  };
+  const gate = createGate({
+    config,
+    store: slowStore,
+    keys,
+    password: { isCurrent: async (fingerprint: string) => fingerprint === 'f' },
+    activity: { lastSeenAt: () => 0 },
+    clock: () => now,
+  });
+  const open = async (id: string): Promise<string> => {
+    await store.write((em) =>
+      em.insert(SessionEntity, {
+        id,
+        secretSha256: sha256(`secret of ${id}`),
+        passwordFingerprint: 'f',
+        remembered: false,
+        createdAt: now,
+        lastSeenAt: now,
+        endedAt: null,
+        requestCount: 0,
+        ip: null,
+        userAgent: null,
+      }),
+    );
+    return keys.signSession(`secret of ${id}`, now + 86_400_000);
+  };
+  const revoke = (id: string) =>
+    gate.whileRevoking([id], () => store.write((em) => em.nativeUpdate(SessionEntity, { id }, { endedAt: now })));
+  return {
+    gate,
+    store,
+    open,
+    revoke,
+    reads: () => reads,
+    advance: (ms: number) => {
+      now += ms;
+    },
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return () => {
+        held = null;
+        resolve();
+      };
+    },
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+const check = (gate: Gate, token: string) => gate.authenticate({ sessionTokens: [token] });
+
+test('a check that races a revocation is refused, and so is every one after it', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const racing = check(t.gate, token);
+  await t.revoke('a');
+  release();
+  expect(await racing).toBeNull();
+  expect(await check(t.gate, token)).toBeNull();
+});
+
+test('a check that began before a revocation that then fails is good, and is not kept', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const racing = check(t.gate, token);
+  const failing = t.gate.whileRevoking(['a'], async () => {
+    release();
+    expect(await racing).toMatchObject({ session: { id: 'a' } });
+    throw new Error('the database is gone');
+  });
+  await expect(failing).rejects.toThrow('the database is gone');
+  const before = t.reads();
+  expect(await check(t.gate, token)).not.toBeNull();
+  expect(t.reads()).toBe(before + 1);
+});
+
+test('a good answer is kept for 800 ms, counted from before its row was read', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const slow = check(t.gate, token);
+  t.advance(700);
+  release();
+  await slow;
+  t.advance(99);
+  await check(t.gate, token);
+  expect(t.reads()).toBe(1);
+  t.advance(1);
+  await check(t.gate, token);
+  expect(t.reads()).toBe(2);
+});
+
+test('bad answers are never kept, so that garbage cannot push live sessions out', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  await check(t.gate, token);
+  const forged = await createKeyRing(['k'.repeat(32)], Date.now).signSession('no such secret', Date.now() + 60_000);
+  const before = t.reads();
+  expect(await check(t.gate, forged)).toBeNull();
+  expect(await check(t.gate, forged)).toBeNull();
+  expect(t.reads()).toBe(before + 2);
+  expect(await check(t.gate, token)).not.toBeNull();
+  expect(t.reads()).toBe(before + 2);
+});
+
+test('a session of another password is refused though its row is live', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  await t.store.write((em) => em.nativeUpdate(SessionEntity, { id: 'a' }, { passwordFingerprint: 'g' }));
+  expect(await check(t.gate, token)).toBeNull();
+});
+
+test('of several cookies of one name the first good one counts', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  expect(await t.gate.authenticate({ sessionTokens: ['garbage', token] })).toMatchObject({ session: { id: 'a' } });
+});
+
+test('the database being away is an error, never a pass', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  await t.store[Symbol.asyncDispose]();
+  await expect(check(t.gate, token)).rejects.toThrow('The database cannot be used');
+});
