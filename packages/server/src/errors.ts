@@ -1,0 +1,99 @@
+// One funnel: whatever is thrown becomes one of the contract's codes. What is not meant for the outside stays inside.
+import { TRPCError } from '@trpc/server';
+import { ZodError } from 'zod';
+import { StoreUnavailableError } from './store/database.ts';
+
+/** Every error code of the API with its HTTP status (RFC 9110, RFC 6585 for 429). */
+export const errorStatuses = {
+  BAD_REQUEST: 400,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  METHOD_NOT_SUPPORTED: 405,
+  CONFLICT: 409,
+  PAYLOAD_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  TOO_MANY_REQUESTS: 429,
+  INTERNAL_SERVER_ERROR: 500,
+  SERVICE_UNAVAILABLE: 503,
+} as const;
+export type ErrorCode = keyof typeof errorStatuses;
+
+export interface Issue {
+  /** Where in the input: names and indexes joined by dots, empty for the input as a whole. */
+  path: string;
+  message: string;
+}
+
+export interface ErrorDescription {
+  message: string;
+  code: ErrorCode;
+  status: number;
+  issues?: Issue[];
+  /** Whole seconds to wait before the next try, on 429 and 503. */
+  retryAfterSeconds?: number;
+}
+
+/** An error that is meant for the caller, with how long to wait before trying again. */
+export class RetryLaterError extends TRPCError {
+  readonly retryAfterSeconds: number;
+
+  constructor(options: { code: 'TOO_MANY_REQUESTS' | 'SERVICE_UNAVAILABLE'; message: string; seconds: number }) {
+    super({ code: options.code, message: options.message });
+    this.retryAfterSeconds = options.seconds;
+  }
+}
+
+/** Input that is refused before a schema sees it. */
+export class InputError extends TRPCError {
+  readonly issues: Issue[];
+
+  constructor(issues: Issue[]) {
+    super({ code: 'BAD_REQUEST' });
+    this.issues = issues;
+  }
+}
+
+/** How long to wait when the database is away: it is asked anew at each request. */
+const STORE_RETRY_AFTER_SECONDS = 2;
+
+/** What the outside may know of an error. Anything unforeseen is INTERNAL_SERVER_ERROR and says nothing more. */
+export function describeError(error: unknown): ErrorDescription {
+  const cause = error instanceof TRPCError ? error.cause : error;
+  if (cause instanceof StoreUnavailableError) {
+    return describe('SERVICE_UNAVAILABLE', 'The database cannot be reached at the moment; try again shortly.', {
+      retryAfterSeconds: STORE_RETRY_AFTER_SECONDS,
+    });
+  }
+  if (!(error instanceof TRPCError)) return internal;
+  if (error instanceof RetryLaterError) {
+    const { retryAfterSeconds } = error;
+    return describe(error.code as ErrorCode, error.message, { retryAfterSeconds });
+  }
+  const issues = error instanceof InputError ? error.issues : cause instanceof ZodError ? issuesOf(cause) : null;
+  if (issues) return describe('BAD_REQUEST', 'The input is not valid; see issues.', { issues });
+  if (error.code === 'PARSE_ERROR') return describe('BAD_REQUEST', 'The body is not a JSON object.');
+  if (error.code === 'INTERNAL_SERVER_ERROR' || !(error.code in errorStatuses)) return internal;
+  return describe(error.code as ErrorCode, error.message);
+}
+
+function describe(
+  code: ErrorCode,
+  message: string,
+  rest: { issues?: Issue[]; retryAfterSeconds?: number } = {},
+): ErrorDescription {
+  return { message, code, status: errorStatuses[code], ...rest };
+}
+
+const internal = describe('INTERNAL_SERVER_ERROR', 'Something went wrong on the server; its log says what.');
+
+/** Zod's issues, one for each unknown field rather than one for all. */
+function issuesOf(error: ZodError): Issue[] {
+  return error.issues.flatMap((issue) => {
+    const path = issue.path.map(String);
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'Unknown field.' }));
+    }
+    return [{ path: path.join('.'), message: issue.message }];
+  });
+}

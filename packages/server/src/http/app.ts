@@ -1,0 +1,46 @@
+// The way of a request, top to bottom. Nothing here decides anything; each line names the piece that does.
+import { TRPCError } from '@trpc/server';
+import express, { type ErrorRequestHandler, type Express } from 'express';
+import type { Config } from '../config.ts';
+import type { Log } from '../log.ts';
+import { appRouter } from '../router.ts';
+import type { Services } from '../services/services.ts';
+import type { Store } from '../store/database.ts';
+import { createContextFactory } from './context.ts';
+import { createDocs } from './docs.ts';
+import { cors } from './guard.ts';
+import { noStore, securityHeaders } from './headers.ts';
+import { createHealth } from './health.ts';
+import { createRest, sendError } from './rest.ts';
+import { createTrpc } from './trpc.ts';
+
+export function createApp(options: { config: Config; store: Store; services: Services; log: Log }): Express {
+  const { config, store, services, log } = options;
+  const createContext = createContextFactory({ config, services });
+  const faces = { router: appRouter, config, createContext, log };
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
+
+  app.use(securityHeaders);
+  app.use(createHealth(store));
+  app.use('/api/v1', noStore, cors(config), createRest(faces));
+  app.use('/trpc', noStore, cors(config), createTrpc(faces));
+  app.use(createDocs({ config, createContext }));
+  app.use((req) => {
+    throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.path}.` });
+  });
+  const onError: ErrorRequestHandler = (error: unknown, _req, res, _next) => sendError(res, asClientError(error), log);
+  app.use(onError);
+  return app;
+}
+
+/** Express's own refusals, such as a path that is not valid percent-encoding, carry a status below 500. */
+function asClientError(error: unknown): unknown {
+  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+  if (error instanceof TRPCError || typeof status !== 'number' || status >= 500) return error;
+  return new TRPCError({ code: 'BAD_REQUEST', message: 'The request could not be understood.' });
+}

@@ -1,0 +1,67 @@
+// Browsers' cross-origin rule, as one guard for every face, and CORS for the origins that the operator allowed.
+import type { IncomingHttpHeaders } from 'node:http';
+import type { RequestHandler } from 'express';
+import type { Config } from '../config.ts';
+
+type Origins = Pick<Config, 'publicUrl' | 'allowedOrigins'>;
+
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * Why a request may not change anything, or null when it may (OWASP ASVS 3.5.1; Fetch Metadata, W3C).
+ * A browser's write passes from this server's own pages and from ALLOWED_ORIGINS; one without a browser's headers passes.
+ */
+export function crossOriginRefusal(
+  request: { method: string; headers: IncomingHttpHeaders },
+  config: Origins,
+): string | null {
+  if (safeMethods.has(request.method)) return null;
+  const { origin, host } = request.headers;
+  const site = request.headers['sec-fetch-site'];
+  if (site === 'same-origin' || site === 'none') return null;
+  if (origin !== undefined && config.allowedOrigins.includes(origin)) return null;
+  if (site === undefined && (origin === undefined || origin === config.publicUrl || isOwnHost(origin, host, config))) {
+    return null;
+  }
+  return (
+    `A page of another origin (${origin ?? site}) may not do this. ` +
+    'To allow it, add its origin to ALLOWED_ORIGINS; if it is the address you use, set PUBLIC_URL to it.'
+  );
+}
+
+/** Whether a page has the address that the request went to, where that address can only be this server's. */
+function isOwnHost(origin: string, host: string | undefined, config: Origins): boolean {
+  if (!host || !URL.canParse(origin)) return false;
+  const page = new URL(origin);
+  if (page.host !== hostOf(host, page.protocol)) return false;
+  return isLoopbackHost(page.hostname) || page.host === new URL(config.publicUrl).host;
+}
+
+function hostOf(host: string, protocol: string): string | null {
+  const url = `${protocol}//${host}`;
+  return URL.canParse(url) ? new URL(url).host : null;
+}
+
+/** A name or address that only this machine answers to (RFC 6761, 6.3 for localhost). */
+export function isLoopbackHost(hostname: string): boolean {
+  return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/i.test(hostname);
+}
+
+/** Answers CORS for ALLOWED_ORIGINS and for nobody else: preflights, and the headers that let a page read an answer. */
+export function cors(config: Origins): RequestHandler {
+  return (req, res, next) => {
+    const { origin } = req.headers;
+    if (config.allowedOrigins.length > 0) res.vary('Origin');
+    if (origin !== undefined && config.allowedOrigins.includes(origin)) {
+      res.setHeader('Access-Control-Allow-Origin', origin);
+      res.setHeader('Access-Control-Allow-Credentials', 'true');
+      res.setHeader('Access-Control-Expose-Headers', 'Retry-After');
+      if (req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined) {
+        res.setHeader('Access-Control-Allow-Methods', 'GET, POST, DELETE');
+        res.setHeader('Access-Control-Allow-Headers', 'Authorization, Content-Type, Trpc-Accept, Trpc-Batch-Mode');
+        res.setHeader('Access-Control-Max-Age', '600');
+      }
+    }
+    next();
+  };
+}
