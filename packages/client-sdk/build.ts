@@ -1,0 +1,70 @@
+// Makes dist/: JavaScript, and types that stand on their own. It reads the server's types and runs none of its code.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+const here = import.meta.dirname;
+const server = join(here, '../server/src');
+const dist = join(here, 'dist');
+
+/** What a client has no use for, and the one shape that tsc leaves by name. A test holds it against the server's. */
+const replacements: readonly [serverType: string, standalone: string][] = [
+  ['import("./trpc.ts").Context', 'object'],
+  ['import("./trpc.ts").Meta', 'object'],
+  ['import("./errors.ts").Issue', '{ path: string; message: string }'],
+];
+
+/**
+ * The declaration of the server's router without the server.
+ * @throws Error when it still needs anything but `@trpc/server`.
+ */
+export function standaloneRouter(declaration: string): string {
+  const replaced = replacements.reduce(
+    (text, [from, to]) => text.replace(new RegExp(`${RegExp.escape(from)}\\b`, 'g'), to),
+    declaration,
+  );
+  const imported = [...replaced.matchAll(/(?:\bimport\s*\(\s*|\bfrom\s+|\bimport\s+)["']([^"']+)["']/g)];
+  const foreign = new Set(imported.map(([, module = '']) => module).filter((module) => module !== '@trpc/server'));
+  if (foreign.size > 0) {
+    throw new Error(
+      `The router's type needs ${[...foreign].join(', ')}, which a client does not have: ` +
+        'let the procedure answer a plain schema, or name its replacement in build.ts',
+    );
+  }
+  // There is no such value in the package: only its type may be imported.
+  return replaced.replace('export declare const appRouter', 'declare const appRouter');
+}
+
+function build(): void {
+  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(dist);
+  // Inside the package: from elsewhere the types that the server imports would not be found.
+  const scratch = mkdtempSync(join(dist, 'server-'));
+  const project = join(scratch, 'tsconfig.json');
+  const compilerOptions = {
+    noEmit: false,
+    declaration: true,
+    emitDeclarationOnly: true,
+    rootDir: server,
+    outDir: scratch,
+  };
+  const extended = join(here, '../../tsconfig.base.json');
+  writeFileSync(project, JSON.stringify({ extends: extended, compilerOptions, files: [join(server, 'router.ts')] }));
+  tsc(project);
+  const router = standaloneRouter(readFileSync(join(scratch, 'router.d.ts'), 'utf8'));
+  rmSync(scratch, { recursive: true });
+
+  writeFileSync(join(dist, 'server-router.d.ts'), router);
+  tsc(join(here, 'tsconfig.build.json'));
+  renameSync(join(dist, 'server-router.d.ts'), join(dist, 'router.d.ts'));
+  rmSync(join(dist, 'router.js'));
+}
+
+function tsc(project: string): void {
+  const command = join(createRequire(import.meta.url).resolve('typescript/package.json'), '../bin/tsc');
+  const { status } = spawnSync(process.execPath, [command, '--project', project], { stdio: 'inherit' });
+  if (status !== 0) throw new Error(`tsc --project ${project} failed`);
+}
+
+if (import.meta.main) build();

@@ -1,0 +1,39 @@
+// Runs a program to its end and keeps what it said.
+import { spawn } from 'node:child_process';
+
+export interface Run {
+  exitCode: number | null;
+  stdout: string;
+  /** Both streams as a terminal shows them. */
+  output: string;
+}
+
+export interface RunOptions {
+  cwd: string;
+  /** Variables on top of this process's own. */
+  env?: Record<string, string>;
+}
+
+export function run(command: string, args: readonly string[], { cwd, env = {} }: RunOptions): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      output += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    child.on('error', reject);
+    child.on('close', (exitCode) => resolve({ exitCode, stdout, output }));
+  });
+}
+
+/** As `run`, for what has to go well; what it said is in the error when it does not. */
+export async function runWell(command: string, args: readonly string[], options: RunOptions): Promise<Run> {
+  const done = await run(command, args, options);
+  if (done.exitCode !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${done.exitCode}:\n${done.output}`);
+  return done;
+}

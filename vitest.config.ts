@@ -1,0 +1,33 @@
+// One run over every package and the browser tests, so that one summary tells whether all is well.
+import { defineConfig } from 'vitest/config';
+
+// No test waits on purpose: the limits are there for what hangs, on the slowest machine in use.
+const limits = { testTimeout: 20_000, hookTimeout: 20_000 };
+
+const packages = ['server', 'client-sdk', 'cli'].map((name) => ({
+  extends: true as const,
+  test: { name, include: [`packages/${name}/test/**/*.test.ts`], ...limits },
+}));
+
+export default defineConfig({
+  test: {
+    // Processes, not threads: bcrypt and SQLite are native code, and threads would share one libuv pool among them.
+    pool: 'forks',
+    // Left to itself, vitest keeps one core free, which is half of a machine with two.
+    maxWorkers: '100%',
+    projects: [
+      ...packages,
+      {
+        extends: true,
+        // After the others: a browser at work would spoil what they measure. Its first test unpacks Chromium.
+        test: {
+          name: 'e2e',
+          include: ['e2e/test/**/*.test.ts'],
+          ...limits,
+          testTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
