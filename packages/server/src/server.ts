@@ -12,6 +12,8 @@ import { openStore } from './store/database.ts';
 /** How long requests in flight may take to finish when the server closes, in milliseconds. */
 const CLOSING_PATIENCE_MS = 10_000;
 
+const CLOSING_SWEEP_MS = 20;
+
 /** The address cannot be listened on. The message is one sentence that says what to do. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
@@ -71,8 +73,10 @@ function withPort(config: Config, port: number): Config {
 
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // A connection whose last answer went out stays open for the next request: it is closed as soon as it is idle.
+  const sweep = setInterval(() => server.closeIdleConnections(), CLOSING_SWEEP_MS);
   const deadline = setTimeout(() => server.closeAllConnections(), CLOSING_PATIENCE_MS);
   await closed;
+  clearInterval(sweep);
   clearTimeout(deadline);
 }

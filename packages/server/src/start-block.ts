@@ -23,7 +23,7 @@ export function startBlock(options: {
       : ([['Docs', `${url}/docs  ${url}/redoc  ${url}/openapi.json`]] as [string, string][])),
     ['Data', config.dataDir],
     ['Reach', reach],
-    ['Service', `node ${main}`],
+    ['Service', `${process.execPath} ${main}`],
     ...(password.generated
       ? ([['Password', `${password.generated}  (made now, shown this once)`]] as [string, string][])
       : []),

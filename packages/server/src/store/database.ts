@@ -57,6 +57,7 @@ export async function openStore(database: { engine: 'sqlite'; file: string }): P
     throw error;
   }
 
+  let writing: Promise<unknown> = Promise.resolve();
   return {
     orm,
     read: async (work) => {
@@ -66,7 +67,12 @@ export async function openStore(database: { engine: 'sqlite'; file: string }): P
         throw asStoreError(error);
       }
     },
-    write: (work) => retryWhileBusy(() => orm.em.fork().transactional(work)),
+    write: (work) => {
+      // One after another: a writer that waits for another process is not overtaken by its own process's next ones.
+      const written = writing.then(() => retryWhileBusy(() => orm.em.fork().transactional(work)));
+      writing = written.catch(() => {});
+      return written;
+    },
     missing: async () => {
       try {
         const pending = await orm.migrator.getPending();

@@ -1,0 +1,159 @@
+// The server as a process: what it prints, how it ends, and what it leaves behind.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const newFolder = () => mkdtempSync(join(tmpdir(), 'backchannel-process-'));
+
+interface Run extends AsyncDisposable {
+  child: ChildProcess;
+  stdout(): string;
+  stderr(): string;
+  /** The address it serves, once it does. */
+  url(): Promise<string>;
+  ended: Promise<{ code: number | null; signal: string | null }>;
+}
+
+/** Runs main.ts with this environment and nothing else of the machine's. */
+function run(env: Record<string, string>): Run {
+  const child = spawn(process.execPath, [main], { env: { PORT: '0', LOG_FORMAT: 'json', ...env } });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (data) => {
+    stdout += data;
+  });
+  child.stderr.on('data', (data) => {
+    stderr += data;
+  });
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }));
+  return {
+    child,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    ended,
+    url: async () => {
+      const gone = ended.then(() => {
+        throw new Error(`the server ended: ${stderr}`);
+      });
+      const served = async () => {
+        for (;;) {
+          const url = /URL +(http\S+)/.exec(stdout)?.[1];
+          if (url) return url;
+          await once(child.stdout, 'data');
+        }
+      };
+      return Promise.race([served(), gone]);
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+async function signIn(url: string, password = 'admin123'): Promise<string> {
+  const answer = await fetch(`${url}/api/v1/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ password }),
+  });
+  expect(answer.status).toBe(200);
+  return answer.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+}
+const me = async (url: string, cookie: string) =>
+  (await fetch(`${url}/api/v1/auth/me`, { headers: { cookie } })).status;
+
+test('the start block says where it is, whom it serves, and what is unsafe', async () => {
+  const dataDir = newFolder();
+  await using server = run({ DATA_DIR: dataDir });
+  const url = await server.url();
+  const block = server.stdout();
+  expect(block).toContain(`${url}/docs`);
+  expect(block).toContain(dataDir);
+  expect(block).toContain('only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:8000');
+  expect(block).toContain(main);
+  expect(block).toMatch(/WARNING.*admin123/);
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+});
+
+test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with exit code 0, after what is in flight', async (signal) => {
+  await using server = run({ DATA_DIR: newFolder() });
+  const url = await server.url();
+  const inFlight = signIn(url);
+  await expect.poll(async () => (await fetch(`${url}/healthz`)).status).toBe(200);
+  server.child.kill(signal);
+  expect(await inFlight).toContain('backchannel_session=');
+  expect(await server.ended).toEqual({ code: 0, signal: null });
+});
+
+test('a session is alive after a stop and after a kill', async () => {
+  const env = { DATA_DIR: newFolder() };
+  let cookie: string;
+  {
+    await using server = run(env);
+    cookie = await signIn(await server.url());
+    server.child.kill('SIGTERM');
+    await server.ended;
+  }
+  {
+    await using server = run(env);
+    expect(await me(await server.url(), cookie)).toBe(200);
+    server.child.kill('SIGKILL');
+    await server.ended;
+  }
+  await using server = run(env);
+  expect(await me(await server.url(), cookie)).toBe(200);
+});
+
+test('a password that is made at first start is shown once', async () => {
+  const env = { DATA_DIR: newFolder(), NODE_ENV: 'production' };
+  let password: string;
+  {
+    await using server = run(env);
+    const url = await server.url();
+    password = /Password +(\S+)/.exec(server.stdout())?.[1] ?? '';
+    await signIn(url, password);
+    expect(server.stderr()).not.toContain(password);
+  }
+  await using server = run(env);
+  await signIn(await server.url(), password);
+  expect(server.stdout() + server.stderr()).not.toContain(password);
+});
+
+test('three bad values are three lines, exit code 1 and no stack', async () => {
+  await using server = run({ PORT: 'eighty', SESSION_MAX_DAYS: '-1', ALLOWED_ORIGINS: '*' });
+  expect(await server.ended).toEqual({ code: 1, signal: null });
+  const lines = server.stderr().trim().split('\n');
+  expect(lines).toHaveLength(3);
+  for (const [index, name] of ['PORT', 'SESSION_MAX_DAYS', 'ALLOWED_ORIGINS'].entries()) {
+    expect(lines[index]).toMatch(new RegExp(`^${name}: .+ Example: ${name}=.+$`));
+  }
+});
+
+test('what else keeps it from starting is one sentence, too', async () => {
+  const occupied = createServer().listen(0, '127.0.0.1');
+  await once(occupied, 'listening');
+  const address = occupied.address();
+  const port = typeof address === 'object' && address ? String(address.port) : '';
+  const file = join(newFolder(), 'file');
+  writeFileSync(file, '');
+  const keyless = newFolder();
+  writeFileSync(join(keyless, 'secret.key'), '');
+  const cases: [Record<string, string>, RegExp][] = [
+    [{ DATA_DIR: newFolder(), PORT: port }, /^PORT: 127\.0\.0\.1:\d+ is in use; .*PORT=\d+$/],
+    [{ DATA_DIR: join(file, 'below') }, /^DATA_DIR: .*cannot be written.*chown -R \d+:\d+ /],
+    [{ DATA_DIR: keyless }, /^SECRET_KEY: .*secret\.key is empty; /],
+  ];
+  for (const [env, expected] of cases) {
+    await using server = run(env);
+    expect((await server.ended).code).toBe(1);
+    expect(server.stderr().trim()).toMatch(expected);
+    expect(server.stdout()).toBe('');
+  }
+  occupied.close();
+});
