@@ -9,6 +9,9 @@ export const hooks = {
       manifest.dependencies = {};
       manifest.peerDependencies = {};
     }
+    // TypeScript is for development alone, and trpc-to-openapi's adapters for other frameworks are not used.
+    if (manifest.name?.startsWith('@trpc/')) delete manifest.peerDependencies?.typescript;
+    if (manifest.name === 'trpc-to-openapi') manifest.optionalDependencies = {};
     return manifest;
   },
 };

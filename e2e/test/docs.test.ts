@@ -1,0 +1,134 @@
+// The documentation as people use it, in a real browser: Swagger UI at /docs, ReDoc at /redoc.
+import type { Browser, Locator, Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { openBrowser } from '../browser.ts';
+import { openServer } from '../server.ts';
+
+test('Swagger UI at /docs shows every operation, and neither errs nor asks another host', async (context) => {
+  await using browser = await openBrowser(context);
+  await using server = await openServer();
+  const { page, problems } = await visit(browser, `${server.url}/docs`);
+  await openAllTags(page);
+
+  const documented = await documentedOperations(server.url);
+  await expect.poll(() => shownOperations(page), { timeout: 10_000 }).toEqual(documented);
+  expect(documented).toContain('POST /auth/login');
+  await page.waitForLoadState('networkidle');
+  expect(problems).toEqual([]);
+});
+
+test('a login through "Try it out" in Swagger UI signs the same page in', async (context) => {
+  await using browser = await openBrowser(context);
+  await using server = await openServer();
+  const { page, problems } = await visit(browser, `${server.url}/docs`);
+  await openAllTags(page);
+
+  const login = await tryOut(page, 'post', '/auth/login');
+  await login.locator('textarea.body-param__text').fill('{"password": "admin123"}');
+  expect(await execute(login)).toEqual({ status: '200', body: expect.stringMatching(/"authenticated": true/) });
+
+  const me = await tryOut(page, 'get', '/auth/me');
+  expect(await execute(me)).toEqual({ status: '200', body: expect.stringMatching(/"method": "session"/) });
+  expect(problems).toEqual([]);
+});
+
+test('ReDoc at /redoc shows the document, its search finds, and it neither errs nor asks another host', async (context) => {
+  await using browser = await openBrowser(context);
+  await using server = await openServer();
+  const { page, problems } = await visit(browser, `${server.url}/redoc`);
+  await page.getByRole('heading', { level: 1 }).first().waitFor();
+  const shown = page.locator('[data-section-id^="tag/"], [data-section-id^="operation/"]');
+  await expect.poll(() => shown.count(), { timeout: 10_000 }).toBeGreaterThan(0);
+
+  await page.getByPlaceholder('Search...').fill('hash');
+  const results = page.locator('[data-role="search:results"] li');
+  await expect.poll(() => results.count(), { timeout: 10_000 }).toBeGreaterThan(0);
+  expect((await results.allInnerTexts()).join('\n')).toMatch(/hash/i);
+
+  await results.first().click();
+  await page.waitForLoadState('networkidle');
+  expect(problems).toEqual([]);
+});
+
+async function visit(browser: Browser, url: string): Promise<{ page: Page; problems: string[] }> {
+  const page = await browser.newPage();
+  page.setDefaultTimeout(10_000);
+  const problems = watch(page, new URL(url).origin);
+  expect((await page.goto(url))?.status()).toBe(200);
+  return { page, problems };
+}
+
+/** Collects what a page must not do: errors, what its CSP blocked, requests that failed or that go to another host. */
+function watch(page: Page, origin: string): string[] {
+  const problems: string[] = [];
+  page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error' || /Content Security Policy/i.test(message.text())) {
+      problems.push(`console: ${message.text()}`);
+    }
+  });
+  // The context sees the requests of workers and frames too.
+  page.context().on('request', (request) => {
+    const url = new URL(request.url());
+    const isLocal = url.origin === origin || url.protocol === 'data:' || url.origin === `blob:${origin}`;
+    if (!isLocal && !url.href.startsWith(`blob:${origin}/`)) problems.push(`asked another host: ${url.href}`);
+  });
+  page.context().on('requestfailed', (request) => {
+    problems.push(`failed: ${request.url()} (${request.failure()?.errorText})`);
+  });
+  return problems;
+}
+
+async function documentedOperations(url: string): Promise<string[]> {
+  const methods = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options', 'trace'];
+  const { paths } = (await (await fetch(`${url}/openapi.json`)).json()) as { paths: Record<string, object> };
+  return Object.entries(paths)
+    .flatMap(([path, item]) => Object.keys(item).map((method) => ({ path, method })))
+    .filter(({ method }) => methods.includes(method))
+    .map(({ path, method }) => operation(method, path))
+    .sort();
+}
+
+async function shownOperations(page: Page): Promise<string[]> {
+  const blocks = await page.locator('.opblock').all();
+  const shown = blocks.map(async (block) =>
+    operation(
+      (await block.locator('.opblock-summary-method').textContent()) ?? '',
+      (await block.locator('[data-path]').first().getAttribute('data-path')) ?? '',
+    ),
+  );
+  return (await Promise.all(shown)).sort();
+}
+
+/** "POST /auth/login", whether the document has the prefix in its paths or in its server's address. */
+function operation(method: string, path: string): string {
+  return `${method.toUpperCase()} ${path.replace(/^\/api\/v1(?=\/)/, '')}`;
+}
+
+async function openAllTags(page: Page): Promise<void> {
+  await page.locator('.opblock-tag').first().waitFor();
+  const closed = page.locator('.opblock-tag[data-is-open="false"]');
+  while ((await closed.count()) > 0) await closed.first().click();
+}
+
+async function tryOut(page: Page, method: string, path: string): Promise<Locator> {
+  const block = page.locator(`.opblock-${method}`, { has: page.locator(`[data-path$="${path}"]`) });
+  await block.locator('.opblock-summary').click();
+  // The page may be set to offer the form at once.
+  const offer = block.getByRole('button', { name: 'Try it out' });
+  await offer
+    .or(block.getByRole('button', { name: 'Execute' }))
+    .first()
+    .waitFor();
+  if (await offer.isVisible()) await offer.click();
+  return block;
+}
+
+async function execute(block: Locator): Promise<{ status: string | null; body: string | null }> {
+  await block.getByRole('button', { name: 'Execute' }).click();
+  const response = block.locator('.live-responses-table .response').first();
+  return {
+    status: await response.locator('.response-col_status').textContent(),
+    body: await response.locator('.response-col_description').textContent(),
+  };
+}
