@@ -1,0 +1,87 @@
+// Measures several targets beside one another: rounds interleaved A B C A B C, so that what changes on the machine
+// while the run lasts changes for all of them, and each round's ratios are taken within that round.
+import type { SaturateJob, SaturateResult } from './load/saturate.ts';
+import { type Cores, describeCores } from './machine.ts';
+import { openWorker, readCpuMs } from './processes.ts';
+import { formatCount, formatSpread, median, printTable } from './report.ts';
+
+export interface Target {
+  name: string;
+  url: string;
+  headers: Record<string, string>;
+  /** What every body has to contain. */
+  includes: readonly string[];
+  /** The process whose time is counted. */
+  pid: number;
+}
+
+interface Sample extends SaturateResult {
+  /** Time of the server's process per request, in microseconds; null where it cannot be read. */
+  cpuUs: number | null;
+}
+
+const CONNECTIONS = 32;
+/** Long enough for V8 to have compiled what is hot, before anything counts. */
+const WARM_UP_SECONDS = 1.5;
+const ROUND_SECONDS = 1;
+
+/** Prints one table. The first target is the floor that the others are compared with. */
+export async function compare(
+  targets: readonly Target[],
+  options: { rounds: number; cores: Cores | null },
+): Promise<void> {
+  const { rounds, cores } = options;
+  await using load = openWorker<SaturateJob, SaturateResult>({
+    script: 'bench/src/load/saturate.ts',
+    core: cores?.load ?? null,
+  });
+  const measure = async ({ url, headers, includes, pid }: Target, durationSeconds: number): Promise<Sample> => {
+    const before = readCpuMs(pid);
+    const result = await load.run({ url, headers, includes, connections: CONNECTIONS, durationSeconds });
+    const after = readCpuMs(pid);
+    return { ...result, cpuUs: before === null || after === null ? null : ((after - before) * 1000) / result.requests };
+  };
+
+  const samples = targets.map((): Sample[] => []);
+  for (const target of targets) await measure(target, WARM_UP_SECONDS);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, target] of targets.entries()) samples[index]?.push(await measure(target, ROUND_SECONDS));
+  }
+
+  const floor = samples[0] ?? [];
+  printTable(
+    ['target', 'req/s', 'min–max', 'p50 ms', 'p99 ms', 'of the floor', 'min–max', 'CPU µs/req', '× floor'],
+    targets.map(({ name }, index) => row(name, samples[index] ?? [], floor)),
+  );
+  console.log(
+    `\nMedians of ${rounds} interleaved rounds of ${ROUND_SECONDS} s after ${WARM_UP_SECONDS} s of warm-up, ${CONNECTIONS} ` +
+      `keep-alive connections. ${describeCores(cores)}`,
+  );
+  if (isDriverTheLimit(floor)) {
+    console.log('The load process, not the floor, was the limit: "of the floor" flatters, "CPU × floor" does not.');
+  }
+}
+
+function row(name: string, samples: readonly Sample[], floor: readonly Sample[]): string[] {
+  const rates = samples.map(({ perSecond }) => perSecond);
+  const shares = samples.map(({ perSecond }, round) => perSecond / (floor[round]?.perSecond ?? Number.NaN));
+  const cpu = median(samples.map(({ cpuUs }) => cpuUs ?? Number.NaN));
+  const floorCpu = median(floor.map(({ cpuUs }) => cpuUs ?? Number.NaN));
+  return [
+    name,
+    formatCount(median(rates)),
+    formatSpread(rates, formatCount),
+    median(samples.map(({ p50Ms }) => p50Ms)).toFixed(2),
+    median(samples.map(({ p99Ms }) => p99Ms)).toFixed(2),
+    median(shares).toFixed(2),
+    formatSpread(shares, (share) => share.toFixed(2)),
+    Number.isNaN(cpu) ? '–' : cpu.toFixed(0),
+    Number.isNaN(cpu) ? '–' : (cpu / floorCpu).toFixed(1),
+  ];
+}
+
+/** Where a request costs the driver more time than it costs the server, the server waits for the driver. */
+function isDriverTheLimit(samples: readonly Sample[]): boolean {
+  const excess = samples.map(({ loadCpuMs, requests, cpuUs }) => (loadCpuMs * 1000) / requests - (cpuUs ?? Number.NaN));
+  return median(excess) > 0;
+}
