@@ -32,6 +32,31 @@ test('a login through "Try it out" in Swagger UI signs the same page in', async 
   expect(problems).toEqual([]);
 });
 
+test('a token made in Swagger UI and put into its Authorize dialog is what the page then calls with', async (context) => {
+  await using browser = await openBrowser(context);
+  await using server = await openServer();
+  const { page, problems } = await visit(browser, `${server.url}/docs`);
+  await openAllTags(page);
+  const login = await tryOut(page, 'post', '/auth/login');
+  expect(await execute(login)).toMatchObject({ status: '200' });
+  // As the page fills it in.
+  const made = await execute(await tryOut(page, 'post', '/auth/tokens'));
+  const [secret = ''] = /\bbct_[\w-]{43}\b/.exec(made.body ?? '') ?? [];
+  expect(made).toEqual({ status: '200', body: expect.stringContaining(secret) });
+
+  await page.locator('.auth-wrapper .btn.authorize').first().click();
+  const scheme = page.locator('.auth-container', { hasText: 'bearer' });
+  await scheme.locator('input').fill(secret);
+  await scheme.getByRole('button', { name: 'Apply credentials' }).click();
+  await scheme.getByRole('button', { name: 'Close' }).click();
+
+  const me = await tryOut(page, 'get', '/auth/me');
+  expect(await execute(me)).toEqual({ status: '200', body: expect.stringMatching(/"method": "token"/) });
+  const events = await tryOut(page, 'get', '/auth/events');
+  expect(await execute(events)).toEqual({ status: '200', body: expect.stringMatching(/"type": "token.created"/) });
+  expect(problems).toEqual([]);
+});
+
 test('ReDoc at /redoc shows the document, its search finds, and it neither errs nor asks another host', async (context) => {
   await using browser = await openBrowser(context);
   await using server = await openServer();

@@ -1,7 +1,87 @@
-// Placeholder until the docs helper lands.
-import { Router } from 'express';
+// The pages that show the API, and its document: who sees them, and what they may load. What the document says is not
+// decided here, and it is not made before somebody asks for it.
+import { type AnyTRPCRouter, TRPCError } from '@trpc/server';
+import type { RequestHandler } from 'express';
 import type { Config } from '../config.ts';
+import type { Context } from '../trpc.ts';
+import { version } from '../version.ts';
 import type { CreateContext } from './context.ts';
-export function createDocs(_options: { config: Config; createContext: CreateContext }): Router {
-  return Router();
+import { createRedoc } from './docs/redoc.ts';
+import { createSwaggerUi } from './docs/swagger-ui.ts';
+import { serveText } from './docs/text.ts';
+import { refuseMethod } from './rest.ts';
+
+/** Both pages set styles in their markup; ReDoc's search runs in a worker that it makes of a blob; icons are data. */
+const DOCS_CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; " +
+  "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/**
+ * Answers `/docs`, `/redoc`, `/openapi.json` and what belongs to them, and `/`; hands on everything else.
+ * @throws Error when ReDoc's bundle is not what this code was written for.
+ */
+export function createDocs(options: {
+  config: Pick<Config, 'docs' | 'publicUrl' | 'cookieName'>;
+  router: AnyTRPCRouter;
+  createContext: CreateContext;
+}): RequestHandler {
+  const { config, router, createContext } = options;
+  const pages: ReadonlyMap<string, RequestHandler> =
+    config.docs === 'off'
+      ? new Map([['/', serveText('text', 'BackChannel is running. Its API is at /api/v1.\n')]])
+      : new Map([
+          ['/', redirect('/docs')],
+          ['/docs/', redirect('/docs')],
+          ['/redoc/', redirect('/redoc')],
+          ['/openapi.json', serveDocument({ config, router })],
+          ...createSwaggerUi(),
+          ...createRedoc(),
+        ]);
+
+  return async (req, res, next) => {
+    const serve = pages.get(req.path);
+    if (!serve) return next();
+    if (req.method !== 'GET' && req.method !== 'HEAD') return refuseMethod(req, res, ['GET']);
+    if (config.docs === 'login' && req.path !== '/') await requireOperator(createContext(req, res));
+    res.setHeader('Content-Security-Policy', DOCS_CSP);
+    // Asked for each time, and sent again only when it has changed.
+    res.setHeader('Cache-Control', 'private, no-cache');
+    return serve(req, res, next);
+  };
+}
+
+/** As for a query of the API: a session, or a token of any scope but the one that opens nothing here. */
+async function requireOperator(context: Context): Promise<void> {
+  const principal = await context.authenticate();
+  if (!principal) {
+    throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first: POST /api/v1/auth/login.' });
+  }
+  if (principal.kind === 'token' && principal.token.scope === 'proxy') {
+    throw new TRPCError({ code: 'FORBIDDEN', message: "This token's scope is proxy; it may not do this." });
+  }
+}
+
+const redirect =
+  (path: string): RequestHandler =>
+  (_req, res) =>
+    res.redirect(path);
+
+/** Made at the first request and kept: a start does not wait for the libraries behind it. */
+function serveDocument(options: {
+  config: Pick<Config, 'publicUrl' | 'cookieName'>;
+  router: AnyTRPCRouter;
+}): RequestHandler {
+  const { config, router } = options;
+  const { publicUrl, cookieName } = config;
+  const make = async () => {
+    const { createOpenApiDocument } = await import('./openapi.ts');
+    const document = createOpenApiDocument({ router, version, publicUrl, cookieName });
+    return serveText('json', JSON.stringify(document));
+  };
+  let made: Promise<RequestHandler> | undefined;
+  return async (req, res, next) => {
+    made ??= make();
+    const serve = await made;
+    return serve(req, res, next);
+  };
 }

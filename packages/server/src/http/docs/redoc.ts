@@ -1,0 +1,50 @@
+// ReDoc: the page to read the API on. Only its bundle is used; the two lines that start it are a file of ours, since the
+// page's policy allows no script in the markup.
+import { readFileSync } from 'node:fs';
+import type { RequestHandler } from 'express';
+import { headTags, iconUrl } from './head.ts';
+import { serveText } from './text.ts';
+
+const LOGO_URL = 'https://cdn.redoc.ly/redoc/logo-mini.svg';
+
+const html = `<!DOCTYPE html>
+<html lang="en">
+<head>
+  ${headTags}
+  <title>BackChannel API reference</title>
+  <link rel="icon" href="${iconUrl}">
+  <style>body { margin: 0 }</style>
+</head>
+<body>
+<div id="redoc"></div>
+<noscript>This page needs JavaScript. What it shows is at <a href="./openapi.json">openapi.json</a>.</noscript>
+<script src="./redoc/redoc.standalone.js"></script>
+<script src="./redoc/start.js"></script>
+</body>
+</html>
+`;
+
+const options = {
+  expandResponses: '200',
+  theme: { colors: { primary: { main: '#1b3a4b' } } },
+};
+const start = `Redoc.init('openapi.json', ${JSON.stringify(options)}, document.getElementById('redoc'));\n`;
+
+export function createRedoc(): [path: string, RequestHandler][] {
+  const bundle = readFileSync(new URL(import.meta.resolve('redoc/bundles/redoc.standalone.js')), 'utf8');
+  return [
+    ['/redoc', serveText('html', html)],
+    ['/redoc/start.js', serveText('js', start)],
+    ['/redoc/redoc.standalone.js', serveText('js', withoutLogo(bundle))],
+  ];
+}
+
+/**
+ * The bundle without its one request to another host.
+ * @throws Error when that is not there exactly once: the bundle has changed, and somebody has to look at it.
+ */
+export function withoutLogo(bundle: string): string {
+  const count = bundle.split(LOGO_URL).length - 1;
+  if (count !== 1) throw new Error(`ReDoc's bundle names ${LOGO_URL} ${count} times, not once: look at what it loads`);
+  return bundle.replace(LOGO_URL, 'data:,');
+}

@@ -1,0 +1,48 @@
+// Swagger UI: the page to try the API out. Its files come from disk, and only those that the page needs.
+import { type RequestHandler, Router } from 'express';
+import swaggerUi from 'swagger-ui-express';
+import { headTags, iconUrl } from './head.ts';
+import { serveText } from './text.ts';
+
+const assets = ['swagger-ui.css', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js', 'swagger-ui-init.js'];
+
+/** Prose below its title in size, too; and no field for a cookie, which only the server can set. */
+const customCss = `
+  .swagger-ui .info { margin: 30px 0 }
+  .swagger-ui .info .description h1 { font-size: 20px; margin: 24px 0 8px }
+  .swagger-ui .info .description td { padding: 6px 0 }
+  .swagger-ui .auth-container:has(#api_key_value) :is(.wrapper:has(#api_key_value), .auth-btn-wrapper .authorize) {
+    display: none;
+  }
+`;
+
+const setup = {
+  // Relative to the page.
+  swaggerUrl: 'openapi.json',
+  customSiteTitle: 'BackChannel API',
+  customfavIcon: iconUrl,
+  customCss,
+  swaggerOptions: {
+    // Without the bar on top, where another document could be opened.
+    layout: 'BaseLayout',
+    tryItOutEnabled: true,
+    displayRequestDuration: true,
+    // A token that is typed in is forgotten with the page.
+    persistAuthorization: false,
+    // By default the document is sent to a host of others to be validated.
+    validatorUrl: null,
+  },
+};
+
+export function createSwaggerUi(): [path: string, RequestHandler][] {
+  const files = Router().use('/docs', ...swaggerUi.serveFiles(undefined, setup));
+  const html = swaggerUi
+    .generateHTML(undefined, setup)
+    .replace('<meta charset="UTF-8">', headTags)
+    // The page is at /docs, not below it.
+    .replaceAll('="./', '="./docs/');
+  return [
+    ['/docs', serveText('html', html)],
+    ...assets.map((name): [string, RequestHandler] => [`/docs/${name}`, files]),
+  ];
+}

@@ -1,0 +1,216 @@
+// The OpenAPI document: trpc-to-openapi reads the procedures' schemas, one function says what it cannot know. To be
+// imported when somebody asks for the document and not before: its libraries would make each start 0.1 s longer.
+import type { AnyTRPCRouter } from '@trpc/server';
+import { generateOpenApiDocument, type OpenApiRouter } from 'trpc-to-openapi';
+import { z } from 'zod';
+import type { oas31 } from 'zod-openapi';
+import { DEVICE_MAX_AGE_MS } from '../services/devices.ts';
+import type { Access, Meta } from '../trpc.ts';
+import { DEVICE_COOKIE } from './cookies.ts';
+import { describeApi, tags } from './openapi/description.ts';
+import { createErrorResponses, ErrorSchema } from './openapi/errors.ts';
+import { exampleOf } from './openapi/examples.ts';
+import { tidy } from './openapi/tidy.ts';
+import { listProcedures } from './operations.ts';
+
+export interface DocumentOptions {
+  router: AnyTRPCRouter;
+  version: string;
+  /** As an origin: no slash at the end. */
+  publicUrl: string;
+  /** The full name of the session cookie. */
+  cookieName: string;
+}
+
+type Procedure = ReturnType<typeof listProcedures>[number];
+type Schemas = Record<string, oas31.SchemaObject | oas31.ReferenceObject>;
+
+/** Any one of a list opens the operation; an empty list leaves it open to all. */
+const securityOf: Record<Access, oas31.SecurityRequirementObject[]> = {
+  anyone: [],
+  operator: [{ session: [] }, { token: [] }],
+  session: [{ session: [] }],
+  fresh: [{ session: [] }],
+};
+
+/** The same in words, with what a list of schemes cannot say: which tokens, and how fresh a session. */
+const callersOf = (type: Procedure['type']): Record<Access, string> => ({
+  anyone: 'For anyone.',
+  operator: `For a session, or a token of scope ${type === 'query' ? '`read` or `full`' : '`full`'}.`,
+  session: 'For a session, and for no token.',
+  fresh: 'For a session that showed the password within STEP_UP_MINUTES, and for no token.',
+});
+
+/**
+ * The document of a router, made anew at each call. The server's address in it is relative: whoever reads the document
+ * from this server calls this server, by whatever name it was reached.
+ * @throws TypeError when a procedure can't be described: without an example, without a tag's description.
+ */
+export function createOpenApiDocument(options: DocumentOptions): oas31.OpenAPIObject {
+  const { router, version, publicUrl, cookieName } = options;
+  // The library's type for a router asks for its own meta, an index signature; it reads no more of it than `openapi`,
+  // which ours has.
+  const raw = generateOpenApiDocument(router as OpenApiRouter, { title: 'BackChannel', version, baseUrl: '/api/v1' });
+  return complete(tidy(raw), { router, version, publicUrl, cookieName });
+}
+
+/** Everything beside inputs and outputs: who may call, what can go wrong, examples, and words. */
+function complete(generated: oas31.OpenAPIObject, options: DocumentOptions): oas31.OpenAPIObject {
+  const { router, version, publicUrl, cookieName } = options;
+  // Those called error.* describe errors as the library's own handler would answer them. Ours answers Error.
+  const outputs = Object.entries(generated.components?.schemas ?? {}).filter(([name]) => !name.startsWith('error.'));
+  const schemas: Schemas = { Error: ErrorSchema, ...Object.fromEntries(outputs) };
+  const errors = createErrorResponses();
+
+  const paths: Record<string, oas31.PathItemObject> = {};
+  for (const procedure of listProcedures(router)) {
+    const { path, method } = procedure.meta.openapi;
+    const key = method.toLowerCase() as Lowercase<typeof method>;
+    const operation = generated.paths?.[path]?.[key];
+    if (!operation) throw new TypeError(`${procedure.name} is missing in the document`);
+    const responses = { ...describeSuccess(operation, { procedure, cookieName, schemas }), ...errors.of(procedure) };
+    paths[path] = { ...paths[path], [key]: { ...describeOperation(operation, { procedure, schemas }), responses } };
+  }
+
+  return {
+    openapi: generated.openapi,
+    info: {
+      title: 'BackChannel',
+      version,
+      description: describeApi({ publicUrl }),
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/api/v1', description: 'This server' }],
+    tags,
+    paths,
+    components: {
+      schemas,
+      responses: errors.components(),
+      securitySchemes: { session: sessionScheme(cookieName), token: tokenScheme },
+    },
+  };
+}
+
+function describeOperation(
+  operation: oas31.OperationObject,
+  options: { procedure: Procedure; schemas: Schemas },
+): oas31.OperationObject {
+  const { procedure, schemas } = options;
+  const { name, type, meta } = procedure;
+  const { summary, description, tags: names } = meta.openapi;
+  const unknown = names.find((tag) => !tags.some((known) => known.name === tag));
+  if (unknown !== undefined) throw new TypeError(`${name} has the tag ${unknown}, which has no description`);
+  const parameters = describeParameters(operation, procedure);
+  if (type === 'mutation' && parameters.some((parameter) => parameter.in === 'query')) {
+    throw new TypeError(`${name} would be documented with a query string, but takes its input from the body`);
+  }
+  const requestBody = describeBody(operation.requestBody, { procedure, schemas });
+  return {
+    operationId: name.replace(/\.(\w)/g, (_, letter: string) => letter.toUpperCase()),
+    summary,
+    description: `${description}\n\n${callersOf(type)[meta.access]}\n\ntRPC: \`${name}\` (${type})`,
+    tags: names,
+    security: securityOf[meta.access],
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(requestBody ? { requestBody } : {}),
+  };
+}
+
+/** trpc-to-openapi loses what an optional parameter says of itself; the schema that checks the input still has it. */
+function describeParameters(operation: oas31.OperationObject, { name, input }: Procedure): oas31.ParameterObject[] {
+  const { properties = {} } = inputSchema(input);
+  return (operation.parameters ?? []).flatMap((parameter) => {
+    if (!('name' in parameter)) return [];
+    const property = properties[parameter.name];
+    if (!property || !('description' in property)) {
+      throw new TypeError(`${name} has the parameter ${parameter.name}, which has no description`);
+    }
+    const { description = '', ...schema } = property;
+    return [{ name: parameter.name, in: parameter.in, required: parameter.required === true, description, schema }];
+  });
+}
+
+/** A body without a field to send is none. */
+function describeBody(
+  body: oas31.OperationObject['requestBody'],
+  options: { procedure: Procedure; schemas: Schemas },
+): oas31.RequestBodyObject | null {
+  const { procedure, schemas } = options;
+  const generated = body && 'content' in body ? body.content['application/json']?.schema : undefined;
+  if (!generated || !('properties' in generated) || Object.keys(generated.properties ?? {}).length === 0) return null;
+  // trpc-to-openapi loses it where fields are checked together.
+  const { additionalProperties = true } = inputSchema(procedure.input);
+  const schema = { ...generated, additionalProperties };
+  const example = exampleOf(schema, { schemas, where: `${procedure.name}'s input` });
+  return { required: true, content: { 'application/json': { schema, example } } };
+}
+
+/** An input as zod itself describes it: whole, with a path's fields. */
+function inputSchema(input: Procedure['input']): oas31.SchemaObject {
+  if (!input) return {};
+  return tidy(z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' })) as oas31.SchemaObject;
+}
+
+function describeSuccess(
+  operation: oas31.OperationObject,
+  options: { procedure: Procedure; cookieName: string; schemas: Schemas },
+): oas31.ResponsesObject {
+  const { procedure, cookieName, schemas } = options;
+  const { name, meta } = procedure;
+  const response: oas31.ResponseObject | undefined = operation.responses?.['200'];
+  const schema = response?.content?.['application/json']?.schema;
+  if (!schema) throw new TypeError(`${name} has no output schema`);
+  const example = exampleOf(schema, { schemas, where: `${name}'s output` });
+  return {
+    200: {
+      description: meta.openapi.successDescription,
+      ...(meta.cookie ? { headers: { 'Set-Cookie': cookieHeaders[meta.cookie](cookieName) } } : {}),
+      content: { 'application/json': { schema, example } },
+    },
+  };
+}
+
+/** What an operation does to cookies. OpenAPI has one entry for a header, however often that is there. */
+const cookieHeaders: Record<NonNullable<Meta['cookie']>, (cookieName: string) => oas31.HeaderObject> = {
+  sets: (cookieName) => ({
+    description:
+      'Two of them, `Secure` where PUBLIC_URL is https: the session, until its absolute end; and what the browser is ' +
+      'known by from now on, so that nobody elsewhere can lock it out with wrong passwords.',
+    required: true,
+    schema: { type: 'string' },
+    examples: {
+      session: { value: exampleCookie(cookieName, { value: 'eyJhbGciOiJIUzI1NiJ9…', maxAgeSeconds: 2_592_000 }) },
+      device: {
+        value: exampleCookie(DEVICE_COOKIE, {
+          value: 'eyJhbGciOiJIUzI1NiJ9…',
+          maxAgeSeconds: DEVICE_MAX_AGE_MS / 1000,
+        }),
+      },
+    },
+  }),
+  clears: (cookieName) => ({
+    description: 'Takes the session from a browser that has none any more; it is not sent to other callers.',
+    schema: { type: 'string' },
+    examples: { session: { value: exampleCookie(cookieName, { value: '', maxAgeSeconds: 0 }) } },
+  }),
+};
+
+function exampleCookie(name: string, { value, maxAgeSeconds }: { value: string; maxAgeSeconds: number }): string {
+  return `${name}=${value}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly; SameSite=Lax`;
+}
+
+const tokenScheme: oas31.SecuritySchemeObject = {
+  type: 'http',
+  scheme: 'bearer',
+  bearerFormat: 'bct_…',
+  description: 'An API token from `POST /auth/tokens`. It decides alone: a cookie beside it is ignored.',
+};
+
+function sessionScheme(cookieName: string): oas31.SecuritySchemeObject {
+  return {
+    type: 'apiKey',
+    in: 'cookie',
+    name: cookieName,
+    description: 'The cookie that `POST /auth/login` sets. A browser keeps it and sends it with each call by itself.',
+  };
+}

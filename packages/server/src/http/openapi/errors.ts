@@ -1,0 +1,228 @@
+// What can go wrong, for the document: the one shape of errors, and which of them an operation can answer with.
+import type { oas31 } from 'zod-openapi';
+import { type ErrorCode, errorStatuses, type Issue } from '../../errors.ts';
+import type { Access } from '../../trpc.ts';
+import type { DescribedMeta } from '../operations.ts';
+import { MAX_BODY_BYTES } from '../rest.ts';
+
+export const ErrorSchema: oas31.SchemaObject = {
+  type: 'object',
+  description: 'Every error under /api/v1 has this shape.',
+  properties: {
+    message: { type: 'string', description: 'What is wrong, in words for a person. Programs go by `code`.' },
+    code: { type: 'string', enum: Object.keys(errorStatuses), description: 'What is wrong, for a program.' },
+    issues: {
+      type: 'array',
+      description: 'What is wrong with the input, field by field.',
+      items: {
+        type: 'object',
+        properties: {
+          path: { type: 'string', description: 'The field: names and indexes joined by dots; empty for the whole.' },
+          message: { type: 'string' },
+        },
+        required: ['path', 'message'],
+        additionalProperties: false,
+      },
+    },
+  },
+  required: ['message', 'code'],
+  additionalProperties: false,
+  examples: [{ message: 'Sign in first.', code: 'UNAUTHORIZED' }],
+};
+
+interface Refusal {
+  code: ErrorCode;
+  when: string;
+  message: string;
+  issues?: Issue[];
+}
+
+const refusals = {
+  InvalidInput: {
+    code: 'BAD_REQUEST',
+    when: 'A field is unknown, missing or not valid, in the body or in the query string',
+    message: 'The input is not valid; see issues.',
+    issues: [{ path: 'verbose', message: 'Unknown field.' }],
+  },
+  NotJson: {
+    code: 'BAD_REQUEST',
+    when: 'The body is not a JSON object',
+    message: 'The input is not valid JSON.',
+  },
+  NotSignedIn: {
+    code: 'UNAUTHORIZED',
+    when: 'There is no live session or token',
+    message: 'Sign in first.',
+  },
+  WrongPassword: {
+    code: 'UNAUTHORIZED',
+    when: 'The password is wrong',
+    message: 'Wrong password.',
+  },
+  WrongPasswordOfSession: {
+    code: 'FORBIDDEN',
+    when: 'The password is wrong; the session goes on',
+    message: 'Wrong password.',
+  },
+  ScopeTooSmall: {
+    code: 'FORBIDDEN',
+    when: "The token's scope does not cover it",
+    message: "This token's scope is proxy; it may not do this.",
+  },
+  NoToken: {
+    code: 'FORBIDDEN',
+    when: 'A token asks, and no token may do this',
+    message: 'No token may do this; sign in with the password.',
+  },
+  NotFresh: {
+    code: 'STEP_UP_REQUIRED',
+    when: 'The password was last shown more than STEP_UP_MINUTES ago',
+    message: 'Show the password again first: POST /api/v1/auth/step-up.',
+  },
+  NoSuchSession: {
+    code: 'NOT_FOUND',
+    when: 'No live session has this id',
+    message: 'There is no live session of this id.',
+  },
+  NoSuchToken: {
+    code: 'NOT_FOUND',
+    when: 'No live token has this id',
+    message: 'There is no live token of this id.',
+  },
+  SetByEnvironment: {
+    code: 'CONFLICT',
+    when: 'The environment sets the password; the message has the line to put there',
+    message:
+      'The environment sets the password; put this line there and start the server again: ' +
+      "MASTER_PASSWORD_HASH='$2b$12$…'",
+  },
+  Throttled: {
+    code: 'TOO_MANY_REQUESTS',
+    when: 'There were too many wrong passwords',
+    message: 'Too many wrong passwords from here; try again in 30 s.',
+  },
+  CrossOrigin: {
+    code: 'FORBIDDEN',
+    when: 'A page of another origin, one that is not in ALLOWED_ORIGINS, asks through a browser',
+    message:
+      'A page of another origin (https://elsewhere.example) may not do this. ' +
+      'To allow it, add its origin to ALLOWED_ORIGINS; if it is the address you use, set PUBLIC_URL to it.',
+  },
+  PayloadTooLarge: {
+    code: 'PAYLOAD_TOO_LARGE',
+    when: `The body is over ${MAX_BODY_BYTES / 1024} KiB`,
+    message: `The body is over ${MAX_BODY_BYTES / 1024} KiB.`,
+  },
+  UnsupportedMediaType: {
+    code: 'UNSUPPORTED_MEDIA_TYPE',
+    when: 'There is a body, and it is not JSON in UTF-8',
+    message: 'Send JSON in UTF-8, with Content-Type: application/json.',
+  },
+  Failed: {
+    code: 'INTERNAL_SERVER_ERROR',
+    when: 'The server failed; its log says at what',
+    message: 'Something went wrong on the server; its log says what.',
+  },
+  DatabaseAway: {
+    code: 'SERVICE_UNAVAILABLE',
+    when: 'The database cannot be reached',
+    message: 'The database cannot be reached at the moment; try again shortly.',
+  },
+  Busy: {
+    code: 'SERVICE_UNAVAILABLE',
+    when: 'Too many passwords are being checked at once',
+    message: 'Too many passwords are being checked at once; try again shortly.',
+  },
+} as const satisfies Record<string, Refusal>;
+type RefusalName = keyof typeof refusals;
+
+/** What a code means that a procedure declares beyond those that follow from its access and its input; some by name. */
+const declared: Partial<Record<ErrorCode | `${string} ${ErrorCode}`, RefusalName>> = {
+  UNAUTHORIZED: 'WrongPassword',
+  FORBIDDEN: 'WrongPasswordOfSession',
+  'auth.sessions.revoke NOT_FOUND': 'NoSuchSession',
+  'auth.tokens.revoke NOT_FOUND': 'NoSuchToken',
+  CONFLICT: 'SetByEnvironment',
+  TOO_MANY_REQUESTS: 'Throttled',
+  SERVICE_UNAVAILABLE: 'Busy',
+};
+
+/** What follows from who may call. */
+const refusedAs: Record<Access, RefusalName[]> = {
+  anyone: [],
+  operator: ['NotSignedIn', 'ScopeTooSmall'],
+  session: ['NotSignedIn', 'NoToken'],
+  fresh: ['NotSignedIn', 'NoToken', 'NotFresh'],
+};
+
+interface Procedure {
+  name: string;
+  type: 'query' | 'mutation';
+  meta: DescribedMeta;
+}
+
+/** All refusals of a procedure, in an order that reads well within one status. */
+function refusalsOf({ name, type, meta }: Procedure): RefusalName[] {
+  // A mutation reads a body whenever there is one, also where it needs none.
+  const ofWrites: RefusalName[] = ['NotJson', 'CrossOrigin', 'PayloadTooLarge', 'UnsupportedMediaType'];
+  const further = (meta.errors ?? []).map((code) => {
+    const refusal = declared[`${name} ${code}`] ?? declared[code];
+    if (!refusal) throw new TypeError(`${name} declares ${code}: say in the document what that means`);
+    return refusal;
+  });
+  return [
+    'InvalidInput',
+    ...(type === 'mutation' ? ofWrites : []),
+    ...refusedAs[meta.access],
+    'Failed',
+    'DatabaseAway',
+    ...further,
+  ];
+}
+
+/** Hands out references to error responses, and remembers which ones the document then has to hold. */
+export function createErrorResponses() {
+  const used = new Map<string, oas31.ResponseObject>();
+  return {
+    /** The error responses of a procedure by status; refusals with one status share a response. */
+    of: (procedure: Procedure): oas31.ResponsesObject => {
+      const byStatus = Map.groupBy(refusalsOf(procedure), (name) => errorStatuses[refusals[name].code]);
+      return Object.fromEntries(
+        [...byStatus].map(([status, names]) => {
+          const component = names.join('Or');
+          used.set(component, describeResponse(names));
+          return [status, { $ref: `#/components/responses/${component}` }];
+        }),
+      );
+    },
+    components: (): Record<string, oas31.ResponseObject> => Object.fromEntries(used),
+  };
+}
+
+function describeResponse(names: RefusalName[]): oas31.ResponseObject {
+  const all = names.map((name): Refusal => refusals[name]);
+  const isForLater = all.some(({ code }) => errorStatuses[code] === 429 || errorStatuses[code] === 503);
+  const bodies = all.map(({ message, code, issues }) => ({ message, code, ...(issues ? { issues } : {}) }));
+  const examples = names.map((name, index) => [name, { summary: all[index]?.when, value: bodies[index] }]);
+  return {
+    description: `${all.map(({ when }, index) => (index === 0 ? when : uncapitalize(when))).join(', or ')}.`,
+    ...(isForLater ? { headers: { 'Retry-After': retryAfter } } : {}),
+    content: {
+      'application/json': {
+        schema: { $ref: '#/components/schemas/Error' },
+        ...(bodies.length === 1 ? { example: bodies[0] } : { examples: Object.fromEntries(examples) }),
+      },
+    },
+  };
+}
+
+const retryAfter: oas31.HeaderObject = {
+  description: 'Whole seconds to wait before the next try.',
+  required: true,
+  schema: { type: 'integer', minimum: 1 },
+  example: 2,
+};
+
+function uncapitalize(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
