@@ -30,16 +30,27 @@ export interface Config {
     | { from: 'database'; builtInAllowed: boolean };
   sessionExpireMinutes: number;
   sessionMaxDays: number;
+  /** How many sessions may be live at once. */
+  sessionMaxLive: number;
+  /** How fresh a sign-in must be for what is marked fresh. */
+  stepUpMinutes: number;
   /** The full name, with `__Host-` before it when cookies are Secure. */
   cookieName: string;
   /** True when publicUrl is https. */
   secureCookies: boolean;
   /** Origins other than publicUrl's, spelt as browsers send them. */
   allowedOrigins: readonly string[];
+  /** Addresses, networks (CIDR) and the word `private`: whose X-Forwarded-* headers are believed. */
+  trustedProxies: readonly string[];
   /** The file is an absolute path. */
   database: { engine: 'sqlite'; file: string };
   /** For new hashes, 10 to 20. */
   bcryptCost: number;
+  /** Failures before a source has to wait. */
+  loginMaxFailures: number;
+  /** The longest that a source waits, and how long its failures are remembered. */
+  loginWindowMinutes: number;
+  eventRetentionDays: number;
   docs: 'public' | 'login' | 'off';
   /** One of pino's levels, or `silent`. */
   logLevel: string;
@@ -89,11 +100,17 @@ export function loadConfig(options: LoadConfigOptions = {}): Config {
     password: choosePassword(env, builtInAllowed(env.HOST, publicUrl, sources)),
     sessionExpireMinutes: env.SESSION_EXPIRE_MINUTES,
     sessionMaxDays: env.SESSION_MAX_DAYS,
+    sessionMaxLive: env.SESSION_MAX_LIVE,
+    stepUpMinutes: env.STEP_UP_MINUTES,
     cookieName: secureCookies ? `__Host-${env.COOKIE_NAME}` : env.COOKIE_NAME,
     secureCookies,
     allowedOrigins: env.ALLOWED_ORIGINS ?? [],
+    trustedProxies: env.TRUSTED_PROXIES ?? [],
     database: { engine: 'sqlite', file: resolve(root, env.DATABASE_URL ?? join(dataDir, 'backchannel.db')) },
     bcryptCost: env.BCRYPT_COST,
+    loginMaxFailures: env.LOGIN_MAX_FAILURES,
+    loginWindowMinutes: env.LOGIN_WINDOW_MINUTES,
+    eventRetentionDays: env.EVENT_RETENTION_DAYS,
     docs: env.DOCS,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? (isTerminal ? 'pretty' : 'json'),
@@ -111,6 +128,10 @@ export function findRoot(): string {
   }
   return process.cwd();
 }
+
+/** Whether npx started the package manager that started this process; no setting, but a trace that npx leaves. */
+export const isStartedByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
+  /[\\/]_npx[\\/]/.test(env.npm_execpath ?? '');
 
 type Parsed = ReturnType<typeof Environment.parse>;
 

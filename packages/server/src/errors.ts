@@ -8,6 +8,7 @@ export const errorStatuses = {
   BAD_REQUEST: 400,
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
+  STEP_UP_REQUIRED: 403,
   NOT_FOUND: 404,
   METHOD_NOT_SUPPORTED: 405,
   CONFLICT: 409,
@@ -44,6 +45,13 @@ export class RetryLaterError extends TRPCError {
   }
 }
 
+/** The session is good, but the password has to be shown again for this (OWASP ASVS 7.5.1). */
+export class StepUpRequiredError extends TRPCError {
+  constructor() {
+    super({ code: 'FORBIDDEN', message: 'Show the password again first: POST /api/v1/auth/step-up.' });
+  }
+}
+
 /** Input that is refused before a schema sees it. */
 export class InputError extends TRPCError {
   readonly issues: Issue[];
@@ -65,16 +73,19 @@ export function describeError(error: unknown): ErrorDescription {
       retryAfterSeconds: STORE_RETRY_AFTER_SECONDS,
     });
   }
-  if (!(error instanceof TRPCError)) return internal;
+  if (!(error instanceof TRPCError) || error.code === 'INTERNAL_SERVER_ERROR') return internal;
   if (error instanceof RetryLaterError) {
     const { retryAfterSeconds } = error;
     return describe(error.code as ErrorCode, error.message, { retryAfterSeconds });
   }
+  if (error instanceof StepUpRequiredError) return describe('STEP_UP_REQUIRED', error.message);
   const issues = error instanceof InputError ? error.issues : cause instanceof ZodError ? issuesOf(cause) : null;
   if (issues) return describe('BAD_REQUEST', 'The input is not valid; see issues.', { issues });
-  if (error.code === 'PARSE_ERROR') return describe('BAD_REQUEST', 'The body is not a JSON object.');
-  if (error.code === 'INTERNAL_SERVER_ERROR' || !(error.code in errorStatuses)) return internal;
-  return describe(error.code as ErrorCode, error.message);
+  // A parser's own message repeats parts of what it read: of a password, for one.
+  if (error.code === 'PARSE_ERROR' || cause instanceof SyntaxError) {
+    return describe('BAD_REQUEST', 'The input is not valid JSON.');
+  }
+  return error.code in errorStatuses ? describe(error.code as ErrorCode, error.message) : internal;
 }
 
 function describe(

@@ -34,6 +34,7 @@ export async function openServer(options: { config: Config; log: Log; clock?: Cl
   await using opened = new AsyncDisposableStack();
   const store = opened.use(await openStore(options.config.database));
   const services = opened.use(await openServices({ config: options.config, store, log, ...(clock ? { clock } : {}) }));
+  await services.start();
 
   const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 30_000 });
   const port = await listen(server, options.config);

@@ -1,7 +1,7 @@
 // What is printed at start: where it is, who can reach it, how a service would run it, and what is unsafe.
 import { fileURLToPath } from 'node:url';
+import { isLoopback } from './config/address.ts';
 import type { Config } from './config.ts';
-import { isLoopbackHost } from './http/guard.ts';
 import type { Password } from './services/password.ts';
 import { version } from './version.ts';
 
@@ -13,7 +13,7 @@ export function startBlock(options: {
 }): string {
   const { config, url, password } = options;
   const main = fileURLToPath(new URL('./main.ts', import.meta.url));
-  const reach = isLoopbackHost(config.host)
+  const reach = isLoopback(config.host)
     ? 'only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:8000'
     : `whoever reaches ${config.host} port ${new URL(url).port || config.port}`;
   const rows: [string, string][] = [
@@ -34,10 +34,12 @@ export function startBlock(options: {
 
 function warnings(config: Config, password: Pick<Password, 'origin'>): string[] {
   const found: string[] = [];
-  if (password.origin === 'built-in') {
-    found.push('the password is the built-in admin123: set your own with MASTER_PASSWORD_HASH (make one: pnpm hash)');
+  if (password.origin() === 'built-in') {
+    found.push(
+      'the password is the built-in admin123: set your own with MASTER_PASSWORD_HASH (make one: npx pnpm@12 hash)',
+    );
   }
-  if (!isLoopbackHost(config.host) && !config.secureCookies) {
+  if (!isLoopback(config.host) && !config.secureCookies) {
     found.push(
       'PUBLIC_URL is http: passwords and cookies cross the network unencrypted; put TLS in front and set https',
     );

@@ -1,7 +1,8 @@
 // The one place that calls initTRPC: what a procedure is given, who may call it, and how a throw becomes an answer.
 import { initTRPC, TRPCError } from '@trpc/server';
-import { describeError, type ErrorCode } from './errors.ts';
+import { describeError, type ErrorCode, StepUpRequiredError } from './errors.ts';
 import type { Client } from './services/client.ts';
+import type { Device } from './services/devices.ts';
 import type { Principal } from './services/gate.ts';
 import type { Services } from './services/services.ts';
 
@@ -11,20 +12,29 @@ export interface Context {
   readonly client: Client;
   /** The caller, found out once per request; null for a stranger. */
   authenticate(): Promise<Principal | null>;
-  /** Counts this request as use of the caller's session, once however many procedures it calls. */
+  /** The browser that calls, where it has signed in before; null otherwise. */
+  device(): Promise<Device | null>;
+  /** Counts this request as use of the caller's session or token, once however many procedures it calls. */
   recordUse(principal: Principal): void;
   /** Puts the session cookie on the answer. `expiresAt` is in milliseconds since 1970. */
   setSessionCookie(token: string, expiresAt: number): void;
   /** Takes the session cookie from the browser. */
   clearSessionCookie(): void;
+  /** Puts the cookie on the answer by which the browser will be known. */
+  setDeviceCookie(token: string, expiresAt: number): void;
 }
 
-/** Who may call a procedure: anyone, or who is signed in. */
-export type Access = 'anyone' | 'operator';
+/**
+ * Who may call a procedure: anyone; the operator, by a session or by a token whose scope covers it; a session only; or
+ * a session whose password was shown within STEP_UP_MINUTES.
+ */
+export type Access = 'anyone' | 'operator' | 'session' | 'fresh';
 
 /** What a procedure says of itself beside its input and output; the REST face and the document are made from it. */
 export interface Meta {
-  openapi: {
+  /** Said by the builder that a procedure is made with, so that it cannot differ from what is enforced. */
+  access?: Access;
+  openapi?: {
     method: 'GET' | 'POST' | 'DELETE';
     path: `/${string}`;
     tags: string[];
@@ -32,7 +42,8 @@ export interface Meta {
     description: string;
     successDescription: string;
   };
-  access: Access;
+  /** What it does to the session cookie. */
+  cookie?: 'sets' | 'clears';
   /** Error codes it can give beyond those that its access and its input imply. */
   errors?: readonly ErrorCode[];
 }
@@ -60,12 +71,33 @@ const t = initTRPC
 export const router = t.router;
 
 /** For everyone, signed in or not. */
-export const anyoneProcedure = t.procedure;
+export const anyoneProcedure = t.procedure.meta({ access: 'anyone' });
 
-/** For the operator: refuses strangers, counts the use, and hands on who is calling. */
-export const operatorProcedure = t.procedure.use(async ({ ctx, next }) => {
+/** For the operator, by session or token: refuses strangers and tokens of too small a scope, and counts the use. */
+export const operatorProcedure = t.procedure.meta({ access: 'operator' }).use(async ({ ctx, type, next }) => {
   const principal = await ctx.authenticate();
   if (!principal) throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first.' });
+  const scope = principal.kind === 'token' ? principal.token.scope : 'full';
+  if (scope === 'proxy' || (scope === 'read' && type !== 'query')) {
+    throw new TRPCError({ code: 'FORBIDDEN', message: `This token's scope is ${scope}; it may not do this.` });
+  }
   ctx.recordUse(principal);
   return next({ ctx: { principal } });
+});
+
+/** For a signed-in browser: no token may do this, whatever its scope. */
+export const sessionProcedure = t.procedure.meta({ access: 'session' }).use(async ({ ctx, next }) => {
+  const principal = await ctx.authenticate();
+  if (!principal) throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first.' });
+  if (principal.kind === 'token') {
+    throw new TRPCError({ code: 'FORBIDDEN', message: 'No token may do this; sign in with the password.' });
+  }
+  ctx.recordUse(principal);
+  return next({ ctx: { principal } });
+});
+
+/** For a browser that has shown the password within STEP_UP_MINUTES. */
+export const freshProcedure = sessionProcedure.meta({ access: 'fresh' }).use(async ({ ctx, next }) => {
+  if (!(await ctx.services.sessions.isFresh(ctx.principal.session))) throw new StepUpRequiredError();
+  return next();
 });

@@ -33,7 +33,7 @@ async function openGate() {
     store: slowStore,
     keys,
     password: { isCurrent: async (fingerprint: string) => fingerprint === 'f' },
-    activity: { lastSeenAt: () => 0 },
+    activity: { lastUse: () => null },
     clock: () => now,
   });
   const open = async (id: string): Promise<string> => {
@@ -49,12 +49,16 @@ async function openGate() {
         requestCount: 0,
         ip: null,
         userAgent: null,
+        steppedUpAt: null,
       }),
     );
-    return keys.signSession(`secret of ${id}`, now + 86_400_000);
+    return keys.sign('session', `secret of ${id}`, now + 86_400_000);
   };
   const revoke = (id: string) =>
-    gate.whileRevoking([id], () => store.write((em) => em.nativeUpdate(SessionEntity, { id }, { endedAt: now })));
+    gate.whileRevoking((mark) => {
+      mark([id]);
+      return store.write((em) => em.nativeUpdate(SessionEntity, { id }, { endedAt: now }));
+    });
   return {
     gate,
     store,
@@ -76,7 +80,7 @@ async function openGate() {
   };
 }
 
-const check = (gate: Gate, token: string) => gate.authenticate({ sessionTokens: [token] });
+const check = (gate: Gate, token: string) => gate.authenticate({ bearer: null, sessionTokens: [token] });
 
 test('a check that races a revocation is refused, and so is every one after it', async () => {
   await using t = await openGate();
@@ -94,7 +98,8 @@ test('a check that began before a revocation that then fails is good, and is not
   const token = await t.open('a');
   const release = t.hold();
   const racing = check(t.gate, token);
-  const failing = t.gate.whileRevoking(['a'], async () => {
+  const failing = t.gate.whileRevoking(async (mark) => {
+    mark(['a']);
     release();
     expect(await racing).toMatchObject({ session: { id: 'a' } });
     throw new Error('the database is gone');
@@ -125,7 +130,7 @@ test('bad answers are never kept, so that garbage cannot push live sessions out'
   await using t = await openGate();
   const token = await t.open('a');
   await check(t.gate, token);
-  const forged = await createKeyRing(['k'.repeat(32)], Date.now).signSession('no such secret', Date.now() + 60_000);
+  const forged = await createKeyRing(['k'.repeat(32)], Date.now).sign('session', 'no such secret', Date.now() + 60_000);
   const before = t.reads();
   expect(await check(t.gate, forged)).toBeNull();
   expect(await check(t.gate, forged)).toBeNull();
@@ -144,7 +149,9 @@ test('a session of another password is refused though its row is live', async ()
 test('of several cookies of one name the first good one counts', async () => {
   await using t = await openGate();
   const token = await t.open('a');
-  expect(await t.gate.authenticate({ sessionTokens: ['garbage', token] })).toMatchObject({ session: { id: 'a' } });
+  expect(await t.gate.authenticate({ bearer: null, sessionTokens: ['garbage', token] })).toMatchObject({
+    session: { id: 'a' },
+  });
 });
 
 test('the database being away is an error, never a pass', async () => {
@@ -152,4 +159,26 @@ test('the database being away is an error, never a pass', async () => {
   const token = await t.open('a');
   await t.store[Symbol.asyncDispose]();
   await expect(check(t.gate, token)).rejects.toThrow('The database cannot be used');
+});
+
+test('checks that come at once with one credential read its row once', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const checks = Array.from({ length: 10 }, () => check(t.gate, token));
+  release();
+  expect(await Promise.all(checks)).toHaveLength(10);
+  expect(t.reads()).toBe(1);
+});
+
+test('a check does not join a lookup that is older than a kept answer may be', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const slow = check(t.gate, token);
+  t.advance(800);
+  const late = check(t.gate, token);
+  release();
+  await Promise.all([slow, late]);
+  expect(t.reads()).toBe(2);
 });

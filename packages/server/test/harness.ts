@@ -1,9 +1,13 @@
 // A real server on a free port with a data folder of its own, and a client that keeps cookies, for every test.
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Config, loadConfig } from '../src/config.ts';
+import { errorStatuses } from '../src/errors.ts';
+import { listProcedures } from '../src/http/operations.ts';
 import { createLog, type Log } from '../src/log.ts';
+import { appRouter } from '../src/router.ts';
 import { openServer } from '../src/server.ts';
 import type { Services } from '../src/services/services.ts';
 
@@ -126,4 +130,129 @@ function createClient(url: () => string): TestClient {
       client.rest('POST', '/auth/login', { password: PASSWORD, ...(remember === undefined ? {} : { remember }) }),
   };
   return client;
+}
+
+/** Every operation of the API, as its REST face and its tRPC face call it; an id in a path is that of nothing. */
+export const operations = listProcedures(appRouter).map(({ name, type, meta }) => ({
+  name,
+  type,
+  access: meta.access,
+  hasParameter: meta.openapi.path.includes('{'),
+  method: meta.openapi.method,
+  path: meta.openapi.path.replace(/\{\w+\}/g, 'a'.repeat(24)),
+}));
+
+export type Face = 'REST' | 'tRPC';
+
+/** Where a face has an operation: the method it takes and the path on the server. */
+export function targetOf(face: Face, operation: (typeof operations)[number]): { method: string; path: string } {
+  if (face === 'REST') return { method: operation.method, path: `/api/v1${operation.path}` };
+  return { method: operation.type === 'query' ? 'GET' : 'POST', path: `/trpc/${operation.name}` };
+}
+
+export interface RawAnswer {
+  status: number;
+  /** By lower-case name; several of one name in the order they came. */
+  headers: Record<string, string[]>;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: what it is, is what each test asserts
+  json: any;
+}
+
+/**
+ * A request byte for byte, for what fetch would tidy up or hide. `headers` may repeat a name; Host and Content-Length are
+ * added where they are not given, and a null leaves one out. Goes to this machine, whatever name the URL has.
+ */
+export function sendRaw(
+  url: string,
+  line: string,
+  options: { headers?: Record<string, string | null> | [string, string][]; body?: string | Buffer } = {},
+): Promise<RawAnswer> {
+  const { host } = new URL(url);
+  const given = Array.isArray(options.headers) ? options.headers : Object.entries(options.headers ?? {});
+  const isGiven = (name: string) => given.some(([other]) => other.toLowerCase() === name);
+  const { body } = options;
+  const headers = [
+    ...(isGiven('host') ? [] : [['Host', host]]),
+    ...given.filter(([, value]) => value !== null),
+    ...(body === undefined || isGiven('content-length') ? [] : [['Content-Length', String(Buffer.byteLength(body))]]),
+    ...(isGiven('connection') ? [] : [['Connection', 'close']]),
+  ];
+  const head = `${[`${line} HTTP/1.1`, ...headers.map(([name, value]) => `${name}: ${value}`)].join('\r\n')}\r\n\r\n`;
+  return sendBytes(url, Buffer.concat([Buffer.from(head), Buffer.from(body ?? '')]));
+}
+
+/** Any bytes at all. Resolves when the server closes the connection. */
+export function sendBytes(url: string, bytes: string | Buffer): Promise<RawAnswer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(bytes));
+    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('error', (error) => (chunks.length > 0 ? undefined : reject(error)));
+    socket.on('close', () => resolve(parseAnswer(Buffer.concat(chunks).toString('utf8'))));
+  });
+}
+
+function parseAnswer(answer: string): RawAnswer {
+  const [head = '', ...rest] = answer.split('\r\n\r\n');
+  const text = rest.join('\r\n\r\n');
+  const [status = '', ...lines] = head.split('\r\n');
+  const headers: Record<string, string[]> = {};
+  for (const line of lines) {
+    const [, name = '', value = ''] = /^([^:]+): ?(.*)$/.exec(line) ?? [];
+    headers[name.toLowerCase()] = [...(headers[name.toLowerCase()] ?? []), value];
+  }
+  return { status: Number(status.split(' ')[1]), headers, text, json: jsonIn(text) };
+}
+
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+export interface ErrorAnswer {
+  code: string;
+  message: string;
+  issues?: { path: string; message: string }[];
+  retryAfterSeconds?: number;
+}
+
+/** What no error may tell: stacks, files, the database's and the parsers' own words. */
+const internals =
+  /\n\s+at |node:|node_modules|\.[jt]s\b|SQLITE|no such table|malformed|(Syntax|Type|Range|Zod|TRPC)Error|JSON at|Unexpected token/;
+
+/**
+ * The error in a body, of either face. Throws unless it is exactly the contract's shape for this status and says nothing
+ * internal.
+ */
+export function readError(face: Face, status: number, body: unknown): ErrorAnswer {
+  const told = JSON.stringify(body);
+  const expectKeys = (value: unknown, keys: string[], optional: string[] = []): Record<string, unknown> => {
+    if (typeof value !== 'object' || value === null) throw new Error(`no object: ${told}`);
+    const found = Object.keys(value);
+    const isExact =
+      keys.every((key) => found.includes(key)) && found.every((key) => [...keys, ...optional].includes(key));
+    if (!isExact) throw new Error(`${found.join(', ')} instead of ${keys.join(', ')}: ${told}`);
+    return value as Record<string, unknown>;
+  };
+  const error = (() => {
+    if (face === 'REST') return expectKeys(body, ['message', 'code'], ['issues']);
+    const shape = expectKeys(expectKeys(body, ['error']).error, ['message', 'code', 'data']);
+    if (typeof shape.code !== 'number') throw new Error(`no JSON-RPC code: ${told}`);
+    const { httpStatus, ...data } = expectKeys(shape.data, ['code', 'httpStatus'], ['issues', 'retryAfterSeconds']);
+    if (httpStatus !== status) throw new Error(`httpStatus is not ${status}: ${told}`);
+    return { message: shape.message, ...data };
+  })();
+  const answer = error as unknown as ErrorAnswer;
+  if (typeof answer.message !== 'string' || answer.message === '' || internals.test(told)) throw new Error(told);
+  if (errorStatuses[answer.code as keyof typeof errorStatuses] !== status) throw new Error(`${status}: ${told}`);
+  if (answer.issues && answer.issues.length === 0) throw new Error(`empty issues: ${told}`);
+  for (const issue of answer.issues ?? []) {
+    const { path, message } = expectKeys(issue, ['path', 'message']);
+    if (typeof path !== 'string' || typeof message !== 'string') throw new Error(told);
+  }
+  return answer;
 }

@@ -46,16 +46,16 @@ test('a token is opened by every key of the ring, until it ends', async () => {
   let now = Date.now();
   const clock = () => now;
   const [old, fresh] = ['o'.repeat(32), 'f'.repeat(32)];
-  const token = await createKeyRing([old], clock).signSession('secret', now + 60_000);
-  expect(await createKeyRing([fresh, old], clock).openSession(token)).toBe('secret');
-  expect(await createKeyRing([fresh], clock).openSession(token)).toBeNull();
+  const token = await createKeyRing([old], clock).sign('session', 'secret', now + 60_000);
+  expect(await createKeyRing([fresh, old], clock).open('session', token)).toBe('secret');
+  expect(await createKeyRing([fresh], clock).open('session', token)).toBeNull();
   now += 61_000;
-  expect(await createKeyRing([old], clock).openSession(token)).toBeNull();
+  expect(await createKeyRing([old], clock).open('session', token)).toBeNull();
 });
 
 test.each(['', '.', '..', 'a.b.c', 'é', 'eyJhbGciOiJub25lIn0.e30.', 'x'.repeat(1024)])(
   'garbage such as %j opens nothing and throws nothing',
   async (garbage) => {
-    expect(await createKeyRing(['k'.repeat(32)], Date.now).openSession(garbage)).toBeNull();
+    expect(await createKeyRing(['k'.repeat(32)], Date.now).open('session', garbage)).toBeNull();
   },
 );

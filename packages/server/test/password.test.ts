@@ -28,7 +28,7 @@ describe('which password counts', () => {
 
   test("with nothing configured, on loopback, the seed's admin123", async () => {
     await using server = await startServer({ password: fromDatabase(true) });
-    expect(server.services.password.origin).toBe('built-in');
+    expect(server.services.password.origin()).toBe('built-in');
     expect(await login(server, 'admin123')).toBe(200);
   });
 
@@ -88,6 +88,7 @@ describe('what bcrypt can hold', () => {
     ['73 bytes', 'x'.repeat(73)],
     ['37 characters of two bytes', 'é'.repeat(37)],
     ['a NUL', 'abc\0def'],
+    ['half a character', 'caf\ud800'],
     ['nothing', ''],
   ])('not %s: refused with 400 wherever a password is hashed or checked, on both faces', async (_name, password) => {
     await using server = await startServer();

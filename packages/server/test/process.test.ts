@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -89,6 +89,46 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with exit code 0, after wh
   server.child.kill(signal);
   expect(await inFlight).toContain('backchannel_session=');
   expect(await server.ended).toEqual({ code: 0, signal: null });
+});
+
+test('a second signal ends it at once, though a request is in flight', async () => {
+  await using server = run({ DATA_DIR: newFolder() });
+  const url = new URL(await server.url());
+  // Half a request: the server waits for the rest of it.
+  const socket = connect(Number(url.port), '127.0.0.1');
+  await once(socket, 'connect');
+  socket.on('error', () => {});
+  socket.write('POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n');
+  socket.write('Content-Type: application/json\r\n\r\n{');
+  await fetch(new URL('/healthz', url));
+  server.child.kill('SIGTERM');
+  await expect.poll(() => server.stderr()).toContain('SIGTERM: closing');
+  // One keystroke may arrive twice; a person who means it takes longer.
+  await new Promise((resolve) => setTimeout(resolve, 350));
+  expect(server.child.exitCode).toBeNull();
+  server.child.kill('SIGTERM');
+  expect(await server.ended).toEqual({ code: 128 + 15, signal: null });
+});
+
+test('with --exit-with-parent it ends when the process that started it is gone', async () => {
+  const script = `"${process.execPath}" "${main}" --exit-with-parent & echo "server $!"; wait`;
+  const env = { PORT: '0', LOG_FORMAT: 'json', DATA_DIR: newFolder() };
+  const shell = spawn('sh', ['-c', script], { env });
+  let output = '';
+  shell.stdout.on('data', (data) => {
+    output += data;
+  });
+  await expect.poll(() => output, { timeout: 10_000 }).toMatch(/URL +http/);
+  const pid = Number(/server (\d+)/.exec(output)?.[1]);
+  shell.kill('SIGKILL');
+  const isAlive = () => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  await expect.poll(isAlive, { timeout: 10_000 }).toBe(false);
 });
 
 test('a session is alive after a stop and after a kill', async () => {

@@ -89,6 +89,6 @@ test('reading and then writing in one transaction loses no update, whoever else 
       const row = await em.findOneOrFail(EventEntity, { id: 'e' });
       await em.nativeUpdate(EventEntity, { id: 'e' }, { at: row.at + 1 });
     });
-  await Promise.all(Array.from({ length: 100 }, (_, index) => increment(index % 2 === 0 ? one : two)));
-  expect((await one.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(100);
+  await Promise.all(Array.from({ length: 40 }, (_, index) => increment(index % 2 === 0 ? one : two)));
+  expect((await one.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(40);
 });

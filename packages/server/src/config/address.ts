@@ -17,6 +17,14 @@ export function isHost(value: string): boolean {
   return value.split('.').every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
 }
 
+/** An IP address, or a network of them: `10.0.0.0/8`, `fd00::/8`. Nothing as wide as the whole internet. */
+export function isNetwork(value: string): boolean {
+  const [address = '', bits, ...rest] = value.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0 || address.includes('%')) return false;
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}
+
 /** True for `localhost`, 127.0.0.0/8 and ::1 in any spelling: nobody else's machine gets there. */
 export function isLoopback(host: string): boolean {
   if (isIP(host) === 0) return host.toLowerCase() === 'localhost';

@@ -15,6 +15,7 @@ import {
   PublicUrl,
   SecretKeys,
   SqliteFile,
+  TrustedProxies,
   wholeNumber,
 } from './values.ts';
 
@@ -61,9 +62,14 @@ export const Environment = z
     MASTER_PASSWORD_HASH: secret(PasswordHash, '', strangersHash),
     SESSION_EXPIRE_MINUTES: fixed(wholeNumber(1, mostDays * 24 * 60), '60', '60'),
     SESSION_MAX_DAYS: fixed(wholeNumber(1, mostDays), '30', '30'),
+    SESSION_MAX_LIVE: fixed(wholeNumber(1, 100_000), '100', '100'),
+    STEP_UP_MINUTES: fixed(wholeNumber(1, 24 * 60), '15', '15'),
     COOKIE_NAME: fixed(CookieName, 'backchannel_session', 'backchannel_session'),
     ALLOWED_ORIGINS: open(AllowedOrigins, '', 'https://app.example.com,http://localhost:5173'),
+    TRUSTED_PROXIES: open(TrustedProxies, '', '127.0.0.1,10.0.0.0/8'),
     DATABASE_URL: secret(SqliteFile, 'sqlite:data/backchannel.db', 'sqlite:/var/lib/backchannel/backchannel.db'),
+    LOGIN_MAX_FAILURES: fixed(wholeNumber(1, 100), '5', '5'),
+    LOGIN_WINDOW_MINUTES: fixed(wholeNumber(1, 24 * 60), '15', '15'),
     BCRYPT_COST: fixed(
       wholeNumber(10, 20, {
         below: ': below 10 a stolen hash is too quick to guess against',
@@ -72,6 +78,7 @@ export const Environment = z
       '12',
       '12',
     ),
+    EVENT_RETENTION_DAYS: fixed(wholeNumber(1, mostDays), '365', '365'),
     DOCS: fixed(oneOf(['public', 'login', 'off']), 'public', 'login'),
     LOG_LEVEL: fixed(oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info', 'debug'),
     LOG_FORMAT: open(oneOf(['pretty', 'json']), 'pretty', 'json'),

@@ -3,7 +3,7 @@
  * resolves no path; a reason about a secret never repeats any of it.
  */
 import * as z from 'zod';
-import { isHost, parseOrigin } from './address.ts';
+import { isHost, isNetwork, parseOrigin } from './address.ts';
 import { diagnoseHash, isBcryptHash, parseBcryptHash } from './bcryptHash.ts';
 import { quoted } from './problem.ts';
 
@@ -121,6 +121,16 @@ export const SqliteFile = z.string().transform((value, context) => {
   if (/^file:|\?/.test(file)) return refuse('has a file: URI or options after ?; only a path may follow sqlite:');
   const path = Path.safeParse(file);
   return path.success ? file : refuse(path.error.issues[0]?.message ?? 'names no file');
+});
+
+/** Addresses and networks (CIDR), or `private` for all that no stranger's packets come from. */
+export const TrustedProxies = z.string().transform((value, context) => {
+  const entries = listed(value).filter((each) => each !== '');
+  for (const entry of entries.filter((each) => each !== 'private' && !isNetwork(each))) {
+    const message = `${quoted(entry)} is no address, no network such as 10.0.0.0/8, and not the word private`;
+    context.addIssue({ code: 'custom', message });
+  }
+  return entries;
 });
 
 function listed(value: string): string[] {

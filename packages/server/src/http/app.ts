@@ -1,6 +1,7 @@
 // The way of a request, top to bottom. Nothing here decides anything; each line names the piece that does.
+import type { RequestListener } from 'node:http';
 import { TRPCError } from '@trpc/server';
-import express, { type ErrorRequestHandler, type Express } from 'express';
+import express, { type ErrorRequestHandler } from 'express';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import { appRouter } from '../router.ts';
@@ -14,12 +15,14 @@ import { createHealth } from './health.ts';
 import { createRest, sendError } from './rest.ts';
 import { createTrpc } from './trpc.ts';
 
-export function createApp(options: { config: Config; store: Store; services: Services; log: Log }): Express {
+export function createApp(options: { config: Config; store: Store; services: Services; log: Log }): RequestListener {
   const { config, store, services, log } = options;
-  const createContext = createContextFactory({ config, services });
+  const createContext = createContextFactory({ config, services, log });
   const faces = { router: appRouter, config, createContext, log };
 
   const app = express();
+  // Whatever NODE_ENV is: Express's own last resort shows a stack in any other.
+  app.set('env', 'production');
   app.disable('x-powered-by');
   app.disable('etag');
   app.enable('case sensitive routing');
@@ -29,13 +32,25 @@ export function createApp(options: { config: Config; store: Store; services: Ser
   app.use(createHealth(store));
   app.use('/api/v1', noStore, cors(config), createRest(faces));
   app.use('/trpc', noStore, cors(config), createTrpc(faces));
-  app.use(createDocs({ config, createContext }));
+  app.use(createDocs({ config, router: appRouter, createContext }));
   app.use((req) => {
     throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.path}.` });
   });
   const onError: ErrorRequestHandler = (error: unknown, _req, res, _next) => sendError(res, asClientError(error), log);
   app.use(onError);
-  return app;
+  return (req, res) => {
+    req.url = pathOf(req.url ?? '');
+    app(req, res);
+  };
+}
+
+/**
+ * The path and query of a request target. Some clients send the whole address (RFC 9112, 3.2.2): its path is what counts,
+ * whatever the rest may hold. A # belongs in none (RFC 3986, 3.5); Express would cut the path there, and paths are exact.
+ */
+function pathOf(target: string): string {
+  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replaceAll('#', '%23');
+  return path === '' || path.startsWith('?') ? `/${path}` : path;
 }
 
 /** Express's own refusals, such as a path that is not valid percent-encoding, carry a status below 500. */

@@ -1,34 +1,50 @@
 // What both transports hand to a procedure, made from the request's headers and nothing of the framework.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config.ts';
+import type { Log } from '../log.ts';
 import { describeClient } from '../services/client.ts';
+import type { Device } from '../services/devices.ts';
 import type { Principal } from '../services/gate.ts';
 import type { Services } from '../services/services.ts';
 import type { Context } from '../trpc.ts';
-import { createSessionCookie } from './cookies.ts';
+import { readBearer } from './bearer.ts';
+import { createClientAddress } from './client-address.ts';
+import { createCookies } from './cookies.ts';
 
 export type CreateContext = (req: IncomingMessage, res: ServerResponse) => Context;
 
-export function createContextFactory(options: { config: Config; services: Services }): CreateContext {
-  const { config, services } = options;
-  const cookie = createSessionCookie(config, services.clock);
+export function createContextFactory(options: { config: Config; services: Services; log: Log }): CreateContext {
+  const { config, services, log } = options;
+  const cookies = createCookies(config, services.clock);
+  const clientAddress = createClientAddress(config, log);
 
   return (req, res) => {
+    const bearer = readBearer(req.headers);
+    const cookieHeader = bearer === null ? req.headers.cookie : undefined;
+    const client = describeClient({ ip: clientAddress(req), userAgent: req.headers['user-agent'] });
+    const setCookie = (line: string) => res.appendHeader('Set-Cookie', line);
     let caller: Promise<Principal | null> | undefined;
+    let device: Promise<Device | null> | undefined;
     let isUseRecorded = false;
     return {
       services,
-      client: describeClient({ address: req.socket.remoteAddress, userAgent: req.headers['user-agent'] }),
+      client,
       authenticate: () => {
-        caller ??= services.gate.authenticate({ sessionTokens: cookie.read(req.headers.cookie) });
+        caller ??= services.gate.authenticate({ bearer, sessionTokens: cookies.session.read(cookieHeader) });
         return caller;
       },
-      recordUse: ({ session }) => {
-        if (!isUseRecorded) services.activity.record(session.id);
+      device: () => {
+        device ??= services.devices.identify(cookies.device.read(cookieHeader));
+        return device;
+      },
+      recordUse: (principal) => {
+        if (!isUseRecorded) services.activity.record(principal, client.ip);
         isUseRecorded = true;
       },
-      setSessionCookie: (token, expiresAt) => res.appendHeader('Set-Cookie', cookie.set(token, expiresAt)),
-      clearSessionCookie: () => res.appendHeader('Set-Cookie', cookie.clear()),
+      setSessionCookie: (token, expiresAt) => setCookie(cookies.session.set(token, expiresAt)),
+      // A request that a token decides has no cookie that is anybody's business.
+      clearSessionCookie: () => (bearer === null ? setCookie(cookies.session.clear()) : undefined),
+      setDeviceCookie: (token, expiresAt) => setCookie(cookies.device.set(token, expiresAt)),
     };
   };
 }

@@ -1,4 +1,4 @@
-// The session cookie: its name, its attributes, and how it is found in a header. Nothing else writes or reads one.
+// The cookies: their names, their attributes, and how they are found in a header. Nothing else writes or reads one.
 import { stringifySetCookie } from 'cookie';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
@@ -7,7 +7,10 @@ import type { Config } from '../config.ts';
 const MAX_VALUES = 3;
 const MAX_VALUE_BYTES = 1024;
 
-export interface SessionCookie {
+/** Its name is the same for Secure ones: it opens nothing, and what a browser is known by outlives a move to https. */
+export const DEVICE_COOKIE = 'backchannel_device';
+
+export interface TokenCookie {
   /** Its values in a Cookie header. */
   read(header: string | undefined): string[];
   /** The Set-Cookie line for a token that is good until `expiresAt` (milliseconds since 1970). */
@@ -16,24 +19,23 @@ export interface SessionCookie {
   clear(): string;
 }
 
-export function createSessionCookie(config: Pick<Config, 'cookieName' | 'secureCookies'>, clock: Clock): SessionCookie {
-  const attributes = {
-    name: config.cookieName,
-    httpOnly: true,
-    sameSite: 'lax',
-    path: '/',
-    secure: config.secureCookies,
-  } as const;
-  return {
-    read: (header) => findCookieValues(header, config.cookieName),
-    set: (token, expiresAt) =>
-      stringifySetCookie({
-        ...attributes,
-        value: token,
-        maxAge: Math.max(0, Math.floor((expiresAt - clock()) / 1000)),
-      }),
-    clear: () => stringifySetCookie({ ...attributes, value: '', maxAge: 0 }),
+/** The session's cookie, and the one that a browser is known by after it has signed in. Both are host-only. */
+export function createCookies(
+  config: Pick<Config, 'cookieName' | 'secureCookies'>,
+  clock: Clock,
+): { session: TokenCookie; device: TokenCookie } {
+  const cookieNamed = (name: string): TokenCookie => {
+    const attributes = { name, httpOnly: true, sameSite: 'lax', path: '/', secure: config.secureCookies } as const;
+    return {
+      read: (header) => findCookieValues(header, name),
+      set: (token, expiresAt) => {
+        const maxAge = Math.max(0, Math.floor((expiresAt - clock()) / 1000));
+        return stringifySetCookie({ ...attributes, value: token, maxAge });
+      },
+      clear: () => stringifySetCookie({ ...attributes, value: '', maxAge: 0 }),
+    };
   };
+  return { session: cookieNamed(config.cookieName), device: cookieNamed(DEVICE_COOKIE) };
 }
 
 /** The values of one cookie, in order, without parsing the others (RFC 6265, 5.4): names are compared exactly. */

@@ -1,7 +1,9 @@
 // Browsers' cross-origin rule, as one guard for every face, and CORS for the origins that the operator allowed.
 import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestHandler } from 'express';
+import { isLoopbackOrigin } from '../config/address.ts';
 import type { Config } from '../config.ts';
+import { readBearer } from './bearer.ts';
 
 type Origins = Pick<Config, 'publicUrl' | 'allowedOrigins'>;
 
@@ -15,7 +17,8 @@ export function crossOriginRefusal(
   request: { method: string; headers: IncomingHttpHeaders },
   config: Origins,
 ): string | null {
-  if (safeMethods.has(request.method)) return null;
+  // No page of a stranger can send a token of ours, and the cookie is ignored beside one.
+  if (safeMethods.has(request.method) || readBearer(request.headers) !== null) return null;
   const { origin, host } = request.headers;
   const site = request.headers['sec-fetch-site'];
   if (site === 'same-origin' || site === 'none') return null;
@@ -33,18 +36,15 @@ export function crossOriginRefusal(
 function isOwnHost(origin: string, host: string | undefined, config: Origins): boolean {
   if (!host || !URL.canParse(origin)) return false;
   const page = new URL(origin);
+  // As browsers spell it, with nothing before or after: only they are asked here.
+  if (page.origin !== origin) return false;
   if (page.host !== hostOf(host, page.protocol)) return false;
-  return isLoopbackHost(page.hostname) || page.host === new URL(config.publicUrl).host;
+  return isLoopbackOrigin(page.origin) || page.host === new URL(config.publicUrl).host;
 }
 
 function hostOf(host: string, protocol: string): string | null {
   const url = `${protocol}//${host}`;
   return URL.canParse(url) ? new URL(url).host : null;
-}
-
-/** A name or address that only this machine answers to (RFC 6761, 6.3 for localhost). */
-export function isLoopbackHost(hostname: string): boolean {
-  return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/i.test(hostname);
 }
 
 /** Answers CORS for ALLOWED_ORIGINS and for nobody else: preflights, and the headers that let a page read an answer. */

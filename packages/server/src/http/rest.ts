@@ -1,46 +1,16 @@
 // The REST face: each procedure at the method and path that its meta names. JSON in, JSON out, nothing coerced.
 import { STATUS_CODES } from 'node:http';
-import { type AnyTRPCProcedure, type AnyTRPCRouter, callTRPCProcedure, TRPCError } from '@trpc/server';
-import { json, type Request, type RequestHandler, type Response } from 'express';
+import { type AnyTRPCRouter, callTRPCProcedure, TRPCError } from '@trpc/server';
+import { type Request, type RequestHandler, type Response, raw } from 'express';
 import type { Config } from '../config.ts';
-import { describeError, type ErrorDescription, InputError } from '../errors.ts';
+import { describeError, type ErrorDescription, InputError, RetryLaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Meta } from '../trpc.ts';
 import type { CreateContext } from './context.ts';
 import { crossOriginRefusal } from './guard.ts';
+import { createOperations } from './operations.ts';
 
 /** The largest body any face accepts, in bytes. */
 export const MAX_BODY_BYTES = 64 * 1024;
-
-interface Operation {
-  name: string;
-  type: 'query' | 'mutation';
-}
-
-/** One operation per method, by path below /api/v1. Paths are exact: case, slashes and all. */
-export type Operations = ReadonlyMap<string, ReadonlyMap<string, Operation>>;
-
-/** Every procedure's name, in the order of the router, with what it says of itself. */
-export function listProcedures(router: AnyTRPCRouter): { name: string; type: Operation['type']; meta: Meta }[] {
-  return Object.entries<AnyTRPCProcedure>(router._def.procedures).map(([name, procedure]) => {
-    const { type, meta } = procedure._def;
-    if (!meta || type === 'subscription')
-      throw new TypeError(`${name} has no meta: say where it is and who may call it`);
-    return { name, type, meta: meta as Meta };
-  });
-}
-
-/** @throws TypeError when two procedures claim one method and path. */
-export function buildOperations(router: AnyTRPCRouter): Operations {
-  const operations = new Map<string, Map<string, Operation>>();
-  for (const { name, type, meta } of listProcedures(router)) {
-    const { method, path } = meta.openapi;
-    const methods = operations.get(path) ?? new Map<string, Operation>();
-    if (methods.has(method)) throw new TypeError(`${name} claims ${method} ${path}, which is taken`);
-    operations.set(path, methods.set(method, { name, type }));
-  }
-  return operations;
-}
 
 export function createRest(options: {
   router: AnyTRPCRouter;
@@ -49,26 +19,31 @@ export function createRest(options: {
   log: Log;
 }): RequestHandler {
   const { router, config, createContext, log } = options;
-  const operations = buildOperations(router);
-  const parseJson = json({ limit: MAX_BODY_BYTES, strict: true, type: 'application/json' });
+  const operations = createOperations(router);
 
   const answer = async (req: Request, res: Response): Promise<unknown> => {
-    const methods = operations.get(req.path);
-    if (!methods) throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.baseUrl}${req.path}.` });
-    const operation = methods.get(req.method === 'HEAD' ? 'GET' : req.method);
-    if (!operation) return refuseMethod(req, res, [...methods.keys()]);
+    const found = operations.find(req.path);
+    if (!found) throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.baseUrl}${req.path}.` });
+    const operation = found.methods.get(req.method === 'HEAD' ? 'GET' : req.method);
+    if (!operation) return refuseMethod(req, res, [...found.methods.keys()]);
     const refusal = crossOriginRefusal(req, config);
     if (refusal) throw new TRPCError({ code: 'FORBIDDEN', message: refusal });
 
     const query = readQuery(req);
-    const input = operation.type === 'query' ? query : await readBody(req, res, parseJson);
-    if (operation.type === 'mutation') refuseQuery(query);
+    // What changes something takes its input from the body alone: a URL is kept in histories and logs.
+    if (operation.type === 'mutation') refuseFields(query);
+    const body = operation.type === 'mutation' ? await readBody(req, res) : '';
+    // Not before the procedure asks: what is wrong with an input is told to nobody but those who may call it.
+    const readInput = () => {
+      const fields = operation.type === 'query' ? operation.readQuery(query) : parseObject(body);
+      return withPathFields(fields, found.pathFields);
+    };
     return callTRPCProcedure({
       router,
       path: operation.name,
       type: operation.type,
       ctx: createContext(req, res),
-      getRawInput: async () => input,
+      getRawInput: async () => readInput(),
       signal: undefined,
       batchIndex: 0,
     });
@@ -84,7 +59,16 @@ export function createRest(options: {
   };
 }
 
-function refuseMethod(req: Request, res: Response, methods: string[]): undefined {
+/** A field of the path is there once: in the path. */
+function withPathFields(fields: object, pathFields: Record<string, string>): object {
+  for (const path of Object.keys(pathFields)) {
+    if (Object.hasOwn(fields, path)) throw new InputError([{ path, message: 'This field is in the path already.' }]);
+  }
+  return { ...fields, ...pathFields };
+}
+
+/** Answers OPTIONS with what is allowed here, and refuses every other method. */
+export function refuseMethod(req: Request, res: Response, methods: string[]): undefined {
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
   res.setHeader('Allow', allowed);
   if (req.method !== 'OPTIONS') {
@@ -94,43 +78,79 @@ function refuseMethod(req: Request, res: Response, methods: string[]): undefined
 }
 
 /** The query string as an object of strings. A field that is there twice is refused rather than one of them chosen. */
-function readQuery(req: Request): Record<string, string> {
+export function readQuery(req: Request): Record<string, string> {
   const start = req.url.indexOf('?');
   if (start < 0) return {};
-  const pairs = [...new URLSearchParams(req.url.slice(start))];
-  const twice = pairs.find(([name], index) => pairs.findIndex(([other]) => other === name) !== index);
-  if (twice) throw new InputError([{ path: twice[0], message: 'This field is there more than once.' }]);
-  return Object.fromEntries(pairs);
+  const fields = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(req.url.slice(start))) {
+    if (fields.has(name)) throw new InputError([{ path: name, message: 'This field is there more than once.' }]);
+    fields.set(name, value);
+  }
+  return Object.fromEntries(fields);
 }
 
-/** What changes something takes its input from the body alone: a URL is kept in histories and logs. */
-function refuseQuery(query: Record<string, string>): void {
-  const issues = Object.keys(query).map((path) => ({ path, message: 'Unknown field; send it in the body.' }));
+/** Refuses what a query string has left over. */
+export function refuseFields(query: Record<string, string>): void {
+  const issues = Object.keys(query).map((path) => ({ path, message: 'Unknown field in the address.' }));
   if (issues.length > 0) throw new InputError(issues);
 }
 
-async function readBody(req: Request, res: Response, parseJson: RequestHandler): Promise<unknown> {
-  const hasBody = req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
-  if (!hasBody) return {};
-  if (!/^application\/json\s*(;|$)/i.test(req.headers['content-type'] ?? '')) {
-    throw new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message: 'Send JSON, with Content-Type: application/json.' });
-  }
+const readBytes = raw({ limit: MAX_BODY_BYTES, inflate: false, type: () => true });
+
+/** The body as text, empty where there is none; one that is no JSON in UTF-8 (RFC 8259, 8.1) is refused. */
+export async function readBody(req: Request, res: Response): Promise<string> {
   await new Promise<void>((resolve, reject) => {
-    parseJson(req, res, (error?: unknown) => (error ? reject(asInputError(error)) : resolve()));
+    readBytes(req, res, (error?: unknown) => (error ? reject(asInputError(error)) : resolve()));
   });
-  return req.body ?? {};
+  const bytes: unknown = req.body;
+  if (!Buffer.isBuffer(bytes) || bytes.length === 0) return '';
+  if (!isJsonType(req.headers['content-type'] ?? '')) {
+    throw new TRPCError({
+      code: 'UNSUPPORTED_MEDIA_TYPE',
+      message: 'Send JSON in UTF-8, with Content-Type: application/json.',
+    });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The body is not UTF-8.' });
+  }
 }
 
-/** body-parser's errors, in our words: its own messages repeat parts of the body. */
+function isJsonType(contentType: string): boolean {
+  const [type, ...parameters] = contentType
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim());
+  return type === 'application/json' && parameters.every((each) => !/^charset(?!="?utf-?8"?$)/.test(each));
+}
+
+/** A bodyless request is one without fields. */
+function parseObject(text: string): object {
+  if (text === '') return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new TRPCError({ code: 'PARSE_ERROR', cause });
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new TRPCError({ code: 'BAD_REQUEST', message: 'The body is not a JSON object.' });
+}
+
+/** body-parser's errors, in our words. */
 function asInputError(error: unknown): TRPCError {
   const type = typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined;
   if (type === 'entity.too.large') {
     return new TRPCError({ code: 'PAYLOAD_TOO_LARGE', message: `The body is over ${MAX_BODY_BYTES / 1024} KiB.` });
   }
-  if (type === 'charset.unsupported' || type === 'encoding.unsupported') {
-    return new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message: 'Send JSON in UTF-8, uncompressed.' });
+  if (type === 'encoding.unsupported') {
+    return new TRPCError({
+      code: 'UNSUPPORTED_MEDIA_TYPE',
+      message: 'Send JSON uncompressed, without Content-Encoding.',
+    });
   }
-  return new TRPCError({ code: 'PARSE_ERROR' });
+  return new TRPCError({ code: 'BAD_REQUEST', message: 'The body could not be read.' });
 }
 
 export function sendJson(res: Response, status: number, body: unknown): void {
@@ -147,12 +167,14 @@ export function sendError(res: Response, error: unknown, log: Log): void {
     return;
   }
   const { message, code, status, issues, retryAfterSeconds } = described;
+  res.setHeader('Cache-Control', 'no-store');
   if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds));
   sendJson(res, status, { message, code, ...(issues ? { issues } : {}) });
 }
 
-/** Expected refusals are debug lines; what the server failed at is an error with its stack. */
+/** Expected refusals are debug lines, shed ones too; what the server failed at is an error with its stack. */
 export function logError(log: Log, error: unknown, { status, code }: ErrorDescription): void {
-  if (status >= 500) log.error({ err: error, code }, STATUS_CODES[status] ?? 'error');
+  if (status >= 500 && !(error instanceof RetryLaterError))
+    log.error({ err: error, code }, STATUS_CODES[status] ?? 'error');
   else log.debug({ code }, STATUS_CODES[status] ?? 'refused');
 }

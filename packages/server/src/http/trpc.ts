@@ -1,14 +1,13 @@
-// The tRPC face: the same procedures, tRPC's own envelope.
-import type { AnyTRPCRouter } from '@trpc/server';
-import { TRPCError } from '@trpc/server';
-import { createExpressMiddleware } from '@trpc/server/adapters/express';
-import type { RequestHandler } from 'express';
+// The tRPC face: the same procedures in tRPC's own envelope, one call at a time or up to ten in a batch.
+import { type AnyTRPCRouter, getTRPCErrorFromUnknown, getTRPCErrorShape, TRPCError } from '@trpc/server';
+import { resolveResponse } from '@trpc/server/http';
+import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config.ts';
 import { describeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { CreateContext } from './context.ts';
 import { crossOriginRefusal } from './guard.ts';
-import { logError, MAX_BODY_BYTES } from './rest.ts';
+import { logError, readBody, readQuery, refuseFields, refuseMethod, sendJson } from './rest.ts';
 
 const MAX_BATCH = 10;
 
@@ -19,29 +18,75 @@ export function createTrpc(options: {
   log: Log;
 }): RequestHandler {
   const { router, config, createContext, log } = options;
-  const handle = createExpressMiddleware({
-    router,
-    maxBodySize: MAX_BODY_BYTES,
-    maxBatchSize: MAX_BATCH,
-    createContext: ({ req, res }) => {
-      const refusal = crossOriginRefusal(req, config);
-      if (refusal) throw new TRPCError({ code: 'FORBIDDEN', message: refusal });
-      return createContext(req, res);
-    },
-    onError: ({ error }) => logError(log, error, describeError(error)),
-    responseMeta: ({ errors }) => {
-      const waits = errors.map((error) => describeError(error).retryAfterSeconds ?? 0);
-      const longest = Math.max(0, ...waits);
-      return longest > 0 ? { headers: { 'Retry-After': String(longest) } } : {};
-    },
-  });
 
-  return (req, res, next) => {
-    if (req.method === 'OPTIONS') {
-      res.setHeader('Allow', 'GET, HEAD, POST, OPTIONS');
-      res.status(204).end();
-      return;
+  const answer = async (req: Request, res: Response): Promise<void> => {
+    const path = procedurePath(req);
+    const method = req.method === 'HEAD' ? 'GET' : req.method;
+    if (method !== 'GET' && method !== 'POST') return refuseMethod(req, res, ['GET', 'POST']);
+    const refusal = crossOriginRefusal(req, config);
+    if (refusal) throw new TRPCError({ code: 'FORBIDDEN', message: refusal });
+    refuseStream(req);
+    const { batch, input, ...unknown } = readQuery(req);
+    refuseFields(method === 'POST' && input !== undefined ? { ...unknown, input } : unknown);
+    const body = method === 'POST' ? await readBody(req, res) : null;
+
+    // Made from nothing that a caller could bend: a Host header or an absolute URI may be no URL at all.
+    const search = new URLSearchParams({ ...(batch ? { batch } : {}), ...(input ? { input } : {}) });
+    const response = await resolveResponse({
+      router,
+      path,
+      req: new Request(`http://localhost/?${search}`, {
+        method,
+        body,
+        headers: { 'content-type': 'application/json' },
+      }),
+      error: null,
+      createContext: async () => createContext(req, res),
+      maxBatchSize: MAX_BATCH,
+      onError: ({ error }) => logError(log, error, describeError(error)),
+      responseMeta: ({ errors }) => retryAfter(errors),
+    });
+    for (const name of ['Allow', 'Retry-After']) {
+      const value = response.headers.get(name);
+      if (value !== null) res.setHeader(name, value);
     }
-    handle(req, res, next);
+    res
+      .status(response.status)
+      .type('json')
+      .end(await response.text());
   };
+
+  const refuse = (res: Response, cause: unknown): void => {
+    const error = getTRPCErrorFromUnknown(cause);
+    const described = describeError(error);
+    logError(log, error, described);
+    const unknown = { type: 'unknown', path: undefined, input: undefined, ctx: undefined } as const;
+    const shape = getTRPCErrorShape({ config: router._def._config, error, ...unknown });
+    sendJson(res, described.status, { error: shape });
+  };
+
+  return (req, res) => {
+    answer(req, res).catch((error: unknown) => refuse(res, error));
+  };
+}
+
+/** The names in the path, joined by commas. Paths are exact here too: one segment, and nothing encoded but the comma. */
+function procedurePath(req: Request): string {
+  const path = /^\/((?:[\w.,]|%2c)+)$/i.exec(req.path)?.[1];
+  if (path === undefined) throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.baseUrl}${req.path}.` });
+  return path;
+}
+
+/** A streamed batch has sent its headers before a procedure runs: it could neither set a cookie nor say how it went. */
+function refuseStream(req: Request): void {
+  if (!`${req.headers['trpc-accept']},${req.headers.accept}`.includes('application/jsonl')) return;
+  throw new TRPCError({
+    code: 'BAD_REQUEST',
+    message: 'Batches are not streamed here; use httpLink or httpBatchLink.',
+  });
+}
+
+function retryAfter(errors: readonly TRPCError[]): { headers?: Record<string, string> } {
+  const longest = Math.max(0, ...errors.map((error) => describeError(error).retryAfterSeconds ?? 0));
+  return longest > 0 ? { headers: { 'Retry-After': String(longest) } } : {};
 }

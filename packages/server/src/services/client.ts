@@ -6,11 +6,11 @@ export interface Client {
   readonly userAgent: string | null;
 }
 
-/** The caller as events and sessions keep it: IPv4-mapped addresses folded, the User-Agent escaped and cut. */
-export function describeClient(options: { address: string | undefined; userAgent: string | undefined }): Client {
-  const { address, userAgent } = options;
+/** The caller as events and sessions keep it: the User-Agent escaped and cut. */
+export function describeClient(options: { ip: string | null; userAgent: string | undefined }): Client {
+  const { ip, userAgent } = options;
   return {
-    ip: address?.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '') ?? null,
+    ip,
     userAgent: userAgent ? escapeControlCharacters(userAgent).slice(0, USER_AGENT_MAX_CHARACTERS) : null,
   };
 }

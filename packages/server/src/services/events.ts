@@ -4,23 +4,30 @@ import type { EntityManager } from '@mikro-orm/sqlite';
 import type { Clock } from '../clock.ts';
 import type { Store } from '../store/database.ts';
 import { EventEntity, type EventRow } from '../store/entities.ts';
-import type { Client } from './client.ts';
+import { type Client, escapeControlCharacters } from './client.ts';
 
 /** Every type of event there is. */
 export const eventTypes = [
   'login.succeeded',
   'login.failed',
+  'login.throttled',
   'logout',
+  'step-up.failed',
   'session.revoked',
+  'session.expired',
   'password.changed',
+  'token.created',
+  'token.revoked',
   'server.started',
 ] as const;
 export type EventType = (typeof eventTypes)[number];
 
 export interface NewEvent {
   type: EventType;
-  client?: Client;
-  sessionId?: string;
+  /** Who caused it; absent for the server itself and for the command line. */
+  client?: Client | null;
+  sessionId?: string | null;
+  tokenId?: string | null;
   detail?: string;
 }
 
@@ -29,8 +36,13 @@ export interface Events {
   record(em: EntityManager, ...events: NewEvent[]): Promise<void>;
   /** Adds one event in a transaction of its own. */
   recordNow(event: NewEvent): Promise<void>;
-  /** The latest events, newest first. */
-  latest(limit: number): Promise<EventRow[]>;
+  /** A page of events, newest first: those before `cursor`, an event's id. */
+  list(options: { limit: number; cursor?: string; type?: EventType }): Promise<{
+    events: EventRow[];
+    nextCursor: string | null;
+  }>;
+  /** Deletes up to `limit` events from before an instant (milliseconds since 1970). Returns how many. */
+  deleteBefore(at: number, limit: number): Promise<number>;
   /** How many events of a type there were since an instant (milliseconds since 1970). */
   countSince(type: EventType, since: number): Promise<number>;
   /** When an event of this type last happened (milliseconds since 1970), or null. */
@@ -49,8 +61,8 @@ function createIds(): (at: number) => string {
   let lastAt = 0;
   let count = 0;
   return (at) => {
-    count = at > lastAt ? 0 : (count + 1) % 0x10000;
-    lastAt = Math.max(at, lastAt);
+    if (at > lastAt) [lastAt, count] = [at, 0];
+    else if (++count > 0xffff) [lastAt, count] = [lastAt + 1, 0];
     return firstIdAt(lastAt) + count.toString(16).padStart(4, '0') + randomBytes(4).toString('hex');
   };
 }
@@ -59,15 +71,15 @@ export function createEvents(store: Store, clock: Clock): Events {
   const nextId = createIds();
   const record: Events['record'] = async (em, ...events) => {
     const at = clock();
-    const rows = events.map(({ type, client, sessionId, detail }) => ({
+    const rows = events.map(({ type, client, sessionId, tokenId, detail }) => ({
       id: nextId(at),
       at,
       type,
       ip: client?.ip ?? null,
       userAgent: client?.userAgent ?? null,
       sessionId: sessionId ?? null,
-      tokenId: null,
-      detail: detail ?? null,
+      tokenId: tokenId ?? null,
+      detail: detail === undefined ? null : escapeControlCharacters(detail),
     }));
     if (rows.length > 0) await em.insertMany(EventEntity, rows);
   };
@@ -75,7 +87,24 @@ export function createEvents(store: Store, clock: Clock): Events {
   return {
     record,
     recordNow: (event) => store.write((em) => record(em, event)),
-    latest: (limit) => store.read((em) => em.find(EventEntity, {}, { orderBy: { id: 'desc' }, limit })),
+    list: async ({ limit, cursor, type }) => {
+      const where = { ...(type ? { type } : {}), ...(cursor ? { id: { $lt: cursor } } : {}) };
+      // One more than asked for tells whether there is another page.
+      const rows = await store.read((em) => em.find(EventEntity, where, { orderBy: { id: 'desc' }, limit: limit + 1 }));
+      const events = rows.slice(0, limit);
+      return { events, nextCursor: rows.length > limit ? (events.at(-1)?.id ?? null) : null };
+    },
+    deleteBefore: (at, limit) =>
+      store.write(async (em) => {
+        const old = { id: { $lt: firstIdAt(at) } };
+        const [last] = await em.find(EventEntity, old, {
+          fields: ['id'],
+          orderBy: { id: 'asc' },
+          offset: limit - 1,
+          limit: 1,
+        });
+        return em.nativeDelete(EventEntity, last ? { id: { $lte: last.id } } : old);
+      }),
     countSince: (type, since) => store.read((em) => em.count(EventEntity, { type, id: { $gte: firstIdAt(since) } })),
     lastAt: async (type) => {
       const [last] = await store.read((em) => em.find(EventEntity, { type }, { orderBy: { id: 'desc' }, limit: 1 }));

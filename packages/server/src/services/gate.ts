@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import type { Store } from '../store/database.ts';
-import { SessionEntity, type SessionRow } from '../store/entities.ts';
+import { SessionEntity, type SessionRow, TokenEntity, type TokenRow } from '../store/entities.ts';
 import type { Activity } from './activity.ts';
 import type { KeyRing } from './keys.ts';
 import type { Password } from './password.ts';
@@ -14,15 +14,21 @@ const KEPT_MS = 800;
 const TOMBSTONE_MS = 2000;
 const MAX_KEPT = 10_000;
 
-/** What a caller shows: the values of the session cookie, of which a header may carry several. */
+/** What a caller shows. A bearer token of ours decides alone; else the values of the session cookie, of which a header may carry several. */
 export interface Credential {
+  readonly bearer: string | null;
   readonly sessionTokens: readonly string[];
 }
 
-/** Who is calling. */
-export interface Principal {
+/** Who is calling: the operator's browser by its session, or a program by its token. */
+export type Principal = SessionPrincipal | TokenPrincipal;
+export interface SessionPrincipal {
   readonly kind: 'session';
   readonly session: SessionRow;
+}
+export interface TokenPrincipal {
+  readonly kind: 'token';
+  readonly token: TokenRow;
 }
 
 export interface Gate {
@@ -31,82 +37,134 @@ export interface Gate {
    * @throws StoreUnavailableError when the database cannot be asked; never answers good without it.
    */
   authenticate(credential: Credential): Promise<Principal | null>;
-  /** Runs `commit`, which revokes these sessions; from its start no check of them is kept, from its end none is good. */
-  whileRevoking<T>(sessionIds: readonly string[], commit: () => Promise<T>): Promise<T>;
+  /**
+   * Runs `commit`, which names the sessions and tokens it revokes before it commits: from then on no check of them is
+   * kept, and from its end none is good.
+   */
+  whileRevoking<T>(commit: (revoke: (ids: readonly string[]) => void) => Promise<T>): Promise<T>;
 }
 
 interface Kept {
-  session: SessionRow;
+  principal: Principal;
   readAt: number;
 }
 
-/** While one stands, no check of its session is kept; once the revocation is committed, none is good. */
+/** A row on its way from the database. */
+interface Lookup {
+  readAt: number;
+  answer: Promise<Principal | null>;
+}
+
+/** While one stands, no check of its session or token is kept; once the revocation is committed, none is good. */
 interface Tombstone {
   committed: boolean;
   until: number;
 }
+
+const idOf = (principal: Principal) => (principal.kind === 'session' ? principal.session.id : principal.token.id);
 
 export function createGate(options: {
   config: Lifetimes;
   store: Store;
   keys: KeyRing;
   password: Pick<Password, 'isCurrent'>;
-  activity: Pick<Activity, 'lastSeenAt'>;
+  activity: Pick<Activity, 'lastUse'>;
   clock: Clock;
 }): Gate {
   const { config, store, keys, password, activity, clock } = options;
   const kept = new LRUCache<string, Kept>({ max: MAX_KEPT });
   const tombstones = new Map<string, Tombstone>();
+  const lookups = new Map<string, Lookup>();
 
-  const isRevoked = (id: string) => tombstones.get(id)?.committed === true;
+  const isRevoked = (principal: Principal) => tombstones.get(idOf(principal))?.committed === true;
 
-  const isLive = (session: SessionRow) => {
-    const lastSeenAt = Math.max(session.lastSeenAt, activity.lastSeenAt(session.id));
+  const isLive = (principal: Principal) => {
+    if (principal.kind === 'token') {
+      const { endedAt, expiresAt } = principal.token;
+      return endedAt === null && (expiresAt === null || expiresAt > clock());
+    }
+    const { session } = principal;
+    const lastSeenAt = Math.max(session.lastSeenAt, activity.lastUse(session.id)?.at ?? 0);
     return session.endedAt === null && sessionEnds({ ...session, lastSeenAt }, config).expiresAt > clock();
   };
 
-  const fromKept = (token: string): SessionRow | null => {
-    const entry = kept.get(token);
-    if (!entry) return null;
+  const fromKept = (kind: Principal['kind'], shown: string): Principal | null => {
+    const entry = kept.get(shown);
+    // What is good as a bearer token is not good as a cookie.
+    if (entry?.principal.kind !== kind) return null;
     const age = clock() - entry.readAt;
-    if (age >= 0 && age < KEPT_MS && !tombstones.has(entry.session.id)) return entry.session;
-    kept.delete(token);
+    if (age >= 0 && age < KEPT_MS && !tombstones.has(idOf(entry.principal))) return entry.principal;
+    kept.delete(shown);
     return null;
   };
 
-  const lookUp = async (token: string): Promise<SessionRow | null> => {
-    const readAt = clock();
-    const secret = await keys.openSession(token);
+  const readSession = async (sessionToken: string): Promise<SessionPrincipal | null> => {
+    const secret = await keys.open('session', sessionToken);
     if (secret === null) return null;
     const session = await store.read((em) => em.findOne(SessionEntity, { secretSha256: sha256(secret) }));
-    if (!session || !(await password.isCurrent(session.passwordFingerprint)) || !isLive(session)) return null;
+    return session && (await password.isCurrent(session.passwordFingerprint)) ? { kind: 'session', session } : null;
+  };
+
+  const readToken = async (bearer: string): Promise<TokenPrincipal | null> => {
+    const token = await store.read((em) => em.findOne(TokenEntity, { secretSha256: sha256(bearer) }));
+    return token && { kind: 'token', token };
+  };
+
+  /** Requests that come at once with one credential share a lookup, as long as it is as fresh as a kept answer. */
+  const lookUp = (kind: Principal['kind'], shown: string): Lookup => {
+    const now = clock();
+    const pending = lookups.get(`${kind} ${shown}`);
+    if (pending && now >= pending.readAt && now - pending.readAt < KEPT_MS) return pending;
+    const answer: Promise<Principal | null> = kind === 'token' ? readToken(shown) : readSession(shown);
+    const lookup = { readAt: now, answer };
+    lookups.set(`${kind} ${shown}`, lookup);
+    const forget = () => {
+      if (lookups.get(`${kind} ${shown}`) === lookup) lookups.delete(`${kind} ${shown}`);
+    };
+    answer.then(forget, forget);
+    return lookup;
+  };
+
+  const check = async (kind: Principal['kind'], shown: string): Promise<Principal | null> => {
+    const known = fromKept(kind, shown);
+    if (known) return isLive(known) ? known : null;
+    const { readAt, answer } = lookUp(kind, shown);
+    const principal = await answer;
+    if (!principal || !isLive(principal) || isRevoked(principal)) return null;
     // The row was read before this line: a revocation that began meanwhile has left its tombstone.
-    if (!tombstones.has(session.id)) kept.set(token, { session, readAt });
-    return session;
+    if (!tombstones.has(idOf(principal))) kept.set(shown, { principal, readAt });
+    return principal;
   };
 
   return {
-    authenticate: async ({ sessionTokens }) => {
-      for (const token of sessionTokens) {
-        const session = fromKept(token) ?? (await lookUp(token));
-        if (session && isLive(session) && !isRevoked(session.id)) return { kind: 'session', session };
+    authenticate: async ({ bearer, sessionTokens }) => {
+      if (bearer !== null) return check('token', bearer);
+      for (const sessionToken of sessionTokens) {
+        const principal = await check('session', sessionToken);
+        if (principal) return principal;
       }
       return null;
     },
-    whileRevoking: async (sessionIds, commit) => {
+    whileRevoking: async (commit) => {
       const now = clock();
       for (const [id, tombstone] of tombstones) if (tombstone.until < now) tombstones.delete(id);
-      const mark = (committed: boolean) => {
-        const tombstone = { committed, until: clock() + TOMBSTONE_MS };
-        for (const id of sessionIds) tombstones.set(id, tombstone);
-      };
-      mark(false);
+      const marked = new Set<string>();
+      const mark = (id: string, committed: boolean) =>
+        tombstones.set(id, {
+          committed: committed || tombstones.get(id)?.committed === true,
+          until: clock() + TOMBSTONE_MS,
+        });
       try {
-        const result = await commit();
-        mark(true);
+        const result = await commit((ids) => {
+          for (const id of ids) {
+            marked.add(id);
+            mark(id, false);
+          }
+        });
+        for (const id of marked) mark(id, true);
         return result;
       } catch (error) {
-        for (const id of sessionIds) if (!isRevoked(id)) tombstones.delete(id);
+        for (const id of marked) if (tombstones.get(id)?.committed === false) tombstones.delete(id);
         throw error;
       }
     },

@@ -13,6 +13,8 @@ export const DEFAULT_BCRYPT_COST = 12;
 export function passwordProblem(password: string): string | null {
   if (password.length === 0) return 'The password is empty.';
   if (password.includes('\0')) return 'The password contains a NUL character, where bcrypt would stop reading.';
+  // Half a character has no UTF-8: it would be hashed as another one, which every other half is hashed as, too.
+  if (!password.isWellFormed()) return 'The password is not valid Unicode.';
   const bytes = Buffer.byteLength(password);
   if (bytes > PASSWORD_MAX_BYTES) {
     return `The password is ${bytes} bytes long in UTF-8; bcrypt reads ${PASSWORD_MAX_BYTES} at most.`;
@@ -56,6 +58,8 @@ export type HashingLane = 'known-device' | 'unknown-device' | 'operator';
 export interface HashingQueue {
   /** Runs `job` when its lane's turn comes; null at once when the lane is full. */
   run<T>(lane: HashingLane, job: () => Promise<T>): Promise<T> | null;
+  /** Whether a job in this lane would be turned away now. */
+  isFull(lane: HashingLane): boolean;
 }
 
 const WAITING_PER_LANE = 16;
@@ -83,15 +87,18 @@ export function createHashingQueue(options: { threadPoolSize?: number; cores?: n
     running--;
   };
 
+  const isFull = (lane: HashingLane) => running >= atOnce && (waiting.get(lane)?.length ?? 0) >= WAITING_PER_LANE;
+
   return {
+    isFull,
     run: (lane, job) => {
+      if (isFull(lane)) return null;
       if (running < atOnce) {
         running++;
         return Promise.resolve().then(job).finally(handOver);
       }
       const jobs = waiting.get(lane) ?? [];
       waiting.set(lane, jobs);
-      if (jobs.length >= WAITING_PER_LANE) return null;
       return new Promise<void>((start) => jobs.push(start)).then(job).finally(handOver);
     },
   };

@@ -6,9 +6,10 @@ import { jwtVerify, SignJWT } from 'jose';
 import type { Clock } from '../clock.ts';
 
 const ISSUER = 'backchannel';
-const AUDIENCE = 'backchannel:session';
-const TYPE = 'session+jwt';
 const ALGORITHM = 'HS256';
+
+/** What a token is good for; one kind never passes as another (RFC 8725, 3.11 and 3.12). */
+export type TokenKind = 'session' | 'device';
 
 /** The secret key is missing or damaged. The message is one sentence that says what to do. */
 export class SecretKeyError extends Error {
@@ -67,17 +68,17 @@ function makeKeyFile(file: string): void {
 }
 
 export interface KeyRing {
-  /** Signs a session's secret into the token its cookie holds. `expiresAt` is in milliseconds since 1970. */
-  signSession(secret: string, expiresAt: number): Promise<string>;
-  /** The secret in a token that one of the keys signed, or null for anything else. Never throws. */
-  openSession(token: string): Promise<string | null>;
+  /** Signs a secret into the token that a cookie holds. `expiresAt` is in milliseconds since 1970. */
+  sign(kind: TokenKind, secret: string, expiresAt: number): Promise<string>;
+  /** The secret in a token of this kind that one of the keys signed, or null for anything else. Never throws. */
+  open(kind: TokenKind, token: string): Promise<string | null>;
 }
 
 /** A ring from SECRET_KEYs: the first signs, all verify. Signing keys are derived (HKDF, RFC 5869), never used bare. */
 export function createKeyRing(secretKeys: readonly string[], clock: Clock): KeyRing {
   const keys = new Map<string, Uint8Array>();
   for (const secretKey of secretKeys) {
-    const key = new Uint8Array(hkdfSync('sha256', secretKey, '', 'backchannel session token v1', 32));
+    const key = new Uint8Array(hkdfSync('sha256', secretKey, '', 'backchannel token v1', 32));
     keys.set(createHash('sha256').update(key).digest('base64url').slice(0, 8), key);
   }
   const [signing] = keys;
@@ -85,14 +86,14 @@ export function createKeyRing(secretKeys: readonly string[], clock: Clock): KeyR
   const [signingKid, signingKey] = signing;
 
   return {
-    signSession: (secret, expiresAt) =>
+    sign: (kind, secret, expiresAt) =>
       new SignJWT({ jti: secret })
-        .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: signingKid })
+        .setProtectedHeader({ alg: ALGORITHM, typ: `${kind}+jwt`, kid: signingKid })
         .setIssuer(ISSUER)
-        .setAudience(AUDIENCE)
+        .setAudience(`backchannel:${kind}`)
         .setExpirationTime(Math.floor(expiresAt / 1000))
         .sign(signingKey),
-    openSession: async (token) => {
+    open: async (kind, token) => {
       try {
         const { payload } = await jwtVerify(
           token,
@@ -103,9 +104,9 @@ export function createKeyRing(secretKeys: readonly string[], clock: Clock): KeyR
           },
           {
             algorithms: [ALGORITHM],
-            typ: TYPE,
+            typ: `${kind}+jwt`,
             issuer: ISSUER,
-            audience: AUDIENCE,
+            audience: `backchannel:${kind}`,
             requiredClaims: ['exp', 'jti'],
             currentDate: new Date(clock()),
           },

@@ -6,8 +6,10 @@ import type { Config } from '../config.ts';
 import type { Store } from '../store/database.ts';
 import { PasswordEntity } from '../store/entities.ts';
 import type { Client } from './client.ts';
+import type { Device } from './devices.ts';
 import type { Events } from './events.ts';
 import { createHashingQueue, type HashingLane, hashPassword, verifyPassword } from './hashing.ts';
+import type { Admitted, Throttle, Throttled, Try } from './throttle.ts';
 
 /** The seed's password, for trying things out on a loopback address only. */
 export const BUILT_IN_PASSWORD = 'admin123';
@@ -17,58 +19,132 @@ const BUSY_RETRY_AFTER_SECONDS = 2;
 /** Where the password that counts comes from. */
 export type PasswordOrigin = 'MASTER_PASSWORD_HASH' | 'MASTER_PASSWORD' | 'stored' | 'built-in' | 'generated';
 
+export interface RightPassword {
+  outcome: 'right';
+  fingerprint: string;
+  /**
+   * Writes what the password opens, and forgives the try, in one transaction. Null, and a failed try after all, where
+   * another password has come to count since it was checked.
+   */
+  settle<T>(open: (em: EntityManager) => Promise<T>): Promise<T | null>;
+}
+
 export type PasswordCheck =
-  | { outcome: 'right'; fingerprint: string }
+  | RightPassword
   | { outcome: 'wrong' }
+  | Throttled
   | { outcome: 'busy'; retryAfterSeconds: number };
 
+/** Who tries a password, and what for. */
+export interface Attempt {
+  readonly purpose: 'login' | 'step-up';
+  readonly client: Client;
+  readonly device: Device | null;
+  /** The session that asks, where one does. */
+  readonly sessionId: string | null;
+}
+
 export interface Password {
-  readonly origin: PasswordOrigin;
+  /** Where the password that counts comes from now. */
+  origin(): PasswordOrigin;
   /** The password made at this start, to be shown once; null otherwise. */
   readonly generated: string | null;
-  /** The one place where a master password is checked. A failure is recorded as an event. */
-  check(password: string, client: Client): Promise<PasswordCheck>;
+  /** The one place where a master password is checked: counted before, recorded when wrong; `settle` forgives a right one. */
+  check(password: string, attempt: Attempt): Promise<PasswordCheck>;
   /** Hashes any password at the configured cost; null when too many are being hashed. */
   hash(password: string): Promise<string | null>;
-  /** The fingerprint of the hash that counts: what a new session is bound to. */
-  fingerprint(): string;
   /** Whether a session with this fingerprint was opened with the password that counts now. */
   isCurrent(fingerprint: string): Promise<boolean>;
+  /** The fingerprint of the hash that counts: what a new session is bound to. */
+  fingerprint(): string;
+  /** The same as the caller's transaction sees it: another one when the password was changed since it was checked. */
+  fingerprintWithin(em: EntityManager): Promise<string>;
+  /** Within the caller's transaction: from its commit on this hash counts, unless the environment sets the password. */
+  replace(em: EntityManager, hash: string): Promise<void>;
 }
 
 /** SHA-256 of a bcrypt hash. The hash is salted and slow to guess against, so this needs no key. */
 export const passwordFingerprint = (hash: string): string => createHash('sha256').update(hash).digest('base64url');
+
+/** Whether the environment sets the password, so that it cannot be changed here. */
+export const isSetByEnvironment = (origin: PasswordOrigin): boolean => origin.startsWith('MASTER_PASSWORD');
 
 /** Finds the password that counts; makes and keeps what has to be kept for it. */
 export async function openPassword(options: {
   config: Pick<Config, 'password' | 'bcryptCost' | 'threadPoolSize'>;
   store: Store;
   events: Events;
+  throttle: Throttle;
   clock: Clock;
+  /** Whether a hash or a password may be made where there is none yet. */
+  mayMake: boolean;
 }): Promise<Password> {
-  const { config, store, events, clock } = options;
-  const found = await findPassword({ config, store, clock });
+  const { config, store, events, throttle, clock, mayMake } = options;
+  const found = mayMake ? await findPassword({ config, store, clock }) : await findPasswordAsItIs({ config, store });
   const queue = createHashingQueue({ threadPoolSize: config.threadPoolSize });
-  let current = found.hash;
+  let { hash: current, origin } = found;
 
-  /** A stored password may have been changed by another process; every other origin holds for this process's life. */
+  /** One that is kept in the database may be set by another process; what the environment sets holds until restart. */
   const refresh = async () => {
-    if (found.origin !== 'stored' && found.origin !== 'generated') return;
-    current = (await readHash(store, 'stored')) ?? current;
+    if (isSetByEnvironment(origin)) return;
+    const stored = await readHash(store, 'stored');
+    if (stored === null || stored === current) return;
+    current = stored;
+    origin = 'stored';
+  };
+
+  const busy = { outcome: 'busy', retryAfterSeconds: BUSY_RETRY_AFTER_SECONDS } as const;
+
+  const fingerprintWithin = async (em: EntityManager) => {
+    const stored = isSetByEnvironment(origin) ? null : await readHashIn(em, 'stored');
+    return passwordFingerprint(stored ?? current);
+  };
+
+  const failed = ({ purpose, client, sessionId }: Attempt) =>
+    ({ type: `${purpose}.failed`, client, sessionId }) as const;
+
+  /** What a right password is answered with: the try stands as a failure until what it opens has been written. */
+  const right = (admitted: Admitted, attempt: Attempt, fingerprint: string): RightPassword => ({
+    outcome: 'right',
+    fingerprint,
+    settle: async (open) => {
+      try {
+        return await store.write(async (em) => {
+          if ((await fingerprintWithin(em)) !== fingerprint) {
+            await events.record(em, failed(attempt));
+            return null;
+          }
+          await throttle.forgive(em, admitted);
+          return open(em);
+        });
+      } catch (error) {
+        throttle.forgiveLater(admitted);
+        throw error;
+      }
+    },
+  });
+
+  /** Counted when its turn comes and not before: whoever is turned away has not failed. */
+  const countAndVerify = async (password: string, attempt: Attempt): Promise<PasswordCheck> => {
+    await refresh();
+    const hash = current;
+    const admission = await throttle.admit(toTry(attempt));
+    if (admission.outcome === 'throttled') return admission;
+    if (await verifyPassword(password, hash)) return right(admission, attempt, passwordFingerprint(hash));
+    await events.recordNow(failed(attempt));
+    return { outcome: 'wrong' };
   };
 
   return {
-    origin: found.origin,
+    origin: () => origin,
     generated: found.generated,
-    check: async (password, client) => {
-      await refresh();
-      const hash = current;
-      const lane: HashingLane = 'unknown-device';
-      const checking = queue.run(lane, () => verifyPassword(password, hash));
-      if (!checking) return { outcome: 'busy', retryAfterSeconds: BUSY_RETRY_AFTER_SECONDS };
-      if (await checking) return { outcome: 'right', fingerprint: passwordFingerprint(hash) };
-      await events.recordNow({ type: 'login.failed', client });
-      return { outcome: 'wrong' };
+    check: async (password, attempt) => {
+      const lane: HashingLane = attempt.device ? 'known-device' : 'unknown-device';
+      // Before anything is read: a flood is shed without touching the database.
+      if (queue.isFull(lane)) return busy;
+      const refusal = await throttle.refusal(toTry(attempt));
+      if (refusal) return refusal;
+      return (await queue.run(lane, () => countAndVerify(password, attempt))) ?? busy;
     },
     hash: async (password) => queue.run('operator', () => hashPassword(password, { cost: config.bcryptCost })),
     fingerprint: () => passwordFingerprint(current),
@@ -77,8 +153,28 @@ export async function openPassword(options: {
       await refresh();
       return fingerprint === passwordFingerprint(current);
     },
+    fingerprintWithin,
+    replace: async (em, hash) => {
+      await em.execute(
+        `insert into passwords (origin, hash, changed_at) values ('stored', ?, ?)
+         on conflict (origin) do update set hash = excluded.hash, changed_at = excluded.changed_at`,
+        [hash, clock()],
+        'run',
+      );
+    },
   };
 }
+
+/** The same without making anything: a password that no server has met yet has no hash, and opens nothing here. */
+async function findPasswordAsItIs(options: { config: Pick<Config, 'password'>; store: Store }): Promise<FoundPassword> {
+  const { password } = options.config;
+  if (password.from === 'MASTER_PASSWORD_HASH') return { hash: password.hash, origin: password.from, generated: null };
+  if (password.from === 'MASTER_PASSWORD') return { hash: '', origin: password.from, generated: null };
+  const stored = await readHash(options.store, 'stored');
+  return { hash: stored ?? '', origin: stored === null ? 'built-in' : 'stored', generated: null };
+}
+
+const toTry = ({ device, client, sessionId }: Attempt): Try => ({ deviceId: device?.id ?? null, client, sessionId });
 
 interface FoundPassword {
   hash: string;

@@ -4,50 +4,86 @@ import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/database.ts';
 import { type Activity, createActivity } from './activity.ts';
+import { createDevices, type Devices } from './devices.ts';
 import { createEvents, type Events } from './events.ts';
 import { createGate, type Gate } from './gate.ts';
-import { createKeyRing, loadSecretKey } from './keys.ts';
+import { createKeyRing, loadSecretKey, makeSecretKey } from './keys.ts';
 import { openPassword, type Password } from './password.ts';
+import { createPasswordChange, type PasswordChange } from './password-change.ts';
 import { createSessions, type Sessions } from './sessions.ts';
+import { createTasks, type Tasks } from './tasks.ts';
+import { createThrottle, type Throttle } from './throttle.ts';
+import { createTokens, type Tokens } from './tokens.ts';
 
 export interface Services {
   readonly activity: Activity;
+  readonly devices: Devices;
   readonly events: Events;
   readonly gate: Gate;
   readonly password: Password;
+  readonly passwordChange: PasswordChange;
   readonly sessions: Sessions;
+  readonly tasks: Tasks;
+  readonly throttle: Throttle;
+  readonly tokens: Tokens;
+  /** What a server does before its first request: ends sessions of another password, tidies up from now on, says so. */
+  start(): Promise<void>;
   /** When these services began, in milliseconds since 1970. */
   readonly startedAt: number;
   readonly clock: Clock;
+  /** Finishes what runs in the background and writes what memory has gathered. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Opens the services on a store: finds the password and the keys, and ends sessions of another password. */
+/**
+ * Opens the services on a store. `role` tells the server, which makes what is missing (a password, a key), from a tool
+ * beside it, which makes nothing and opens no session.
+ */
 export async function openServices(options: {
   config: Config;
   store: Store;
   log: Log;
+  role?: 'server' | 'tool';
   clock?: Clock;
 }): Promise<Services> {
-  const { config, store, log, clock = Date.now } = options;
-  const keys = createKeyRing(config.secretKeys ?? [loadSecretKey(config.dataDir)], clock);
+  const { config, store, log, role = 'server', clock = Date.now } = options;
+  // A tool signs nothing: a key of its own would only be left behind, perhaps by another user.
+  const secretKeys = config.secretKeys ?? [role === 'server' ? loadSecretKey(config.dataDir) : makeSecretKey()];
+  const keys = createKeyRing(secretKeys, clock);
   const events = createEvents(store, clock);
-  const password = await openPassword({ config, store, events, clock });
+  const throttle = createThrottle({ config, store, events, clock });
+  const password = await openPassword({ config, store, events, throttle, clock, mayMake: role === 'server' });
   const activity = createActivity(store, clock, (error) => log.error({ err: error }, 'use could not be written'));
   const gate = createGate({ config, store, keys, password, activity, clock });
-  const sessions = createSessions({ config, store, gate, password, events, keys, activity, clock });
-  const ended = await sessions.endThoseOfOtherPasswords();
-  if (ended > 0) log.info(`${ended} session(s) of another password ended`);
-  await events.recordNow({ type: 'server.started' });
+  const devices = createDevices({ store, keys, clock });
+  const sessions = createSessions({ config, store, gate, password, events, keys, devices, activity, clock });
+  const tokens = createTokens({ store, gate, events, activity, clock });
+  const passwordChange = createPasswordChange({ store, gate, password, sessions, tokens, events });
+  const onError = (error: unknown) => log.error({ err: error }, 'tidying up failed; it is tried again in a minute');
+  const tasks = createTasks({ config, sessions, tokens, events, throttle, devices, clock, onError });
 
   return {
     activity,
+    devices,
     events,
     gate,
     password,
+    passwordChange,
     sessions,
+    tasks,
+    throttle,
+    tokens,
+    start: async () => {
+      const ended = await sessions.revokeThoseOfOtherPasswords();
+      if (ended > 0) log.info(`${ended} session(s) of another password ended`);
+      await events.recordNow({ type: 'server.started' });
+      tasks.start();
+    },
     startedAt: clock(),
     clock,
-    [Symbol.asyncDispose]: () => activity[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await tasks[Symbol.asyncDispose]();
+      await activity[Symbol.asyncDispose]();
+    },
   };
 }

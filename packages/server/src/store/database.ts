@@ -38,8 +38,8 @@ export interface Store {
 
 /** Opens the SQLite file (made where it is not there) and applies the migrations; of several starters one does. */
 export async function openStore(database: { engine: 'sqlite'; file: string }): Promise<Store> {
-  const patience = { patienceMs: START_PATIENCE_MS };
-  const dialect = await retryWhileBusy(async () => openSqlite(database.file), patience);
+  const giveUpAt = performance.now() + START_PATIENCE_MS;
+  const dialect = await retryWhileBusy(async () => openSqlite(database.file), { giveUpAt });
   const orm = await MikroORM.init({
     entities,
     dbName: database.file,
@@ -51,7 +51,7 @@ export async function openStore(database: { engine: 'sqlite'; file: string }): P
     logger: () => {},
   });
   try {
-    await retryWhileBusy(() => orm.migrator.up(), { ...patience, isBusy: isOthersMigration });
+    await retryWhileBusy(() => orm.migrator.up(), { giveUpAt, isBusy: isOthersMigration });
   } catch (error) {
     await orm.close(true);
     throw error;
@@ -69,7 +69,9 @@ export async function openStore(database: { engine: 'sqlite'; file: string }): P
     },
     write: (work) => {
       // One after another: a writer that waits for another process is not overtaken by its own process's next ones.
-      const written = writing.then(() => retryWhileBusy(() => orm.em.fork().transactional(work)));
+      // Its patience begins now, in the queue: however many wait, each is answered in time.
+      const giveUpAt = performance.now() + WRITE_PATIENCE_MS;
+      const written = writing.then(() => retryWhileBusy(() => orm.em.fork().transactional(work), { giveUpAt }));
       writing = written.catch(() => {});
       return written;
     },
@@ -145,10 +147,9 @@ function openSqlite(file: string): SqliteDialect {
 
 async function retryWhileBusy<T>(
   attempt: () => Promise<T>,
-  options: { patienceMs?: number; isBusy?: (error: unknown) => boolean } = {},
+  options: { giveUpAt: number; isBusy?: (error: unknown) => boolean },
 ): Promise<T> {
-  const { patienceMs = WRITE_PATIENCE_MS, isBusy = isLocked } = options;
-  const giveUpAt = performance.now() + patienceMs;
+  const { giveUpAt, isBusy = isLocked } = options;
   for (;;) {
     try {
       return await attempt();

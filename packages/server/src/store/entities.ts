@@ -15,6 +15,8 @@ export const SessionEntity = defineEntity({
     requestCount: p.bigint('number'),
     ip: p.text().strictNullable(),
     userAgent: p.text().strictNullable(),
+    /** When the password was last shown again; null where sign-in was the last time. */
+    steppedUpAt: p.bigint('number').strictNullable(),
   },
 });
 export type SessionRow = InferEntity<typeof SessionEntity>;
@@ -49,4 +51,54 @@ export const PasswordEntity = defineEntity({
 });
 export type PasswordRow = InferEntity<typeof PasswordEntity>;
 
-export const entities = [SessionEntity, EventEntity, PasswordEntity];
+export const TokenEntity = defineEntity({
+  name: 'Token',
+  tableName: 'tokens',
+  properties: {
+    id: p.text().primary(),
+    name: p.text(),
+    scope: p.text(),
+    /** A JSON list of host names; empty for any. */
+    hosts: p.text(),
+    prefix: p.text(),
+    secretSha256: p.text().unique('tokens_secret_sha256_unique'),
+    createdAt: p.bigint('number'),
+    expiresAt: p.bigint('number').strictNullable(),
+    lastUsedAt: p.bigint('number').strictNullable(),
+    lastUsedIp: p.text().strictNullable(),
+    requestCount: p.bigint('number'),
+    endedAt: p.bigint('number').strictNullable(),
+  },
+});
+export type TokenRow = InferEntity<typeof TokenEntity>;
+
+/** How often a source has failed to sign in; see services/throttle.ts for what that means. */
+export const ThrottleEntity = defineEntity({
+  name: 'Throttle',
+  tableName: 'throttle',
+  properties: {
+    source: p.text().primary(),
+    failures: p.bigint('number'),
+    firstAt: p.bigint('number'),
+    lastAt: p.bigint('number'),
+    /** The failure whose wait has been recorded as an event: its `lastAt`. */
+    toldAt: p.bigint('number'),
+  },
+});
+export type ThrottleRow = InferEntity<typeof ThrottleEntity>;
+
+/** A browser that has signed in before, by the SHA-256 of what its device cookie holds. */
+export const DeviceEntity = defineEntity({
+  name: 'Device',
+  tableName: 'devices',
+  properties: {
+    secretSha256: p.text().primary(),
+    /** Its latest session: when that is revoked, the device is forgotten. */
+    sessionId: p.text().index('devices_session_id_index'),
+    createdAt: p.bigint('number'),
+    lastSeenAt: p.bigint('number'),
+  },
+});
+export type DeviceRow = InferEntity<typeof DeviceEntity>;
+
+export const entities = [SessionEntity, EventEntity, PasswordEntity, TokenEntity, ThrottleEntity, DeviceEntity];

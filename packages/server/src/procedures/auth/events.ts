@@ -1,24 +1,88 @@
-// An event as the API shows it.
+// Events: what happened.
 import { z } from 'zod';
 import { isoTime } from '../../clock.ts';
 import { eventTypes } from '../../services/events.ts';
 import type { EventRow } from '../../store/entities.ts';
+import { operatorProcedure, router } from '../../trpc.ts';
+import { SessionId } from './sessions.ts';
+import { TokenId } from './tokens.ts';
+
+const EventId = z.string().regex(/^[0-9a-f]{24}$/);
 
 export const Event = z
   .strictObject({
-    id: z.string().regex(/^[0-9a-f]{24}$/),
-    at: z.iso.datetime(),
-    type: z.enum(eventTypes),
-    ip: z.string().nullable(),
-    userAgent: z.string().nullable(),
-    sessionId: z.string().nullable(),
-    tokenId: z.string().nullable(),
-    detail: z.string().nullable(),
+    id: EventId.meta({ description: 'Grows with time.' }),
+    at: z.iso.datetime().meta({ description: 'When it happened.' }),
+    type: z.enum(eventTypes).meta({ description: 'What happened.' }),
+    ip: z.string().nullable().meta({ description: 'The address of whoever caused it; null for the server itself.' }),
+    userAgent: z.string().nullable().meta({ description: 'The User-Agent of whoever caused it.' }),
+    sessionId: SessionId.nullable().meta({ description: 'The session that it is about.' }),
+    tokenId: TokenId.nullable().meta({ description: 'The API token that it is about.' }),
+    detail: z.string().nullable().meta({ description: 'More about it, in words.' }),
   })
-  .meta({ id: 'Event' });
+  .meta({
+    id: 'Event',
+    description: 'Something that happened and was recorded.',
+    examples: [
+      {
+        id: '019ceb5bfc000001c3d29a4f',
+        at: '2026-03-14T08:00:00.000Z',
+        type: 'login.succeeded',
+        ip: '192.0.2.7',
+        userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+        sessionId: '8f1d3a5c7b9e0f2a4c6d8e01',
+        tokenId: null,
+        detail: null,
+      },
+    ],
+  });
 export type Event = z.infer<typeof Event>;
 
 export function toEvent(row: EventRow): Event {
   const { id, at, type, ip, userAgent, sessionId, tokenId, detail } = row;
   return { id, at: isoTime(at), type: type as Event['type'], ip, userAgent, sessionId, tokenId, detail };
 }
+
+const NEXT_EVENT = '019d3c6a8e00000051c0ffee';
+
+export const events = router({
+  list: operatorProcedure
+    .meta({
+      openapi: {
+        method: 'GET',
+        path: '/auth/events',
+        tags: ['auth'],
+        summary: 'List what happened',
+        description: 'Sign-ins, failures, revocations and changes, newest first, as far back as EVENT_RETENTION_DAYS.',
+        successDescription: 'A page of events, and where the next one begins.',
+      },
+    })
+    .input(
+      z
+        .strictObject({
+          limit: z
+            .int()
+            .min(1)
+            .max(100)
+            .optional()
+            .meta({ description: 'How many; 50 unless told.', examples: [50] }),
+          cursor: EventId.optional().meta({
+            description: 'The `nextCursor` of the page before.',
+            examples: [NEXT_EVENT],
+          }),
+          type: z.enum(eventTypes).optional().meta({ description: 'Only events of this type.' }),
+        })
+        .optional(),
+    )
+    .output(
+      z.strictObject({
+        events: z.array(Event),
+        nextCursor: EventId.nullable().meta({ description: 'null on the last page.', examples: [NEXT_EVENT] }),
+      }),
+    )
+    .query(async ({ ctx, input: { limit = 50, cursor, type } = {} }) => {
+      const filter = { limit, ...(cursor ? { cursor } : {}), ...(type ? { type } : {}) };
+      const page = await ctx.services.events.list(filter);
+      return { events: page.events.map(toEvent), nextCursor: page.nextCursor };
+    }),
+});

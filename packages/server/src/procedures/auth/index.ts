@@ -1,29 +1,19 @@
-// Signing in and out, and who is signed in.
+// Signing in and out, who is signed in, and the password.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { isoTime } from '../../clock.ts';
-import { RetryLaterError } from '../../errors.ts';
-import { hashForms, passwordProblem, passwordWarnings } from '../../services/hashing.ts';
-import { anyoneProcedure, operatorProcedure, router } from '../../trpc.ts';
-import { Session, toSession } from './sessions.ts';
-import { Token } from './tokens.ts';
+import { hashForms, passwordWarnings } from '../../services/hashing.ts';
+import { anyoneProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
+import { callerFields, spanOf, toCaller } from './caller.ts';
+import { events } from './events.ts';
+import { busy, Password, refusePassword } from './password.ts';
+import { sessions } from './sessions.ts';
+import { tokens } from './tokens.ts';
 
 const NoInput = z.strictObject({}).optional();
 
-const Password = z
-  .string()
-  .superRefine((password, context) => {
-    const problem = passwordProblem(password);
-    if (problem) context.addIssue({ code: 'custom', message: problem });
-  })
-  .meta({ description: 'At most 72 bytes in UTF-8, without NUL.', example: 'admin123', minLength: 1, maxLength: 72 });
-
-const busy = (seconds: number) =>
-  new RetryLaterError({
-    code: 'SERVICE_UNAVAILABLE',
-    message: 'Too many passwords are being checked at once; try again shortly.',
-    seconds,
-  });
+/** Of admin123, as the examples show it. */
+const example = hashForms('$2b$12$tYAsGYctHOZaAP5g9oiySeKFTAZGkfQ8GVaPzIqWjSG/UOKGB52Jq');
 
 export const auth = router({
   login: anyoneProcedure
@@ -38,30 +28,40 @@ export const auth = router({
           'With `remember` it ends only after SESSION_MAX_DAYS, without it SESSION_EXPIRE_MINUTES after its last use.',
         successDescription: 'Signed in; the answer sets the session cookie.',
       },
-      access: 'anyone',
-      errors: ['UNAUTHORIZED', 'SERVICE_UNAVAILABLE'],
+      cookie: 'sets',
+      errors: ['UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'SERVICE_UNAVAILABLE'],
     })
     .input(
       z.strictObject({
         password: Password,
-        remember: z.boolean().optional().meta({ description: 'Keep me signed in on this device.', example: false }),
+        remember: z
+          .boolean()
+          .optional()
+          .meta({ description: 'Keep me signed in on this device.', examples: [false] }),
       }),
     )
     .output(
       z.strictObject({
-        message: z.string().meta({ example: 'Signed in.' }),
+        message: z.string().meta({ examples: ['Signed in.'] }),
         authenticated: z.literal(true),
         expiresAt: z.iso.datetime().meta({ description: 'When the session ends unless it is used.' }),
       }),
     )
     .mutation(async ({ ctx, input }) => {
       const { password, remember = false } = input;
-      const { services, client, authenticate: previous } = ctx;
-      const signIn = await services.sessions.signIn({ password, remember, client, previous });
-      if (signIn.outcome === 'busy') throw busy(signIn.retryAfterSeconds);
-      if (signIn.outcome === 'wrong') throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Wrong password.' });
-      ctx.setSessionCookie(signIn.token, signIn.ends.absoluteEndAt);
-      return { message: 'Signed in.', authenticated: true as const, expiresAt: isoTime(signIn.ends.expiresAt) };
+      const { services, client } = ctx;
+      const previous = async () => {
+        const principal = await ctx.authenticate();
+        return principal?.kind === 'session' ? principal.session : null;
+      };
+      const device = await ctx.device();
+      const signIn = await services.sessions.signIn({ password, remember, client, device, previous });
+      if (signIn.outcome !== 'signed-in') return refusePassword(signIn, { wrong: 'UNAUTHORIZED' });
+      const { absoluteEndAt, expiresAt } = signIn.seen.ends;
+      ctx.setSessionCookie(signIn.token, absoluteEndAt);
+      const known = await services.devices.sign(signIn.device);
+      ctx.setDeviceCookie(known.token, known.expiresAt);
+      return { message: 'Signed in.', authenticated: true as const, expiresAt: isoTime(expiresAt) };
     }),
 
   logout: anyoneProcedure
@@ -72,19 +72,21 @@ export const auth = router({
         tags: ['auth'],
         summary: 'Sign out',
         description:
-          'Ends the session for good, on every instance within one second, and clears its cookie. ' +
-          'Needs no body, and no session either.',
+          'Ends the session for good, on every instance within one second, and clears its cookie, the cookie also when ' +
+          'the answer is 500 or 503. Needs no body, and no session either.',
         successDescription: 'Signed out; the answer clears the session cookie.',
       },
-      access: 'anyone',
+      cookie: 'clears',
     })
     .input(NoInput)
-    .output(z.strictObject({ message: z.string().meta({ example: 'Signed out.' }), authenticated: z.literal(false) }))
+    .output(
+      z.strictObject({ message: z.string().meta({ examples: ['Signed out.'] }), authenticated: z.literal(false) }),
+    )
     .mutation(async ({ ctx }) => {
       // First, so that the browser forgets the session even when the database fails.
       ctx.clearSessionCookie();
       const principal = await ctx.authenticate();
-      if (principal) await ctx.services.sessions.signOut(principal.session, ctx.client);
+      if (principal?.kind === 'session') await ctx.services.sessions.signOut(principal.session, ctx.client);
       return { message: 'Signed out.', authenticated: false as const };
     }),
 
@@ -98,26 +100,15 @@ export const auth = router({
         description: 'The session or the token that this request was made with.',
         successDescription: 'The caller.',
       },
-      access: 'operator',
     })
     .input(NoInput)
     .output(
       z.strictObject({
         authenticated: z.literal(true),
-        method: z.enum(['session', 'token']),
-        session: Session.nullable(),
-        token: Token.nullable(),
+        ...callerFields,
       }),
     )
-    .query(({ ctx }) => {
-      const used = ctx.services.sessions.asUsed(ctx.principal.session);
-      return {
-        authenticated: true as const,
-        method: 'session' as const,
-        session: toSession(used, { current: true }),
-        token: null,
-      };
-    }),
+    .query(({ ctx }) => ({ authenticated: true as const, ...toCaller(ctx.principal, ctx.services) })),
 
   status: anyoneProcedure
     .meta({
@@ -129,15 +120,22 @@ export const auth = router({
         description: 'For polling: asking does not count as use, so it does not keep a session alive.',
         successDescription: 'Signed in or not; never an error for strangers.',
       },
-      access: 'anyone',
     })
     .input(NoInput)
-    .output(z.strictObject({ authenticated: z.boolean(), expiresAt: z.iso.datetime().nullable() }))
+    .output(
+      z.strictObject({
+        authenticated: z.boolean().meta({ examples: [true] }),
+        expiresAt: z.iso.datetime().nullable().meta({
+          description: 'When the session ends unless it is used, or the token ends; null for one that never does.',
+        }),
+      }),
+    )
     .query(async ({ ctx }) => {
       const principal = await ctx.authenticate();
-      if (!principal) return { authenticated: false, expiresAt: null };
-      const { ends } = ctx.services.sessions.asUsed(principal.session);
-      return { authenticated: true, expiresAt: isoTime(ends.expiresAt) };
+      const opensNothingHere = principal?.kind === 'token' && principal.token.scope === 'proxy';
+      if (!principal || opensNothingHere) return { authenticated: false, expiresAt: null };
+      const { until } = spanOf(principal, ctx.services);
+      return { authenticated: true, expiresAt: until === null ? null : isoTime(until) };
     }),
 
   hashPassword: operatorProcedure
@@ -151,16 +149,15 @@ export const auth = router({
         successDescription:
           'The hash, its base64 form without `$`, the whole `.env` line, and what is unwise about it.',
       },
-      access: 'operator',
       errors: ['SERVICE_UNAVAILABLE'],
     })
     .input(z.strictObject({ password: Password }))
     .output(
       z.strictObject({
-        hash: z.string().meta({ example: '$2b$12$KIXQ…' }),
-        base64: z.string(),
-        env: z.string().meta({ description: 'The whole `.env` line, quoted.' }),
-        warnings: z.array(z.string()),
+        hash: z.string().meta({ description: 'The bcrypt hash.', examples: [example.hash] }),
+        base64: z.string().meta({ description: 'The hash in base64.', examples: [example.base64] }),
+        env: z.string().meta({ description: 'The whole `.env` line, quoted.', examples: [example.env] }),
+        warnings: z.array(z.string()).meta({ examples: [passwordWarnings('admin123')] }),
       }),
     )
     .mutation(async ({ ctx, input }) => {
@@ -168,4 +165,83 @@ export const auth = router({
       if (hash === null) throw busy(2);
       return { ...hashForms(hash), warnings: passwordWarnings(input.password) };
     }),
+
+  stepUp: sessionProcedure
+    .meta({
+      openapi: {
+        method: 'POST',
+        path: '/auth/step-up',
+        tags: ['auth'],
+        summary: 'Show the password again',
+        description:
+          'The session then counts as freshly signed in for STEP_UP_MINUTES: what is marked fresh asks for it.',
+        successDescription: 'The session is fresh.',
+      },
+      errors: ['FORBIDDEN', 'TOO_MANY_REQUESTS', 'SERVICE_UNAVAILABLE'],
+    })
+    .input(z.strictObject({ password: Password }))
+    .output(z.strictObject({ message: z.string().meta({ examples: ['Stepped up.'] }) }))
+    .mutation(async ({ ctx, input: { password } }) => {
+      const { services, client, principal } = ctx;
+      const device = await ctx.device();
+      const stepUp = await services.sessions.stepUp({ password, session: principal.session, client, device });
+      if (stepUp.outcome !== 'stepped-up') return refusePassword(stepUp, { wrong: 'FORBIDDEN' });
+      return { message: 'Stepped up.' };
+    }),
+
+  changePassword: sessionProcedure
+    .meta({
+      openapi: {
+        method: 'POST',
+        path: '/auth/password',
+        tags: ['auth'],
+        summary: 'Change the master password',
+        description:
+          "Ends every session but the caller's own. API tokens live on unless `revokeTokens` is true. " +
+          'Where the environment sets the password, nothing is changed and the answer has the line to put there.',
+        successDescription: 'The new password counts.',
+      },
+      errors: ['FORBIDDEN', 'CONFLICT', 'TOO_MANY_REQUESTS', 'SERVICE_UNAVAILABLE'],
+    })
+    .input(
+      z.strictObject({
+        current: Password,
+        new: Password.meta({ examples: ['correct horse battery staple'] }),
+        revokeTokens: z
+          .boolean()
+          .optional()
+          .meta({ description: 'Whether API tokens end, too.', examples: [false] }),
+      }),
+    )
+    .output(
+      z.strictObject({
+        message: z.string().meta({ examples: ['The password is changed.'] }),
+        sessionsEnded: z
+          .int()
+          .nonnegative()
+          .meta({ examples: [2] }),
+        tokensRevoked: z
+          .int()
+          .nonnegative()
+          .meta({ examples: [0] }),
+      }),
+    )
+    .mutation(async ({ ctx, input }) => {
+      const { current, new: next, revokeTokens = false } = input;
+      const { services, client, principal } = ctx;
+      const { session } = principal;
+      const device = await ctx.device();
+      const change = await services.passwordChange.change({ current, next, revokeTokens, session, client, device });
+      if (change.outcome === 'set-by-environment') {
+        const message = `The environment sets the password; put this line there and start the server again: ${change.env}`;
+        throw new TRPCError({ code: 'CONFLICT', message });
+      }
+      if (change.outcome !== 'changed') return refusePassword(change, { wrong: 'FORBIDDEN' });
+      const { sessionsEnded, tokensRevoked } = change;
+      return { message: 'The password is changed.', sessionsEnded, tokensRevoked };
+    }),
+
+  sessions,
+  tokens,
+  events,
 });

@@ -1,31 +1,47 @@
-// A session as the API shows it.
+// Sessions: seen and ended.
+import { TRPCError } from '@trpc/server';
 import bowser from 'bowser';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { isoTime } from '../../clock.ts';
-import type { SessionEnds } from '../../services/sessions.ts';
-import type { SessionRow } from '../../store/entities.ts';
+import type { SeenSession } from '../../services/sessions.ts';
+import { operatorProcedure, router } from '../../trpc.ts';
 
-const sessionIdPattern = /^[0-9a-f]{24}$/;
+export const SessionId = z.string().regex(/^[0-9a-f]{24}$/);
+const isId = (text: string) => SessionId.safeParse(text).success;
 
 export const Session = z
   .strictObject({
-    id: z.string().regex(sessionIdPattern).meta({ description: 'Public; names the session, opens nothing.' }),
+    id: SessionId.meta({ description: 'Public; names the session, opens nothing.' }),
     current: z.boolean().meta({ description: "Whether it is the caller's own." }),
     remembered: z.boolean().meta({ description: 'Whether it was opened with `remember`.' }),
-    createdAt: z.iso.datetime(),
-    lastSeenAt: z.iso.datetime(),
+    createdAt: z.iso.datetime().meta({ description: 'When it was opened.' }),
+    lastSeenAt: z.iso.datetime().meta({ description: 'When it was last used.' }),
     expiresAt: z.iso.datetime().meta({ description: 'The earlier of its idle end and its absolute end.' }),
-    ip: z.string().nullable(),
-    userAgent: z.string().nullable(),
-    device: z.string().nullable().meta({ description: 'Read from the User-Agent.', example: 'Firefox on Linux' }),
+    ip: z.string().nullable().meta({ description: 'The address that it was opened from.' }),
+    userAgent: z.string().nullable().meta({ description: 'The User-Agent that it was opened with.' }),
+    device: z.string().nullable().meta({ description: 'The User-Agent in words.' }),
   })
-  .meta({ id: 'Session' });
+  .meta({
+    id: 'Session',
+    description: 'A session: one browser or program that is signed in.',
+    examples: [
+      {
+        id: '8f1d3a5c7b9e0f2a4c6d8e01',
+        current: true,
+        remembered: false,
+        createdAt: '2026-03-14T08:00:00.000Z',
+        lastSeenAt: '2026-03-14T09:26:53.000Z',
+        expiresAt: '2026-03-14T10:26:53.000Z',
+        ip: '192.0.2.7',
+        userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+        device: 'Firefox on Linux',
+      },
+    ],
+  });
 export type Session = z.infer<typeof Session>;
 
-export function toSession(
-  { session: row, ends }: { session: SessionRow; ends: SessionEnds },
-  options: { current: boolean },
-): Session {
+export function toSession({ session: row, ends }: SeenSession, options: { current: boolean }): Session {
   return {
     id: row.id,
     current: options.current,
@@ -39,10 +55,93 @@ export function toSession(
   };
 }
 
+/** Parsing costs as much as the rest of a request, and one person has few browsers. */
+const deviceNames = new LRUCache<string, { name: string | null }>({ max: 200 });
+
 /** "Firefox on Linux", or a program's own name such as "curl", or null. */
 function deviceName(userAgent: string | null): string | null {
   if (!userAgent) return null;
+  const known = deviceNames.get(userAgent);
+  if (known) return known.name;
   const { browser, os } = bowser.parse(userAgent);
-  if (browser.name && os.name) return `${browser.name} on ${os.name}`;
-  return browser.name || /^[\w.-]+/.exec(userAgent)?.[0] || null;
+  const product = /^[\w.-]+/.exec(userAgent)?.[0] ?? null;
+  const name = browser.name && os.name ? `${browser.name} on ${os.name}` : browser.name || product;
+  deviceNames.set(userAgent, { name });
+  return name;
 }
+
+const revoked = z
+  .int()
+  .nonnegative()
+  .meta({ description: 'How many were ended.', examples: [1] });
+
+export const sessions = router({
+  list: operatorProcedure
+    .meta({
+      openapi: {
+        method: 'GET',
+        path: '/auth/sessions',
+        tags: ['auth'],
+        summary: 'List the live sessions',
+        description: 'Every browser and program that is signed in with the password, the latest sign-in first.',
+        successDescription: 'The sessions.',
+      },
+    })
+    .input(z.strictObject({}).optional())
+    .output(z.strictObject({ sessions: z.array(Session) }))
+    .query(async ({ ctx }) => {
+      const { principal, services } = ctx;
+      const ownId = principal.kind === 'session' ? principal.session.id : null;
+      const live = await services.sessions.list();
+      return { sessions: live.map((seen) => toSession(seen, { current: seen.session.id === ownId })) };
+    }),
+
+  revoke: operatorProcedure
+    .meta({
+      openapi: {
+        method: 'DELETE',
+        path: '/auth/sessions/{id}',
+        tags: ['auth'],
+        summary: 'End a session',
+        description:
+          'Ends it for good, on every instance within one second, and forgets its browser. ' +
+          "The caller's own may be ended, too: the answer then clears its cookie.",
+        successDescription: 'The session has ended.',
+      },
+      cookie: 'clears',
+      errors: ['NOT_FOUND'],
+    })
+    .input(
+      z.strictObject({
+        id: z.string().meta({ description: 'Of the session.', examples: ['8f1d3a5c7b9e0f2a4c6d8e01'] }),
+      }),
+    )
+    .output(z.strictObject({ revoked: z.literal(1) }))
+    .mutation(async ({ ctx, input: { id } }) => {
+      const { principal, services, client } = ctx;
+      const isEnded = isId(id) && (await services.sessions.revoke(id, client));
+      if (!isEnded) {
+        throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no live session of this id.' });
+      }
+      if (principal.kind === 'session' && principal.session.id === id) ctx.clearSessionCookie();
+      return { revoked: 1 as const };
+    }),
+
+  revokeOthers: operatorProcedure
+    .meta({
+      openapi: {
+        method: 'DELETE',
+        path: '/auth/sessions',
+        tags: ['auth'],
+        summary: 'End all other sessions',
+        description: "Ends every session but the caller's own. A token has none of its own: it ends them all.",
+        successDescription: 'How many sessions were ended.',
+      },
+    })
+    .input(z.strictObject({}).optional())
+    .output(z.strictObject({ revoked }))
+    .mutation(async ({ ctx: { principal, services, client } }) => {
+      const ownId = principal.kind === 'session' ? principal.session.id : null;
+      return { revoked: await services.sessions.revokeAllBut(ownId, client) };
+    }),
+});

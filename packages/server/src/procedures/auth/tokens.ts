@@ -1,17 +1,162 @@
-// An API token as the API shows it.
+// API tokens: made, seen and ended.
+import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
+import { isoTime } from '../../clock.ts';
+import { TOKEN_PREFIX, tokenHosts, tokenScopes } from '../../services/tokens.ts';
+import type { TokenRow } from '../../store/entities.ts';
+import { freshProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
+import { signedOut } from './password.ts';
+
+export const TokenId = z.string().regex(/^[0-9a-f]{24}$/);
+const isId = (text: string) => TokenId.safeParse(text).success;
+const Scope = z.enum(tokenScopes);
+const name = z
+  .string()
+  .regex(/^[^\p{Cc}]{1,64}$/u, 'A name has 1 to 64 characters, none of them a control character.')
+  .meta({ description: 'What the operator calls it.', examples: ['backup script'] });
+const host = z
+  .string()
+  .regex(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/, {
+    error: 'A host is a name or an IPv4 address in lower case, without scheme and port.',
+  })
+  .meta({ examples: ['photos.example.com'] });
 
 export const Token = z
   .strictObject({
-    id: z.string(),
-    name: z.string(),
-    scope: z.enum(['read', 'full', 'proxy']),
-    hosts: z.array(z.string()),
-    prefix: z.string(),
-    createdAt: z.iso.datetime(),
-    lastUsedAt: z.iso.datetime().nullable(),
-    lastUsedIp: z.string().nullable(),
-    expiresAt: z.iso.datetime().nullable(),
+    id: TokenId.meta({ description: 'Public; names the token, opens nothing.' }),
+    name: z.string().meta({ description: 'What the operator calls it.' }),
+    scope: Scope.meta({ description: 'What it opens.' }),
+    hosts: z.array(z.string()).meta({ description: 'Of a `proxy` token: the only hosts that it opens; none: all.' }),
+    prefix: z.string().meta({ description: 'How the secret begins.' }),
+    createdAt: z.iso.datetime().meta({ description: 'When it was made.' }),
+    lastUsedAt: z.iso.datetime().nullable().meta({ description: 'When it was last used.' }),
+    lastUsedIp: z.string().nullable().meta({ description: 'The address that it was last used from.' }),
+    expiresAt: z.iso.datetime().nullable().meta({ description: 'When it ends; null: never.' }),
   })
-  .meta({ id: 'Token' });
+  .meta({
+    id: 'Token',
+    description: 'An API token, without its secret.',
+    examples: [
+      {
+        id: '5b7d9f1a3c5e7a9b1d3f5a70',
+        name: 'backup script',
+        scope: 'read',
+        hosts: [],
+        prefix: 'bct_x7Kq2P',
+        createdAt: '2026-03-14T08:00:00.000Z',
+        lastUsedAt: null,
+        lastUsedIp: null,
+        expiresAt: '2026-06-12T08:00:00.000Z',
+      },
+    ],
+  });
 export type Token = z.infer<typeof Token>;
+
+export function toToken(row: TokenRow): Token {
+  return {
+    id: row.id,
+    name: row.name,
+    scope: row.scope as Token['scope'],
+    hosts: tokenHosts(row),
+    prefix: row.prefix,
+    createdAt: isoTime(row.createdAt),
+    lastUsedAt: row.lastUsedAt === null ? null : isoTime(row.lastUsedAt),
+    lastUsedIp: row.lastUsedIp,
+    expiresAt: row.expiresAt === null ? null : isoTime(row.expiresAt),
+  };
+}
+
+export const tokens = router({
+  list: operatorProcedure
+    .meta({
+      openapi: {
+        method: 'GET',
+        path: '/auth/tokens',
+        tags: ['auth'],
+        summary: 'List the live API tokens',
+        description: 'Those that are neither revoked nor expired, the newest first. No secret is ever shown again.',
+        successDescription: 'The tokens.',
+      },
+    })
+    .input(z.strictObject({}).optional())
+    .output(z.strictObject({ tokens: z.array(Token) }))
+    .query(async ({ ctx }) => ({ tokens: (await ctx.services.tokens.list()).map(toToken) })),
+
+  create: freshProcedure
+    .meta({
+      openapi: {
+        method: 'POST',
+        path: '/auth/tokens',
+        tags: ['auth'],
+        summary: 'Make an API token',
+        description:
+          'For programs: `Authorization: Bearer bct_…`. `read` answers queries of this API, `full` does all that a ' +
+          'token may do here, `proxy` opens applications behind forward-auth and nothing here, at `hosts` only where ' +
+          'some are given. No token makes or revokes tokens, changes the password or steps up.',
+        successDescription: 'The token and its secret, which is shown this once.',
+      },
+    })
+    .input(
+      z
+        .strictObject({
+          name,
+          scope: Scope.meta({ description: 'What it opens.', examples: ['read'] }),
+          hosts: z
+            .array(host)
+            .max(100)
+            .optional()
+            .meta({ description: 'For `proxy`: the only hosts that it opens.', examples: [[]] }),
+          expiresInDays: z
+            .int()
+            .min(1)
+            .max(3650)
+            .optional()
+            .meta({ description: 'Days until it ends; absent: never.', examples: [90] }),
+        })
+        .refine(({ scope, hosts = [] }) => scope === 'proxy' || hosts.length === 0, {
+          path: ['hosts'],
+          error: 'Only a proxy token has hosts.',
+        }),
+    )
+    .output(
+      z.strictObject({
+        token: Token,
+        secret: z.string().meta({
+          description: 'Shown this once.',
+          examples: [`${TOKEN_PREFIX}x7Kq2PzT0bW4nVd8sLr1mYc6gHf3jAe9uQi5oXk`],
+        }),
+      }),
+    )
+    .mutation(async ({ ctx, input }) => {
+      const { name, scope, hosts = [], expiresInDays = null } = input;
+      const { services, client, principal } = ctx;
+      const sessionId = principal.session.id;
+      const made = await services.tokens.create({ name, scope, hosts, expiresInDays, client, sessionId });
+      if (!made) throw signedOut();
+      return { token: toToken(made.token), secret: made.secret };
+    }),
+
+  revoke: sessionProcedure
+    .meta({
+      openapi: {
+        method: 'DELETE',
+        path: '/auth/tokens/{id}',
+        tags: ['auth'],
+        summary: 'End an API token',
+        description: 'Ends it for good, on every instance within one second.',
+        successDescription: 'The token has ended.',
+      },
+      errors: ['NOT_FOUND'],
+    })
+    .input(
+      z.strictObject({ id: z.string().meta({ description: 'Of the token.', examples: ['5b7d9f1a3c5e7a9b1d3f5a70'] }) }),
+    )
+    .output(z.strictObject({ revoked: z.literal(1) }))
+    .mutation(async ({ ctx, input: { id } }) => {
+      const isEnded = isId(id) && (await ctx.services.tokens.revoke(id, ctx.client));
+      if (!isEnded) {
+        throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no live token of this id.' });
+      }
+      return { revoked: 1 as const };
+    }),
+});

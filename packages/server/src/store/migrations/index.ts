@@ -1,4 +1,8 @@
 // The migrations, in order. A migration that has landed is never edited.
 import { Migration0001Seed } from './0001-seed.ts';
+import { Migration0002Operate } from './0002-operate.ts';
 
-export const migrations = [{ name: '0001-seed', class: Migration0001Seed }];
+export const migrations = [
+  { name: '0001-seed', class: Migration0001Seed },
+  { name: '0002-operate', class: Migration0002Operate },
+];

@@ -1,0 +1,71 @@
+// Browsers that have signed in before. One is counted and queued on its own, so that a stranger's tries cannot lock its
+// owner out; it opens nothing. Knows no cookies.
+import { randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/sqlite';
+import type { Clock } from '../clock.ts';
+import type { Store } from '../store/database.ts';
+import { DeviceEntity } from '../store/entities.ts';
+import type { KeyRing } from './keys.ts';
+import { sha256 } from './sessions.ts';
+
+/** How long a device is remembered after its last sign-in: as long as browsers keep a cookie (RFC 6265bis: 400 days). */
+export const DEVICE_MAX_AGE_MS = 400 * 86_400_000;
+
+export interface Device {
+  /** The SHA-256 of its secret: what its row and its throttle are named by. */
+  readonly id: string;
+  readonly secret: string;
+}
+
+export interface Devices {
+  /** The known device behind the values of a device cookie, or null. */
+  identify(tokens: readonly string[]): Promise<Device | null>;
+  /** Within the caller's transaction: a device, new where there was none, now belongs to this session. */
+  bind(em: EntityManager, device: Device | null, sessionId: string): Promise<Device>;
+  /** Within the caller's transaction: forgets the devices of revoked sessions. */
+  forgetThoseOf(em: EntityManager, sessionIds: readonly string[]): Promise<void>;
+  /** The token for its cookie, and when that ends (milliseconds since 1970). */
+  sign(device: Device): Promise<{ token: string; expiresAt: number }>;
+  /** Deletes up to `limit` devices that no browser remembers any more. Returns how many. */
+  deleteStale(limit: number): Promise<number>;
+}
+
+export function createDevices(options: { store: Store; keys: KeyRing; clock: Clock }): Devices {
+  const { store, keys, clock } = options;
+  return {
+    identify: async (tokens) => {
+      for (const token of tokens) {
+        const secret = await keys.open('device', token);
+        if (secret === null) continue;
+        const device = { id: sha256(secret), secret };
+        if (await store.read((em) => em.findOne(DeviceEntity, { secretSha256: device.id }))) return device;
+      }
+      return null;
+    },
+    bind: async (em, known, sessionId) => {
+      const now = clock();
+      if (known) {
+        const changed = { sessionId, lastSeenAt: now };
+        if ((await em.nativeUpdate(DeviceEntity, { secretSha256: known.id }, changed)) > 0) return known;
+      }
+      const secret = randomBytes(32).toString('base64url');
+      const device = { id: sha256(secret), secret };
+      await em.insert(DeviceEntity, { secretSha256: device.id, sessionId, createdAt: now, lastSeenAt: now });
+      return device;
+    },
+    forgetThoseOf: async (em, sessionIds) => {
+      if (sessionIds.length > 0) await em.nativeDelete(DeviceEntity, { sessionId: { $in: [...sessionIds] } });
+    },
+    sign: async ({ secret }) => {
+      const expiresAt = clock() + DEVICE_MAX_AGE_MS;
+      return { token: await keys.sign('device', secret, expiresAt), expiresAt };
+    },
+    deleteStale: (limit) =>
+      store.write(async (em) => {
+        const stale = { lastSeenAt: { $lt: clock() - DEVICE_MAX_AGE_MS } };
+        const rows = await em.find(DeviceEntity, stale, { fields: ['secretSha256'], limit });
+        const ids = rows.map((row) => row.secretSha256);
+        return ids.length === 0 ? 0 : em.nativeDelete(DeviceEntity, { secretSha256: { $in: ids } });
+      }),
+  };
+}

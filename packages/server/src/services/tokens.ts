@@ -1,0 +1,126 @@
+// API tokens: made once, shown once, kept as a SHA-256. Knows no header and no cookie.
+import { randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/sqlite';
+import type { Clock } from '../clock.ts';
+import type { Store } from '../store/database.ts';
+import { TokenEntity, type TokenRow } from '../store/entities.ts';
+import type { Activity } from './activity.ts';
+import type { Client } from './client.ts';
+import type { Events } from './events.ts';
+import type { Gate } from './gate.ts';
+import { type Ending, isOpenWithin, sha256 } from './sessions.ts';
+
+/** What a token opens: queries of this API, all of it, or applications at forward-auth and nothing else. */
+export const tokenScopes = ['read', 'full', 'proxy'] as const;
+export type TokenScope = (typeof tokenScopes)[number];
+
+/** How every token begins: what a secret scanner looks for. */
+export const TOKEN_PREFIX = 'bct_';
+/** Enough to recognise a token by, far too little to guess the rest. */
+const SHOWN_CHARACTERS = 6;
+const DAY_MS = 86_400_000;
+
+/** The hosts that a `proxy` token is limited to; empty for any. */
+export const tokenHosts = (token: TokenRow): string[] => JSON.parse(token.hosts);
+
+export interface Tokens {
+  /** Makes a token with 256 random bits; its secret is returned this once. Null when the session has ended meanwhile. */
+  create(options: {
+    name: string;
+    scope: TokenScope;
+    hosts: readonly string[];
+    expiresInDays: number | null;
+    client: Client | null;
+    /** Who makes it; null for whoever has the machine. */
+    sessionId: string | null;
+  }): Promise<{ token: TokenRow; secret: string } | null>;
+  /** Tokens that are neither revoked nor expired, newest first. */
+  list(): Promise<TokenRow[]>;
+  countLive(): Promise<number>;
+  /** Ends a token for good; false when there is no live one of this id. */
+  revoke(id: string, client: Client | null): Promise<boolean>;
+  /** Within the caller's transaction: ends all of them, with an event each. Returns how many. */
+  revokeAllWithin(em: EntityManager, ending: Omit<Ending, 'detail'>): Promise<number>;
+  /** A token with the use that only memory knows of yet. */
+  seen(token: TokenRow): TokenRow;
+  /** The row as it is now, what memory gathered included; null when it is gone. */
+  reload(token: TokenRow): Promise<TokenRow | null>;
+  /** Deletes up to `limit` tokens that were revoked or have expired. Returns how many. */
+  deleteEnded(limit: number): Promise<number>;
+}
+
+export function createTokens(options: {
+  store: Store;
+  gate: Gate;
+  events: Events;
+  activity: Activity;
+  clock: Clock;
+}): Tokens {
+  const { store, gate, events, activity, clock } = options;
+  const live = () => ({ endedAt: null, $or: [{ expiresAt: null }, { expiresAt: { $gt: clock() } }] });
+
+  const describe = ({ scope, name }: TokenRow) => `${scope}: ${name}`;
+
+  const end = async (em: EntityManager, which: { id?: string }, { client, revoke }: Omit<Ending, 'detail'>) => {
+    const rows = await em.find(TokenEntity, { ...live(), ...which });
+    const ids = rows.map((row) => row.id);
+    revoke(ids);
+    if (ids.length > 0) await em.nativeUpdate(TokenEntity, { id: { $in: ids } }, { endedAt: clock() });
+    const ended = rows.map((row) => ({ tokenId: row.id, detail: describe(row) }));
+    await events.record(em, ...ended.map((each) => ({ type: 'token.revoked' as const, client, ...each })));
+    return ids.length;
+  };
+
+  return {
+    create: async ({ name, scope, hosts, expiresInDays, client, sessionId }) => {
+      const secret = TOKEN_PREFIX + randomBytes(32).toString('base64url');
+      const now = clock();
+      const token: TokenRow = {
+        id: randomBytes(12).toString('hex'),
+        name,
+        scope,
+        hosts: JSON.stringify(hosts),
+        prefix: secret.slice(0, TOKEN_PREFIX.length + SHOWN_CHARACTERS),
+        secretSha256: sha256(secret),
+        createdAt: now,
+        expiresAt: expiresInDays === null ? null : now + expiresInDays * DAY_MS,
+        lastUsedAt: null,
+        lastUsedIp: null,
+        requestCount: 0,
+        endedAt: null,
+      };
+      return store.write(async (em) => {
+        // A token outlives sessions: one that was revoked a moment ago, perhaps elsewhere, must not leave one behind.
+        if (sessionId !== null && !(await isOpenWithin(em, sessionId))) return null;
+        await em.insert(TokenEntity, token);
+        const detail = describe(token);
+        await events.record(em, { type: 'token.created', client, sessionId, tokenId: token.id, detail });
+        return { token, secret };
+      });
+    },
+    list: async () => {
+      await activity.flush();
+      return store.read((em) => em.find(TokenEntity, live(), { orderBy: { createdAt: 'desc', id: 'desc' } }));
+    },
+    countLive: () => store.read((em) => em.count(TokenEntity, live())),
+    revoke: (id, client) =>
+      gate.whileRevoking((revoke) => store.write(async (em) => (await end(em, { id }, { client, revoke })) > 0)),
+    revokeAllWithin: (em, ending) => end(em, {}, ending),
+    seen: (token) => {
+      const use = activity.lastUse(token.id);
+      if (!use || use.at <= (token.lastUsedAt ?? 0)) return token;
+      return { ...token, lastUsedAt: use.at, lastUsedIp: use.ip };
+    },
+    reload: async (token) => {
+      await activity.flush();
+      return store.read((em) => em.findOne(TokenEntity, { id: token.id }));
+    },
+    deleteEnded: (limit) =>
+      store.write(async (em) => {
+        const over = { $or: [{ endedAt: { $ne: null } }, { expiresAt: { $lte: clock() } }] };
+        const rows = await em.find(TokenEntity, over, { fields: ['id'], limit });
+        const ids = rows.map((row) => row.id);
+        return ids.length === 0 ? 0 : em.nativeDelete(TokenEntity, { id: { $in: ids } });
+      }),
+  };
+}
