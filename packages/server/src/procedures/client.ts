@@ -4,10 +4,11 @@ import { z } from 'zod';
 import { isoTime } from '../clock.ts';
 import type { Principal } from '../services/gate.ts';
 import type { Services } from '../services/services.ts';
+import { toEvent } from '../services/shapes.ts';
 import { operatorProcedure, router } from '../trpc.ts';
 import { version } from '../version.ts';
 import { callerFields, spanOf, toCaller } from './auth/caller.ts';
-import { Event, toEvent } from './auth/events.ts';
+import { Event } from './auth/events.ts';
 
 const NoInput = z.strictObject({}).optional();
 const DAY_MS = 86_400_000;

@@ -4,6 +4,8 @@ import { hash as bcryptHash, verify as bcryptVerify } from '@node-rs/bcrypt';
 
 /** bcrypt reads no further than this many bytes: a longer password would be cut in silence. */
 export const PASSWORD_MAX_BYTES = 72;
+/** The seed's password, for trying things out on a loopback address only. */
+export const BUILT_IN_PASSWORD = 'admin123';
 /** Shorter passwords are warned about, not refused (NIST SP 800-63B-4, 3.1.1.2). Counted in code points. */
 export const PASSWORD_ADVISED_CHARACTERS = 15;
 /** Cost of new hashes where nothing else is configured; each step doubles the work (OWASP asks for at least 10). */
@@ -27,7 +29,7 @@ export function passwordWarnings(password: string): string[] {
   const characters = [...password].length;
   if (characters >= PASSWORD_ADVISED_CHARACTERS) return [];
   return [
-    `The password has ${characters} characters; a password that is the only factor should have at least ` +
+    `The password has ${characters} character${characters === 1 ? '' : 's'}; a password that is the only factor should have at least ` +
       `${PASSWORD_ADVISED_CHARACTERS} (NIST SP 800-63B-4).`,
   ];
 }

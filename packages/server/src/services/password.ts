@@ -8,11 +8,9 @@ import { PasswordEntity } from '../store/entities.ts';
 import type { Client } from './client.ts';
 import type { Device } from './devices.ts';
 import type { Events } from './events.ts';
-import { createHashingQueue, type HashingLane, hashPassword, verifyPassword } from './hashing.ts';
+import { BUILT_IN_PASSWORD, createHashingQueue, type HashingLane, hashPassword, verifyPassword } from './hashing.ts';
 import type { Admitted, Throttle, Throttled, Try } from './throttle.ts';
 
-/** The seed's password, for trying things out on a loopback address only. */
-export const BUILT_IN_PASSWORD = 'admin123';
 /** How long a client is asked to wait when too many passwords are being checked. */
 const BUSY_RETRY_AFTER_SECONDS = 2;
 

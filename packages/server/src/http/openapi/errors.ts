@@ -99,7 +99,7 @@ const refusals = {
   Throttled: {
     code: 'TOO_MANY_REQUESTS',
     when: 'There were too many wrong passwords',
-    message: 'Too many wrong passwords from here; try again in 30 s.',
+    message: 'Too many wrong passwords; try again in 30 s.',
   },
   CrossOrigin: {
     code: 'FORBIDDEN',

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import type { Principal } from '../../services/gate.ts';
 import type { Services } from '../../services/services.ts';
-import { Session, toSession } from './sessions.ts';
-import { Token, toToken } from './tokens.ts';
+import { toSession, toToken } from '../../services/shapes.ts';
+import { Session } from './sessions.ts';
+import { Token } from './tokens.ts';
 
 /** The fields of an answer that say who is calling. */
 export const callerFields = {

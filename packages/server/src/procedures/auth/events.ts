@@ -1,8 +1,7 @@
 // Events: what happened.
 import { z } from 'zod';
-import { isoTime } from '../../clock.ts';
 import { eventTypes } from '../../services/events.ts';
-import type { EventRow } from '../../store/entities.ts';
+import { toEvent } from '../../services/shapes.ts';
 import { operatorProcedure, router } from '../../trpc.ts';
 import { SessionId } from './sessions.ts';
 import { TokenId } from './tokens.ts';
@@ -37,11 +36,6 @@ export const Event = z
     ],
   });
 export type Event = z.infer<typeof Event>;
-
-export function toEvent(row: EventRow): Event {
-  const { id, at, type, ip, userAgent, sessionId, tokenId, detail } = row;
-  return { id, at: isoTime(at), type: type as Event['type'], ip, userAgent, sessionId, tokenId, detail };
-}
 
 const NEXT_EVENT = '019d3c6a8e00000051c0ffee';
 

@@ -27,7 +27,7 @@ export function refusePassword(refusal: Refusal | SignedOut, options: { wrong: '
   if (refusal.outcome === 'wrong') throw new TRPCError({ code: options.wrong, message: 'Wrong password.' });
   const seconds = refusal.retryAfterSeconds;
   if (refusal.outcome === 'throttled') {
-    const message = `Too many wrong passwords from here; try again in ${seconds} s.`;
+    const message = `Too many wrong passwords; try again in ${seconds} s.`;
     throw new RetryLaterError({ code: 'TOO_MANY_REQUESTS', message, seconds });
   }
   throw busy(seconds);

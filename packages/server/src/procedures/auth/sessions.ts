@@ -1,10 +1,7 @@
 // Sessions: seen and ended.
 import { TRPCError } from '@trpc/server';
-import bowser from 'bowser';
-import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
-import { isoTime } from '../../clock.ts';
-import type { SeenSession } from '../../services/sessions.ts';
+import { toSession } from '../../services/shapes.ts';
 import { operatorProcedure, router } from '../../trpc.ts';
 
 export const SessionId = z.string().regex(/^[0-9a-f]{24}$/);
@@ -40,35 +37,6 @@ export const Session = z
     ],
   });
 export type Session = z.infer<typeof Session>;
-
-export function toSession({ session: row, ends }: SeenSession, options: { current: boolean }): Session {
-  return {
-    id: row.id,
-    current: options.current,
-    remembered: row.remembered,
-    createdAt: isoTime(row.createdAt),
-    lastSeenAt: isoTime(row.lastSeenAt),
-    expiresAt: isoTime(ends.expiresAt),
-    ip: row.ip,
-    userAgent: row.userAgent,
-    device: deviceName(row.userAgent),
-  };
-}
-
-/** Parsing costs as much as the rest of a request, and one person has few browsers. */
-const deviceNames = new LRUCache<string, { name: string | null }>({ max: 200 });
-
-/** "Firefox on Linux", or a program's own name such as "curl", or null. */
-function deviceName(userAgent: string | null): string | null {
-  if (!userAgent) return null;
-  const known = deviceNames.get(userAgent);
-  if (known) return known.name;
-  const { browser, os } = bowser.parse(userAgent);
-  const product = /^[\w.-]+/.exec(userAgent)?.[0] ?? null;
-  const name = browser.name && os.name ? `${browser.name} on ${os.name}` : browser.name || product;
-  deviceNames.set(userAgent, { name });
-  return name;
-}
 
 const revoked = z
   .int()

@@ -1,31 +1,20 @@
 // API tokens: made, seen and ended.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
-import { isoTime } from '../../clock.ts';
-import { TOKEN_PREFIX, tokenHosts, tokenScopes } from '../../services/tokens.ts';
-import type { TokenRow } from '../../store/entities.ts';
+import { NewToken } from '../../services/new-token.ts';
+import { toToken } from '../../services/shapes.ts';
+import { TOKEN_PREFIX, tokenScopes } from '../../services/tokens.ts';
 import { freshProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
 import { signedOut } from './password.ts';
 
 export const TokenId = z.string().regex(/^[0-9a-f]{24}$/);
 const isId = (text: string) => TokenId.safeParse(text).success;
-const Scope = z.enum(tokenScopes);
-const name = z
-  .string()
-  .regex(/^[^\p{Cc}]{1,64}$/u, 'A name has 1 to 64 characters, none of them a control character.')
-  .meta({ description: 'What the operator calls it.', examples: ['backup script'] });
-const host = z
-  .string()
-  .regex(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/, {
-    error: 'A host is a name or an IPv4 address in lower case, without scheme and port.',
-  })
-  .meta({ examples: ['photos.example.com'] });
 
 export const Token = z
   .strictObject({
     id: TokenId.meta({ description: 'Public; names the token, opens nothing.' }),
     name: z.string().meta({ description: 'What the operator calls it.' }),
-    scope: Scope.meta({ description: 'What it opens.' }),
+    scope: z.enum(tokenScopes).meta({ description: 'What it opens.' }),
     hosts: z.array(z.string()).meta({ description: 'Of a `proxy` token: the only hosts that it opens; none: all.' }),
     prefix: z.string().meta({ description: 'How the secret begins.' }),
     createdAt: z.iso.datetime().meta({ description: 'When it was made.' }),
@@ -51,20 +40,6 @@ export const Token = z
     ],
   });
 export type Token = z.infer<typeof Token>;
-
-export function toToken(row: TokenRow): Token {
-  return {
-    id: row.id,
-    name: row.name,
-    scope: row.scope as Token['scope'],
-    hosts: tokenHosts(row),
-    prefix: row.prefix,
-    createdAt: isoTime(row.createdAt),
-    lastUsedAt: row.lastUsedAt === null ? null : isoTime(row.lastUsedAt),
-    lastUsedIp: row.lastUsedIp,
-    expiresAt: row.expiresAt === null ? null : isoTime(row.expiresAt),
-  };
-}
 
 export const tokens = router({
   list: operatorProcedure
@@ -96,28 +71,7 @@ export const tokens = router({
         successDescription: 'The token and its secret, which is shown this once.',
       },
     })
-    .input(
-      z
-        .strictObject({
-          name,
-          scope: Scope.meta({ description: 'What it opens.', examples: ['read'] }),
-          hosts: z
-            .array(host)
-            .max(100)
-            .optional()
-            .meta({ description: 'For `proxy`: the only hosts that it opens.', examples: [[]] }),
-          expiresInDays: z
-            .int()
-            .min(1)
-            .max(3650)
-            .optional()
-            .meta({ description: 'Days until it ends; absent: never.', examples: [90] }),
-        })
-        .refine(({ scope, hosts = [] }) => scope === 'proxy' || hosts.length === 0, {
-          path: ['hosts'],
-          error: 'Only a proxy token has hosts.',
-        }),
-    )
+    .input(NewToken)
     .output(
       z.strictObject({
         token: Token,

@@ -1,0 +1,57 @@
+// The data folder and the database file: there or to be made, writable, private. It makes and changes nothing.
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Config } from '@backchannel/server/config';
+import { DataFolderError, prepareDataFolder } from '@backchannel/server/data-folder';
+import { checkMode, type Finding, faultOf, ok } from './finding.ts';
+
+export function checkData({ dataDir, database }: Config): Finding[] {
+  const { file } = database;
+  const folder = dirname(file);
+  const folders = [
+    ...checkFolder('DATA_DIR', dataDir),
+    ...(folder === dataDir ? [] : checkFolder('DATABASE_URL', folder)),
+  ];
+  // What is in a folder that can't be entered is not to be told.
+  return folders.some(({ level }) => level === 'fault') ? folders : [...folders, ...checkFile(file)];
+}
+
+function checkFolder(about: string, path: string): Finding[] {
+  const isThere = existsSync(path);
+  if (!isThere && canMake(path)) return [ok(about, `the first start makes ${path}`)];
+  try {
+    // Nothing is made: it is there, or can't be made.
+    prepareDataFolder(path);
+  } catch (error) {
+    if (error instanceof DataFolderError) return [{ ...faultOf(error), about }];
+    throw error;
+  }
+  return [ok(about, `${path} can be written`), ...checkMode(about, path, { most: 0o700 })];
+}
+
+/** Whether the nearest folder above that is there can be written. */
+function canMake(path: string): boolean {
+  const parent = dirname(path);
+  if (!existsSync(parent)) return parent !== path && canMake(parent);
+  return statSync(parent).isDirectory() && isAllowed(parent, constants.W_OK | constants.X_OK);
+}
+
+function checkFile(path: string): Finding[] {
+  const about = 'database';
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat) return [ok(about, `the first start makes ${path}`)];
+  if (!stat.isFile()) return [{ level: 'fault', about, text: `${path} is no file; name another one in DATABASE_URL` }];
+  if (!isAllowed(path, constants.R_OK | constants.W_OK)) {
+    return [{ level: 'fault', about, text: `${path} cannot be read and written by this user: sudo chown it` }];
+  }
+  return [ok(about, `${path} is there`), ...checkMode(about, path, { most: 0o600 })];
+}
+
+function isAllowed(path: string, rights: number): boolean {
+  try {
+    accessSync(path, rights);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,25 @@
+// Which key signs sessions, and whether the one that is kept can be used. It makes none.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '@backchannel/server/config';
+import { loadSecretKey, SecretKeyError } from '@backchannel/server/keys';
+import { checkMode, type Finding, faultOf, ok } from './finding.ts';
+
+export function checkSecretKey({ secretKeys, dataDir }: Config): Finding[] {
+  const about = 'SECRET_KEY';
+  const file = join(dataDir, 'secret.key');
+  const isKept = existsSync(file);
+  if (secretKeys !== null) {
+    const ring = secretKeys.length === 1 ? 'is set' : `is a ring of ${secretKeys.length}: the first signs, all verify`;
+    return [ok(about, isKept ? `${ring}; ${file} is not used` : ring)];
+  }
+  if (!isKept) return [ok(about, `the first start makes one and keeps it in ${file}`)];
+  try {
+    // As the file is there, this reads and makes nothing.
+    loadSecretKey(dataDir);
+  } catch (error) {
+    if (error instanceof SecretKeyError) return [faultOf(error)];
+    throw error;
+  }
+  return [ok(about, `the one kept in ${file} counts`), ...checkMode(about, file, { most: 0o600 })];
+}

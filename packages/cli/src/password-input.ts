@@ -1,0 +1,80 @@
+// Where a password comes from: the argument, the terminal or a pipe; and what is wrong with it before anything is done
+// with it. It never shows one.
+import { passwordProblem } from '@backchannel/server/password';
+import { badUsage } from './failure.ts';
+import { openPrompt } from './prompt.ts';
+
+export interface PasswordInput {
+  password: string;
+  /** What is unwise about how it was given. */
+  advice: string[];
+}
+
+/** More than this is no password, whoever pipes it in. In bytes. */
+const MOST_PIPED_BYTES = 64 * 1024;
+
+/**
+ * The argument where there is one; else what is typed at the terminal, or what comes through a pipe, without the one
+ * line break at its end.
+ * @throws Failure with exit code 2 when there is none, or one that bcrypt cannot hold.
+ */
+export async function readPassword(
+  argument: string | undefined,
+  options: { twice?: boolean } = {},
+): Promise<PasswordInput> {
+  const password = argument ?? (process.stdin.isTTY ? await askPassword(options) : await readPipe());
+  refuseUnusable(password);
+  const advice = characterAdvice(password);
+  if (argument !== undefined) {
+    advice.push(
+      "An argument stays in the shell's history and shows in the list of processes: leave it out to be asked.",
+    );
+  }
+  return { password, advice };
+}
+
+async function askPassword({ twice = false }: { twice?: boolean }): Promise<string> {
+  using prompt = openPrompt();
+  const password = (await prompt.ask('Password: ')) ?? '';
+  // Before it is asked for again: nobody types a useless one twice.
+  refuseUnusable(password);
+  if (twice && (await prompt.ask('The same again: ')) !== password) throw badUsage('the two are not the same');
+  return password;
+}
+
+async function readPipe(): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of process.stdin) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > MOST_PIPED_BYTES) break;
+    }
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? error.code : error;
+    throw badUsage(`the password cannot be read from standard input (${reason})`);
+  }
+  if (bytes === 0) {
+    throw badUsage('no password: pipe one in, or run this at a terminal to be asked (docker run needs -it)');
+  }
+  // A byte order mark, as PowerShell puts before what it pipes, goes with the decoding.
+  return new TextDecoder().decode(Buffer.concat(chunks)).replace(/\r?\n$/, '');
+}
+
+function refuseUnusable(password: string): void {
+  const problem = passwordProblem(password);
+  if (problem) throw badUsage(problem);
+  if (password.includes('\uFFFD')) throw badUsage('The password is not UTF-8 text.');
+}
+
+/** The ways in which a password is easily not the one that was meant. */
+function characterAdvice(password: string): string[] {
+  const advice: string[] = [];
+  if (/\p{Cc}/u.test(password)) {
+    advice.push('The password has a line break or another control character, which no password field takes.');
+  } else if (password !== password.trim()) {
+    advice.push('The password begins or ends with a space, which counts.');
+  }
+  return advice;
+}

@@ -1,0 +1,94 @@
+// Asks for a line at the terminal without showing it. Knows keys, not passwords; what it asks goes to stderr.
+import { on } from 'node:events';
+import { Failure } from './failure.ts';
+
+export interface Prompt {
+  /**
+   * The line that was typed or pasted; null when the input ended instead (Ctrl-D on an empty line).
+   * @throws Failure with exit code 130 at Ctrl-C.
+   */
+  ask(question: string): Promise<string | null>;
+  /** Gives the terminal back as it was. */
+  [Symbol.dispose](): void;
+}
+
+/** Takes the terminal that is stdin: nothing typed is shown until it is disposed of. */
+export function openPrompt(): Prompt {
+  const { stdin, stderr } = process;
+  const chunks = on(stdin, 'data', { close: ['end', 'close'] });
+  stdin.setEncoding('utf8');
+  stdin.setRawMode(true);
+  stdin.resume();
+  /** What was typed or pasted after the end of a line: the next question's. */
+  let ahead = '';
+
+  const readLine = async () => {
+    let line = '';
+    for (;;) {
+      const keys = readKeys(line, ahead);
+      line = keys.line;
+      ahead = keys.rest;
+      if (keys.end === 'enter') return line;
+      if (keys.end === 'interrupt') throw new Failure('', 130);
+      if (keys.end === 'no more') return null;
+      const next = await chunks.next();
+      if (next.done) return null;
+      ahead = String(next.value[0]);
+    }
+  };
+
+  return {
+    ask: async (question) => {
+      stderr.write(question);
+      try {
+        return await readLine();
+      } finally {
+        stderr.write('\n');
+      }
+    },
+    [Symbol.dispose]: () => {
+      stdin.setRawMode(false);
+      stdin.pause();
+    },
+  };
+}
+
+interface Keys {
+  line: string;
+  end: 'enter' | 'interrupt' | 'no more' | null;
+  rest: string;
+}
+
+const graphemes = new Intl.Segmenter();
+
+function readKeys(before: string, text: string): Keys {
+  let line = before;
+  const typed = withoutEscapes(text);
+  for (let at = 0; at < typed.length; ) {
+    const key = String.fromCodePoint(typed.codePointAt(at) ?? 0);
+    at += key.length;
+    if (key === '\r' || key === '\n') {
+      // A pasted line of a Windows file ends with both.
+      const rest = typed.slice(at);
+      return { line, end: 'enter', rest: key === '\r' && rest.startsWith('\n') ? rest.slice(1) : rest };
+    }
+    if (key === '\u0003') return { line, end: 'interrupt', rest: '' };
+    if (key === '\u0004' && line === '') return { line, end: 'no more', rest: '' };
+    if (key === '\u007f' || key === '\b') line = line.slice(0, lastGrapheme(line));
+    else if (key === '\u0015') line = '';
+    // No other key makes a character that a password field could hold.
+    else if (!/\p{Cc}/u.test(key)) line += key;
+  }
+  return { line, end: null, rest: '' };
+}
+
+/** Where the last character begins, as a person counts them: what Backspace takes away, accents and all. */
+function lastGrapheme(line: string): number {
+  return [...graphemes.segment(line)].at(-1)?.index ?? 0;
+}
+
+/** Arrow and function keys send an escape sequence at once (ECMA-48, 5.4); a lone Escape is dropped further on. */
+function withoutEscapes(text: string): string {
+  const [first = '', ...rest] = text.split('\u001b');
+  return first + rest.map((piece) => piece.replace(/^(?:\[[0-?]*[ -/]*[@-~]|O[@-~])/, '')).join('');
+}

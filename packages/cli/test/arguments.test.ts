@@ -1,0 +1,78 @@
+// What is the same for every command: help, the version, and how bad usage is refused.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { checkout } from './run.ts';
+
+const home = checkout();
+afterAll(() => home[Symbol.dispose]());
+
+const names = ['hash', 'hash-master', 'verify', 'secret', 'check-config'];
+
+describe('help', () => {
+  test('it lists every command, however it is asked for', async () => {
+    const [first, ...others] = await Promise.all([[], ['help'], ['--help'], ['-h']].map((args) => home.run(args)));
+    expect(first).toMatchObject({ stderr: '', exitCode: 0 });
+    expect(first?.stdout.match(/^ {2}[a-z-]+/gm)?.map((name) => name.trim())).toEqual([...names, 'help']);
+    for (const other of others) expect(other).toEqual(first);
+  });
+
+  test.each(names)('that of %s has its usage and its options', async (name) => {
+    const [long, short, asked] = await Promise.all([
+      home.run([name, '--help']),
+      home.run([name, '-h']),
+      home.run(['help', name]),
+    ]);
+    expect(long).toMatchObject({ stderr: '', exitCode: 0 });
+    expect(long.stdout).toMatch(new RegExp(`^Usage: backchannel ${name} .*\n`));
+    expect(long.stdout).toContain('--json');
+    expect([short, asked]).toEqual([long, long]);
+  });
+
+  test('no line is wider than a terminal of 120 columns', async () => {
+    const all = await Promise.all([[], ...names.map((name) => ['help', name])].map((args) => home.run(args)));
+    const widest = Math.max(...all.flatMap(({ stdout }) => stdout.split('\n').map((line) => line.length)));
+    expect(widest).toBeLessThanOrEqual(120);
+  });
+});
+
+test('--version prints the version of the package', async () => {
+  const { version } = JSON.parse(readFileSync(join(home.root, 'packages/cli/package.json'), 'utf8'));
+  for (const flag of ['--version', '-v']) {
+    expect(await home.run([flag])).toEqual({ stdout: `${version}\n`, stderr: '', exitCode: 0 });
+  }
+});
+
+describe('bad usage is one line on stderr and exit code 2', () => {
+  test.each([
+    [['hsah'], "unknown command 'hsah'; did you mean hash?"],
+    [['Hash'], "unknown command 'Hash'; did you mean hash?"],
+    [['hash_master'], "unknown command 'hash_master'; did you mean hash-master?"],
+    [['hash-password', 'x'], "unknown command 'hash-password'; did you mean hash?"],
+    [['check'], "unknown command 'check'; did you mean check-config?"],
+    [['hepl'], "unknown command 'hepl'; did you mean help?"],
+    [['serve'], "unknown command 'serve'; see: backchannel help"],
+    [['help', 'serve'], "unknown command 'serve'; see: backchannel help"],
+    [['constructor'], "unknown command 'constructor'; see: backchannel help"],
+    [['\u001b[2J\u009b'], "unknown command '\\x1B[2J\\x9B'; see: backchannel help"],
+    [['--json', 'hash'], "unknown option '--json'; a command comes first: backchannel help"],
+    [['secret', '--jsn'], "unknown option '--jsn'; did you mean --json?"],
+    [['secret', '--raw'], "unknown option '--raw'; there are --env, --json, --help"],
+    [['secret', '--constructor'], "unknown option '--constructor'; there are --env, --json, --help"],
+    [['secret', '--json=yes'], '--json takes no value'],
+    [['secret', 'x'], 'this command takes no argument'],
+    [['check-config', '.env'], 'this command takes no argument'],
+    [['hash-master', 'x'], 'this command takes no argument'],
+    [['hash', '--cost'], '--cost needs a value: --cost N'],
+    [['hash', 'two', 'words'], 'one password at most; put quotes around one that has spaces'],
+  ])('%j', async (args, message) => {
+    const { stdout, stderr, exitCode } = await home.run(args);
+    expect({ stdout, stderr, exitCode }).toEqual({ stdout: '', stderr: `backchannel: ${message}\n`, exitCode: 2 });
+  });
+
+  test('an unknown option may have been meant for a password', async () => {
+    const { stderr, exitCode } = await home.run(['verify', '-secret']);
+    expect(stderr).toMatch(/^backchannel: unknown option '-s'; .*\(a password that begins with - goes after --.*\n$/);
+    expect(exitCode).toBe(2);
+  });
+});

@@ -1,0 +1,249 @@
+// `check-config`: the faults that keep a server from starting, and the advice for one that would start.
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError, loadConfig, settings } from '@backchannel/server/config';
+import { hashPassword } from '@backchannel/server/password';
+import { afterAll, describe, expect, test } from 'vitest';
+import { checkAddresses } from '../src/checks/addresses.ts';
+import { checkData } from '../src/checks/data.ts';
+import type { Finding } from '../src/checks/finding.ts';
+import { checkPassword } from '../src/checks/password.ts';
+import { checkSecretKey } from '../src/checks/secret-key.ts';
+import { type Checkout, checkout } from './run.ts';
+
+const password = 'correct horse battery';
+
+/** The lines of one level about one thing, without those two words. */
+const about = (stdout: string, level: string, subject: string) =>
+  stdout
+    .split('\n')
+    .filter((line) => line.startsWith(`${level.padEnd(7)} ${subject}: `))
+    .map((line) => line.slice(`${level.padEnd(7)} ${subject}: `.length));
+
+// Shared by the tests that leave nothing behind in it. Each rule is tested as a function, what is made of them as a bin.
+const home = checkout({ file: '' });
+afterAll(() => home[Symbol.dispose]());
+
+const check = (env: Record<string, string>) => home.run(['check-config'], { env });
+
+describe('a faulty configuration', () => {
+  test('has every problem on a line, as the server would tell them, and exit code 1', async () => {
+    using home = checkout({ '.env': 'PORT=http\nDOCS=private\nALLOWED_ORIGINS=*\n' });
+    const { stdout, stderr, exitCode } = await home.run(['check-config']);
+    const told = problems(home.root);
+    expect(told).toHaveLength(3);
+    for (const line of told) expect(stdout).toContain(`fault   ${line}\n`);
+    expect(about(stdout, 'ok', '.env')).toHaveLength(1);
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 1 });
+  });
+
+  test('never shows a secret', async () => {
+    const { stdout, exitCode } = await check({ SECRET_KEY: 'too-short-a-key', MASTER_PASSWORD_HASH: 'not-a-hash' });
+    expect(exitCode).toBe(1);
+    expect(stdout).not.toMatch(/too-short|not-a-hash/);
+  });
+
+  test('with --json is an object, and the exit code is the same', async () => {
+    using home = checkout({ '.env': 'PORT=http\n' });
+    const { stdout, stderr, exitCode } = await home.run(['check-config', '--json']);
+    const { ok, findings, ...rest } = JSON.parse(stdout);
+    expect(findings).toContainEqual({
+      level: 'fault',
+      about: 'PORT',
+      text: expect.stringMatching(/Example: PORT=8000$/),
+    });
+    expect({ ok, rest, stderr, exitCode }).toEqual({ ok: false, rest: {}, stderr: '', exitCode: 1 });
+  });
+
+  test('includes a data folder that cannot be made, with the line that mends it', async () => {
+    const { stdout, exitCode } = await check({ DATA_DIR: 'file/data' });
+    expect(about(stdout, 'fault', 'DATA_DIR')).toEqual([expect.stringMatching(/sudo chown/)]);
+    expect(stdout).toContain(join(home.root, 'file/data'));
+    expect(exitCode).toBe(1);
+  });
+
+  test('includes a database folder that cannot be made, and a database that is a folder', async () => {
+    const unmade = await check({ DATABASE_URL: 'sqlite:file/other/x.db' });
+    expect(about(unmade.stdout, 'fault', 'DATABASE_URL')).toHaveLength(1);
+    const folder = await check({ DATABASE_URL: 'sqlite:packages' });
+    expect(about(folder.stdout, 'fault', 'database')).toEqual([expect.stringMatching(/is no file/)]);
+    expect([unmade.exitCode, folder.exitCode]).toEqual([1, 1]);
+  });
+
+  test('includes a kept key that the server would refuse', async () => {
+    using home = checkout();
+    mkdirSync(join(home.root, 'data'), { mode: 0o700 });
+    writeFileSync(join(home.root, 'data/secret.key'), 'short\n');
+    const { stdout, exitCode } = await home.run(['check-config']);
+    expect(about(stdout, 'fault', 'SECRET_KEY')).toEqual([expect.stringMatching(/shorter than 32 characters/)]);
+    expect(exitCode).toBe(1);
+  });
+
+  test('includes the example hash, whose password nobody has', async () => {
+    const example = settings.find(({ name }) => name === 'MASTER_PASSWORD_HASH')?.example ?? '';
+    const { stdout, exitCode } = await check({ MASTER_PASSWORD_HASH: example });
+    expect(about(stdout, 'fault', 'MASTER_PASSWORD_HASH')).toEqual([expect.stringMatching(/is the example/)]);
+    expect(exitCode).toBe(1);
+  });
+});
+
+test('a fresh checkout is without fault, and nothing is made by looking', async () => {
+  using home = checkout();
+  const before = readdirSync(home.root);
+  const { stdout, stderr, exitCode } = await home.run(['check-config']);
+  expect(stdout).not.toMatch(/^fault/m);
+  expect(about(stdout, 'ok', '.env')).toEqual([`${join(home.root, '.env')} is not there, and need not be`]);
+  expect(about(stdout, 'advice', 'password')).toEqual([expect.stringMatching(/admin123/)]);
+  expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+  expect(readdirSync(home.root)).toEqual(before);
+});
+
+describe('the password', () => {
+  const texts = async (env: Record<string, string>) => textsOf(await checkPassword(load(env)));
+
+  test('in plain text is advised to be hashed, and to be longer', async () => {
+    const short = await texts({ MASTER_PASSWORD: 'short' });
+    expect(short).toMatch(/^ok password: MASTER_PASSWORD counts\n/);
+    expect(short).toMatch(/^advice MASTER_PASSWORD: .*5 characters/m);
+    expect(short).toMatch(/^advice MASTER_PASSWORD: .*hash-master/m);
+    expect(await texts({ MASTER_PASSWORD: password })).not.toMatch(/characters/);
+  });
+
+  test('as a hash needs no advice, unless its cost does', async () => {
+    const costs = async (cost: number, env: Record<string, string> = {}) =>
+      texts({ MASTER_PASSWORD_HASH: await hashPassword(password, { cost }), ...env });
+    expect(await costs(12)).toBe('ok password: MASTER_PASSWORD_HASH counts');
+    expect(await costs(10)).toMatch(/^advice MASTER_PASSWORD_HASH: has cost 10, and BCRYPT_COST is 12/m);
+    expect(await costs(10, { BCRYPT_COST: '10' })).not.toMatch(/advice/);
+    expect(await costs(8)).toMatch(/^advice MASTER_PASSWORD_HASH: has cost 8: .*too quick/m);
+    const slow = (await hashPassword(password, { cost: 4 })).replace('$04$', '$17$');
+    expect(await texts({ MASTER_PASSWORD_HASH: slow })).toMatch(
+      /^advice MASTER_PASSWORD_HASH: has cost 17: .*seconds/m,
+    );
+  });
+
+  test('that is the built-in one in disguise is found', async () => {
+    const hash = await hashPassword('admin123', { cost: 10 });
+    expect(await texts({ MASTER_PASSWORD_HASH: hash })).toMatch(/^advice MASTER_PASSWORD_HASH: is admin123/m);
+    expect(await texts({ MASTER_PASSWORD: 'admin123' })).toMatch(/^advice MASTER_PASSWORD: is admin123/m);
+  });
+
+  test('that is not configured is told', async () => {
+    const open = { HOST: '0.0.0.0', PUBLIC_URL: 'http://nas:8000' };
+    expect(await texts({})).toMatch(/^advice password: the built-in admin123 counts/);
+    expect(await texts(open)).toMatch(/^ok password: .*the first start makes a password/);
+    const kept = { DATABASE_URL: 'sqlite:file' };
+    expect(await texts(kept)).toMatch(/^advice password: .*kept in .*, or where none is kept the built-in admin123/);
+    expect(await texts({ ...kept, ...open })).toMatch(/^ok password: .*the password kept in \S+ counts\.$/);
+  });
+});
+
+describe('the key and the data', () => {
+  test('that are there and private are fine', () => {
+    using home = checkout();
+    const data = makeData(home, { folder: 0o700, file: 0o600 });
+    const config = loadConfig({ env: {}, root: home.root });
+    expect(textsOf([...checkData(config), ...checkSecretKey(config)])).toBe(
+      [
+        `ok DATA_DIR: ${data} can be written`,
+        `ok database: ${join(data, 'backchannel.db')} is there`,
+        `ok SECRET_KEY: the one kept in ${join(data, 'secret.key')} counts`,
+      ].join('\n'),
+    );
+  });
+
+  test.skipIf(process.platform === 'win32')('that others may read get the line that mends it', async () => {
+    using home = checkout({ '.env': `MASTER_PASSWORD='${password}'\n` });
+    const data = makeData(home, { folder: 0o750, file: 0o640 });
+    chmodSync(join(home.root, '.env'), 0o644);
+    const { stdout, exitCode } = await home.run(['check-config']);
+    expect(stdout.match(/chmod \d+ \S+$/gm)).toEqual([
+      `chmod 600 ${join(home.root, '.env')}`,
+      `chmod 700 ${data}`,
+      `chmod 600 ${join(data, 'backchannel.db')}`,
+      `chmod 600 ${join(data, 'secret.key')}`,
+    ]);
+    expect(exitCode).toBe(0);
+  });
+
+  test('a key in the configuration is used, and a ring is counted', () => {
+    const key = (letter: string) => letter.repeat(32);
+    const texts = (SECRET_KEY: string) => textsOf(checkSecretKey(load({ SECRET_KEY })));
+    expect(texts(key('a'))).toBe('ok SECRET_KEY: is set');
+    expect(texts(`${key('a')},${key('b')}`)).toMatch(/^ok SECRET_KEY: is a ring of 2/);
+  });
+});
+
+describe('the addresses', () => {
+  const proxied = { PUBLIC_URL: 'https://auth.example.com' };
+  const nas = { PUBLIC_URL: 'http://nas:8000' };
+  const cases: [string, Record<string, string>, RegExp][] = [
+    ['on one machine', {}, /^ok HOST: only this machine gets here; for others/],
+    ['behind TLS', proxied, /^ok HOST: .*forward https:\/\/auth\.example\.com to http:\/\/127\.0\.0\.1:8000$/m],
+    ['behind TLS, by IPv6', { ...proxied, HOST: '::1' }, /^ok HOST: .*to http:\/\/\[::1\]:8000$/m],
+    ['for others, but listening here alone', nas, /^advice HOST: .*set HOST=0\.0\.0\.0/],
+    [
+      'open, with an address for here',
+      { HOST: '0.0.0.0' },
+      /^advice PUBLIC_URL: .*set it to the address that they use/,
+    ],
+    ['open to others', { ...nas, HOST: '::' }, /^ok HOST: whoever reaches :: port 8000/],
+    ['open to others without TLS', { ...nas, HOST: '::' }, /^advice PUBLIC_URL: is http: .*unencrypted/m],
+    ['at another port', { PUBLIC_URL: 'http://localhost' }, /^advice PUBLIC_URL: has port 80, and PORT is 8000/m],
+    ['https at its own port', { PUBLIC_URL: 'https://nas:8000' }, /^advice PUBLIC_URL: .*itself speaks http/m],
+    [
+      'that no browser opens',
+      { PUBLIC_URL: 'http://0.0.0.0:8000' },
+      /^advice PUBLIC_URL: .*no address that a browser/m,
+    ],
+    ['with https', proxied, /^ok cookie: __Host-backchannel_session is Secure/m],
+    ['with http', {}, /^ok cookie: backchannel_session is not Secure/m],
+  ];
+
+  test.each(cases)('%s', (_, env, text) => {
+    expect(textsOf(checkAddresses(load(env)))).toMatch(text);
+  });
+
+  test('that fit one another need no advice', () => {
+    for (const env of [{}, proxied]) expect(textsOf(checkAddresses(load(env)))).not.toMatch(/^advice/m);
+  });
+});
+
+describe('the .env file', () => {
+  test('is told where it is, and its slips are found; other programs’ variables are left alone', async () => {
+    using home = checkout({ '.env': 'MASTER_PASWORD=x\nSECRET_KEY_FIL=x\nPOSTGRES_USER=x\nTZ=UTC\n' });
+    const { stdout } = await home.run(['check-config']);
+    expect(about(stdout, 'ok', '.env')).toEqual([expect.stringContaining(join(home.root, '.env'))]);
+    expect(about(stdout, 'advice', '.env')).toEqual([
+      'MASTER_PASWORD is no setting, and nothing reads it: is MASTER_PASSWORD meant?',
+      'SECRET_KEY_FIL is no setting, and nothing reads it: is SECRET_KEY_FILE meant?',
+    ]);
+  });
+});
+
+const load = (env: Record<string, string>) => loadConfig({ env, root: home.root });
+
+const textsOf = (findings: readonly Finding[]) =>
+  findings.map(({ level, about, text }) => `${level} ${about}: ${text}`).join('\n');
+
+/** A data folder with its two files, with these modes. */
+function makeData({ root }: Checkout, modes: { folder: number; file: number }): string {
+  const data = join(root, 'data');
+  mkdirSync(data);
+  chmodSync(data, modes.folder);
+  for (const path of ['secret.key', 'backchannel.db'].map((name) => join(data, name))) {
+    writeFileSync(path, 'k'.repeat(43));
+    chmodSync(path, modes.file);
+  }
+  return data;
+}
+
+function problems(root: string): string[] {
+  try {
+    loadConfig({ env: {}, root });
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message.split('\n');
+    throw error;
+  }
+}

@@ -1,0 +1,175 @@
+// `hash`: what it prints in each form, what it takes for a password, and how little it needs to run.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '@backchannel/server/config';
+import { verifyPassword } from '@backchannel/server/password';
+import { afterAll, describe, expect, test } from 'vitest';
+import { checkout, environment } from './run.ts';
+
+const password = 'correct horse battery';
+const bcryptLine = /^\$2b\$\d\d\$[./A-Za-z0-9]{53}\n$/;
+// The package alone that bcrypt is in: `hash` has to do without all others.
+const home = checkout({}, { serverPackages: ['@node-rs/bcrypt'] });
+afterAll(() => home[Symbol.dispose]());
+
+/** Hashes what is piped in, at the lowest cost, and says whether `meant` is the password that was hashed. */
+async function isHashOf(meant: string, input: string | Uint8Array): Promise<boolean> {
+  const { stdout } = await home.run(['hash', '--cost', '10'], { input });
+  expect(stdout).toMatch(bcryptLine);
+  return verifyPassword(meant, stdout.trim());
+}
+
+describe('what is printed', () => {
+  test('one line, the hash, which verifies', async () => {
+    const { stdout, exitCode } = await home.run(['hash', 'admin123']);
+    expect(stdout).toMatch(bcryptLine);
+    expect(await verifyPassword('admin123', stdout.trim())).toBe(true);
+    expect(await verifyPassword('admin124', stdout.trim())).toBe(false);
+    expect(exitCode).toBe(0);
+  });
+
+  test('the cost is 12, or the one that was asked for', async () => {
+    const [usual, other] = await Promise.all([home.run(['hash', 'x']), home.run(['hash', 'x', '--cost=10'])]);
+    expect(usual.stdout).toMatch(/^\$2b\$12\$/);
+    expect(other.stdout).toMatch(/^\$2b\$10\$/);
+  });
+
+  test.each(['9', '21', '12.0', '0x0b', 'ten', '', '-11'])('a cost of %j is refused', async (cost) => {
+    const { stdout, stderr, exitCode } = await home.run(['hash', `--cost=${cost}`, 'x']);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+    expect(stderr).toMatch(/^backchannel: --cost [^\n]+\n$/);
+  });
+
+  test('--base64 prints a form that no shell and no Docker Compose changes', async () => {
+    const { stdout } = await home.run(['hash', '--base64', '--cost', '10', password]);
+    expect(stdout).toMatch(/^[A-Za-z0-9+/]+=*\n$/);
+    expect(await verifyPassword(password, Buffer.from(stdout, 'base64').toString())).toBe(true);
+  });
+
+  test.each(['--env', '--env --base64'])('the line of %s is read back by the configuration', async (forms) => {
+    const { stdout } = await home.run(['hash', ...forms.split(' '), '--cost', '10', password]);
+    expect(stdout).toMatch(/^MASTER_PASSWORD_HASH=[^\n]+\n$/);
+    expect(stdout.includes('$')).toBe(!forms.includes('--base64'));
+    using root = checkout({ '.env': stdout });
+    const found = loadConfig({ env: {}, root: root.root }).password;
+    expect(found.from).toBe('MASTER_PASSWORD_HASH');
+    expect(await verifyPassword(password, 'hash' in found ? found.hash : '')).toBe(true);
+  });
+
+  test('the line of --env is also what a shell reads', async () => {
+    const { stdout } = await home.run(['hash', '--env', '--cost', '10', password]);
+    writeFileSync(join(home.root, 'line.env'), stdout);
+    const shell = await home.shell('. ./line.env && printf %s "$MASTER_PASSWORD_HASH"');
+    expect(await verifyPassword(password, shell.stdout)).toBe(true);
+  });
+
+  test('--json prints every form and the advice in one object, and nothing beside it', async () => {
+    const { stdout, stderr } = await home.run(['hash', '--json', '--cost', '10', 'admin123']);
+    const { hash, base64, env, warnings, ...rest } = JSON.parse(stdout);
+    expect(await verifyPassword('admin123', hash)).toBe(true);
+    expect(Buffer.from(base64, 'base64').toString()).toBe(hash);
+    expect(env).toBe(`MASTER_PASSWORD_HASH='${hash}'`);
+    expect(warnings).toEqual([expect.stringMatching(/8 characters/), expect.stringMatching(/history/)]);
+    expect({ rest, stderr }).toEqual({ rest: {}, stderr: '' });
+  });
+
+  test('--json with another form is refused', async () => {
+    const { stdout, exitCode } = await home.run(['hash', '--json', '--env', 'x']);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+  });
+
+  test('nobody reading the output is no error', async () => {
+    const child = spawn(process.execPath, [home.bin, 'hash', '--cost', '10'], { env: environment });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      stderr += text;
+    });
+    // It has something to print only when the reader is gone.
+    child.stdout.destroy();
+    await once(child.stdout, 'close');
+    child.stdin.end(password);
+    const [exitCode] = await once(child, 'close');
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+  });
+});
+
+test.skipIf(!existsSync('/dev/full'))('a full disk is one line on stderr and exit code 1', async () => {
+  const { stderr, exitCode } = await home.shell(`node ${home.bin} hash --cost 10 > /dev/full`, { input: password });
+  expect({ stderr, exitCode }).toEqual({ stderr: 'backchannel: the result cannot be written (ENOSPC)\n', exitCode: 1 });
+});
+
+describe('advice', () => {
+  test('a short password is hashed, with a word about its length on stderr', async () => {
+    const { stdout, stderr, exitCode } = await home.run(['hash', '--cost', '10'], { input: 'fourteen chars' });
+    expect(stdout).toMatch(bcryptLine);
+    expect(stderr).toMatch(/^The password has 14 characters;[^\n]+\n$/);
+    expect(exitCode).toBe(0);
+  });
+
+  test('a long password through a pipe needs no advice', async () => {
+    expect((await home.run(['hash', '--cost', '10'], { input: password })).stderr).toBe('');
+  });
+
+  test('an argument is said to stay in the history', async () => {
+    const { stderr } = await home.run(['hash', '--cost', '10', password]);
+    expect(stderr).toMatch(/^An argument stays in the shell's history[^\n]+\n$/);
+  });
+
+  test.each([
+    [`${password} \r\n`, /begins or ends with a space/],
+    [`${password}\n\n`, /line break/],
+  ])('%j is hashed as it is, with a word about it', async (input, word) => {
+    const { stdout, stderr } = await home.run(['hash', '--cost', '10'], { input });
+    expect(stdout).toMatch(bcryptLine);
+    expect(stderr).toMatch(word);
+  });
+});
+
+describe('what is taken for the password', () => {
+  test.each([
+    ['without a line break', 'pw', 'pw'],
+    ['with a line break, which is dropped', 'pw\n', 'pw'],
+    ['with a line break of Windows, which is dropped', 'pw\r\n', 'pw'],
+    ['with two line breaks, of which one is dropped', 'pw\n\n', 'pw\n'],
+    ['with spaces, which stay', ' p w \n', ' p w '],
+    ['in any script', 'пароль-密码-🔑-é\n', 'пароль-密码-🔑-é'],
+    ['with a byte order mark, which is dropped', '\uFEFFpw\n', 'pw'],
+    ['of 72 bytes', 'ä'.repeat(36), 'ä'.repeat(36)],
+  ])('a pipe %s', async (_, input, meant) => {
+    expect(await isHashOf(meant, input)).toBe(true);
+  });
+
+  test('an argument, though something is piped in too', async () => {
+    const { stdout } = await home.run(['hash', '--cost', '10', 'argument'], { input: 'pipe' });
+    expect(await verifyPassword('argument', stdout.trim())).toBe(true);
+  });
+
+  test('an argument after -- may begin with a dash, and be the name of an option', async () => {
+    for (const word of ['-secret', '--base64', '--help', '--via-pnpm']) {
+      const { stdout } = await home.run(['hash', '--cost', '10', '--', word]);
+      expect(await verifyPassword(word, stdout.trim())).toBe(true);
+    }
+  });
+
+  test.each([
+    ['of 73 bytes', `${'ä'.repeat(36)}a`, /73 bytes/],
+    ['with a NUL', 'secretly\0more', /NUL/],
+    ['that is only a line break', '\n', /empty/],
+    ['with nothing in it', '', /no password: .*pipe one in/],
+    ['that is not UTF-8', Uint8Array.of(0x73, 0xe4, 0x63), /UTF-8/],
+    ['that does not end', 'secretly'.repeat(100_000), /bytes long/],
+  ])('a pipe %s is refused, and not repeated', async (_, input, reason) => {
+    const { stdout, stderr, exitCode } = await home.run(['hash'], { input });
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+    expect(stderr).toMatch(reason);
+    expect(stderr.split('\n')).toHaveLength(2);
+    expect(stderr).not.toMatch(/secretly|ää/);
+  });
+
+  test.each(['', 'x'.repeat(73)])('the argument %j is refused', async (argument) => {
+    const { stdout, exitCode } = await home.run(['hash', argument]);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+  });
+});

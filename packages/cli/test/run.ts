@@ -1,0 +1,127 @@
+// A checkout of its own for a test: the real code with an `.env` that is the test's, and the real bin as a process.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+
+export const repository = resolve(import.meta.dirname, '../../..');
+const serverModules = join(repository, 'packages/server/node_modules');
+
+export interface Run {
+  stdout: string;
+  stderr: string;
+  exitCode: number | null;
+}
+
+export interface RunOptions {
+  /** What comes through the pipe that is stdin; without it, the pipe is empty. */
+  input?: string | Uint8Array;
+  /** All of the environment but PATH. */
+  env?: Record<string, string>;
+}
+
+export interface Checkout extends Disposable {
+  readonly root: string;
+  /** The bin's path. */
+  readonly bin: string;
+  run(args: readonly string[], options?: RunOptions): Promise<Run>;
+  /** A command line of `sh` in the checkout. `node` is the one that runs this. */
+  shell(line: string, options?: RunOptions): Promise<Run>;
+}
+
+/** `files` are put into the root. With `serverPackages`, those alone are installed for the server. */
+export function checkout(files: Record<string, string> = {}, options: { serverPackages?: string[] } = {}): Checkout {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), 'backchannel-cli-')));
+  for (const path of ['package.json', 'pnpm-workspace.yaml']) cpSync(join(repository, path), join(root, path));
+  for (const path of ['cli/package.json', 'cli/src', 'server/package.json', 'server/src']) {
+    cpSync(join(repository, 'packages', path), join(root, 'packages', path), { recursive: true });
+  }
+  link(join(root, 'packages/server'), join(root, 'packages/cli/node_modules/@backchannel/server'));
+  const installed = options.serverPackages;
+  if (!installed) link(serverModules, join(root, 'packages/server/node_modules'));
+  for (const name of installed ?? []) {
+    link(realpathSync(join(serverModules, name)), join(root, 'packages/server/node_modules', name));
+  }
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(root, name), content);
+
+  const bin = join(root, 'packages/cli/src/main.ts');
+  return {
+    root,
+    bin,
+    run: (args, options) => finished(start(process.execPath, [bin, ...args], { cwd: root, ...options })),
+    shell: (line, options) => finished(start('sh', ['-c', line], { cwd: root, ...options })),
+    [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }),
+  };
+}
+
+function link(target: string, path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  symlinkSync(target, path, 'junction');
+}
+
+/** PATH with the Node that runs this before any other. */
+export const environment = { PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}` };
+
+function start(program: string, args: readonly string[], options: RunOptions & { cwd: string }): ChildProcess {
+  const child = spawn(program, args, { cwd: options.cwd, env: { ...environment, ...options.env } });
+  // A command that needs no input may be gone before it has been given any.
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(options.input ?? '');
+  return child;
+}
+
+async function finished(child: ChildProcess): Promise<Run> {
+  const run: Run = { stdout: '', stderr: '', exitCode: null };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      run[name] += text;
+    });
+  }
+  run.exitCode = await new Promise((done, failed) => child.once('error', failed).once('close', done));
+  return run;
+}
+
+/** Whether a terminal can be had here: `script` of util-linux makes one. */
+export const hasTerminal =
+  process.platform === 'linux' && /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout);
+
+export interface Terminal extends Disposable {
+  /** Waits until this has been shown, after what was waited for before; returns all that was shown up to there. */
+  shown(text: string): Promise<string>;
+  type(keys: string | Uint8Array): void;
+  /** Waits for the end; all that was shown, and the exit code. */
+  ended(): Promise<{ screen: string; exitCode: number | null }>;
+}
+
+/** Runs a command line of `sh` at a terminal of its own. */
+export function openTerminal(line: string, options: { cwd: string }): Terminal {
+  const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
+    ...options,
+    env: { ...environment, SHELL: '/bin/sh', TERM: 'xterm' },
+  });
+  let screen = '';
+  let seen = 0;
+  let look = () => {};
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    screen += text;
+    look();
+  });
+  const exit = new Promise<number | null>((done, failed) => child.once('error', failed).once('close', done));
+
+  return {
+    shown: (text) =>
+      new Promise((found, failed) => {
+        look = () => {
+          const at = screen.indexOf(text, seen);
+          if (at < 0) return;
+          seen = at + text.length;
+          found(screen.slice(0, seen));
+        };
+        exit.then(() => failed(new Error(`ended without ${JSON.stringify(text)}: ${JSON.stringify(screen)}`)), failed);
+        look();
+      }),
+    type: (keys) => child.stdin.write(keys),
+    ended: async () => ({ exitCode: await exit, screen }),
+    [Symbol.dispose]: () => child.kill('SIGKILL'),
+  };
+}
