@@ -32,7 +32,7 @@ const { below, pick, text } = createRandom(0xbac0c4a1);
 
 const anyCharacter = () => String.fromCharCode(pick(below(0x80), below(0x100), below(0x10000)));
 const hex = () => below(0x10000).toString(16);
-const octet = () => String(below(300));
+const octet = () => String(below(pick(256, 256, 256, 300)));
 const ipv4 = () => [octet(), octet(), octet(), octet()].join('.');
 /** Addresses, nearly addresses, and what only looks like one. */
 const addressLike = () =>
@@ -45,6 +45,7 @@ const addressLike = () =>
     () => `${text(4, () => `${hex()}:`)}:${text(4, () => `:${hex()}`)}`,
     () => `::ffff:${ipv4()}`,
     () => `${text(6, () => `${hex()}:`)}${ipv4()}`,
+    () => `${text(3, () => `${hex()}:`)}:${text(3, () => `${hex()}:`)}${ipv4()}`,
     () => `[${text(7, () => `${hex()}:`)}${hex()}]:${below(70_000)}`,
     () => `fe80::${hex()}%${text(4, anyCharacter)}`,
   )();

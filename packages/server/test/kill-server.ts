@@ -1,5 +1,5 @@
-// A whole server as a process of its own, with a bcrypt cost that lets it start and sign in fast: kill.test.ts kills it.
-// Takes a data folder, and prints its address when it serves.
+// Whole servers in a process of their own, with a bcrypt cost that lets them start and sign in fast: kill.test.ts kills it.
+// Takes their data folders, and prints a line with their addresses when they serve.
 import { enableCompileCache } from 'node:module';
 
 enableCompileCache?.();
@@ -7,12 +7,11 @@ const { loadConfig } = await import('../src/config.ts');
 const { createLog } = await import('../src/log.ts');
 const { openServer } = await import('../src/server.ts');
 
-const [dataDir = ''] = process.argv.slice(2);
-const config = {
-  ...loadConfig({ env: { PORT: '0', DATA_DIR: dataDir }, root: dataDir }),
-  bcryptCost: 4,
-  sessionMaxLive: 100_000,
-  loginMaxFailures: 1_000_000,
+const log = createLog({ logLevel: 'silent', logFormat: 'json' });
+const open = (dataDir: string) => {
+  const config = loadConfig({ env: { PORT: '0', DATA_DIR: dataDir }, root: dataDir });
+  const overrides = { bcryptCost: 4, sessionMaxLive: 100_000, loginMaxFailures: 1_000_000 };
+  return openServer({ config: { ...config, ...overrides }, log });
 };
-const server = await openServer({ config, log: createLog({ logLevel: 'silent', logFormat: 'json' }) });
-console.log(server.url);
+const servers = await Promise.all(process.argv.slice(2).map(open));
+console.log(servers.map(({ url }) => url).join(' '));

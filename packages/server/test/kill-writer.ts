@@ -1,8 +1,13 @@
 // Another program at work on the same SQLite file, in a process of its own: it adds an event in a transaction, over and
-// over, until its standard input ends; then it prints how many it has added.
+// over, some of them slow, until its standard input ends; then it prints how many it has added.
 import Sqlite from 'better-sqlite3';
 
+/** Longer than the server lets SQLite wait for another one's lock: it has to come back for it. */
+const SLOW_MS = 60;
+const SLOW_EVERY = 200;
+
 const [file = ''] = process.argv.slice(2);
+const never = new Int32Array(new SharedArrayBuffer(4));
 const db = new Sqlite(file, { timeout: 10_000 });
 const insert = db.prepare(
   `insert into events (id, at, type, ip, user_agent, session_id, token_id, detail)
@@ -18,6 +23,7 @@ process.stdin.resume();
 const write = () => {
   db.exec('begin immediate');
   insert.run(`0000${String(count).padStart(20, '0')}`, Date.now());
+  if (count % SLOW_EVERY === 0) Atomics.wait(never, 0, 0, SLOW_MS);
   db.exec('commit');
   count++;
   if (count === 1) console.log('writing');

@@ -8,40 +8,49 @@ import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { PASSWORD, startServer } from './harness.ts';
 
-/** Data folders that are killed side by side, and how often each is: a hundred and more in all. */
-const FOLDERS = 3;
-const KILLS = 36;
-const WORKERS = 4;
+/** One process serves them all, for a start costs more than all the rest: each kill meets each in a state of its own. */
+const FOLDERS = 4;
+const KILLS = 26;
+const WORKERS = 3;
 
 const program = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-const firstLine = async (child: ChildProcess): Promise<string> => {
-  if (!child.stdout) throw new Error('no stdout');
-  const [line] = await once(createInterface({ input: child.stdout }), 'line');
-  return line;
-};
+const newFolder = () => mkdtempSync(join(tmpdir(), 'backchannel-kill-'));
 
-/** Runs a server on a folder until it is killed. Nothing of the machine's environment reaches it. */
-async function serve(dataDir: string) {
-  const child = spawn(process.execPath, [program('kill-server.ts'), dataDir], {
+const children = new Set<ChildProcess>();
+// None outlives a test that failed.
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL');
+  children.clear();
+});
+
+/** Starts a process that serves these folders. Nothing of the machine's environment reaches it. */
+function run(...folders: string[]) {
+  const child = spawn(process.execPath, [program('kill-server.ts'), ...folders], {
     env: { PATH: process.env.PATH },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  children.add(child);
   let stderr = '';
   child.stderr.on('data', (data) => {
     stderr += data;
   });
-  const ended = once(child, 'close');
-  const url = await Promise.race([
-    firstLine(child),
-    ended.then(() => {
-      throw new Error(`it did not start: ${stderr}`);
-    }),
-  ]);
+  const ended = once(child, 'close').then(() => stderr);
+  const urls = once(createInterface({ input: child.stdout }), 'line').then(([line]) => String(line).split(' '));
+  return { child, urls, ended };
+}
+
+/** The same, once it serves. */
+async function serve(folders: string[]) {
+  const { child, urls, ended } = run(...folders);
+  const failure = ended.then((stderr) => {
+    throw new Error(`it did not start: ${stderr}`);
+  });
+  failure.catch(() => {});
   return {
-    url,
+    urls: await Promise.race([urls, failure]),
     kill: async () => {
       child.kill('SIGKILL');
       await ended;
@@ -59,11 +68,26 @@ interface Known {
 
 /** One data folder as its user remembers it. */
 function createMemory() {
-  const sessions: Known[] = [];
-  const tokens: Known[] = [];
-  /** Ids of sessions and tokens by the type of event that must be there of each, once. */
-  const recorded: { type: string; id: string }[] = [];
-  return { sessions, tokens, recorded, password: 'admin123', next: null as string | null, changed: 0, answers: 0 };
+  let answers = 0;
+  let waiting: { answers: number; resolve: () => void } | null = null;
+  return {
+    sessions: [] as Known[],
+    tokens: [] as Known[],
+    /** Ids of sessions and tokens with the type of event that must be there of each, once. */
+    recorded: [] as { type: string; id: string }[],
+    password: 'admin123',
+    /** What the password was asked to be, where that was not answered. */
+    next: null as string | null,
+    changes: { asked: 0, answered: 0, lastMs: 30 },
+    answered: () => {
+      if (++answers === waiting?.answers) waiting.resolve();
+    },
+    /** Until so many more things were answered. */
+    further: (count: number) =>
+      new Promise<void>((resolve) => {
+        waiting = { answers: answers + count, resolve };
+      }),
+  };
 }
 type Memory = ReturnType<typeof createMemory>;
 
@@ -85,12 +109,12 @@ async function signIn(url: string, memory: Memory): Promise<Known> {
   const session: Known = { header: { cookie }, id: body.session.id, state: 'live' };
   memory.sessions.push(session);
   memory.recorded.push({ type: 'login.succeeded', id: session.id });
+  memory.answered();
   return session;
 }
 
-/** One thing after another until the server is gone. Each session ends others, and itself at last. */
+/** One thing after another until the server is gone. Each session ends another one and a token, and some themselves. */
 async function work(url: string, memory: Memory): Promise<never> {
-  const isOthers = (known: Known, own: Known) => known !== own && known.state === 'live';
   for (let turn = 0; ; turn++) {
     const own = await signIn(url, memory);
     const made = await send(url, 'POST', '/auth/tokens', own.header, { name: 'x', scope: 'full' });
@@ -98,41 +122,47 @@ async function work(url: string, memory: Memory): Promise<never> {
     if (made.status === 401) continue;
     expect(made.status).toBe(200);
     const { token, secret } = made.body;
-    memory.tokens.push({ header: { authorization: `Bearer ${secret}` }, id: token.id, state: 'live' });
+    const known: Known = { header: { authorization: `Bearer ${secret}` }, id: token.id, state: 'live' };
+    memory.tokens.push(known);
     memory.recorded.push({ type: 'token.created', id: token.id });
-    for (const [kind, known] of [
-      ['sessions', memory.sessions.findLast((each) => isOthers(each, own) && each.id < own.id)],
-      ['tokens', memory.tokens.findLast((each) => isOthers(each, own) && each.id < token.id)],
-    ] as const) {
-      if (!known) continue;
-      known.state = 'asked to end';
-      const ended = await send(url, 'DELETE', `/auth/${kind}/${known.id}`, own.header);
-      if (ended.status === 401) break;
-      expect(ended.status).toBe(200);
-      known.state = 'ended';
-      memory.recorded.push({ type: kind === 'sessions' ? 'session.revoked' : 'token.revoked', id: known.id });
-      memory.answers++;
-    }
-    memory.answers += 2;
+    memory.answered();
+    await endOne(url, memory, own, 'session');
+    await endOne(url, memory, own, 'token');
     if (turn % 3 === 2 && own.state === 'live') {
       own.state = 'asked to end';
       await send(url, 'POST', '/auth/logout', own.header);
       own.state = 'ended';
-      memory.answers++;
+      memory.recorded.push({ type: 'logout', id: own.id });
+      memory.answered();
     }
   }
 }
 
+/** Ends the middle one of those that live: old ones and new ones are left. */
+async function endOne(url: string, memory: Memory, own: Known, kind: 'session' | 'token'): Promise<void> {
+  const others = memory[`${kind}s`].filter((each) => each !== own && each.state === 'live');
+  const known = others[Math.floor(others.length / 2)];
+  if (!known) return;
+  known.state = 'asked to end';
+  const { status } = await send(url, 'DELETE', `/auth/${kind}s/${known.id}`, own.header);
+  if (status === 401) return;
+  expect(status).toBe(200);
+  known.state = 'ended';
+  memory.recorded.push({ type: `${kind}.revoked`, id: known.id });
+  memory.answered();
+}
+
 /** Changes the password, with nobody else at work: whether it happened, it happened as a whole. */
-async function changePassword(url: string, memory: Memory): Promise<void> {
-  const own = await signIn(url, memory);
-  const next = `password ${++memory.changed}`;
+async function changePassword(url: string, memory: Memory, own: Known): Promise<void> {
+  const { changes } = memory;
+  const next = `password ${++changes.asked}`;
   memory.next = next;
-  const others = memory.sessions.filter((each) => each !== own && each.state !== 'ended');
+  const begin = performance.now();
   const { status } = await send(url, 'POST', '/auth/password', own.header, { current: memory.password, new: next });
   expect(status).toBe(200);
-  Object.assign(memory, { password: next, next: null, answers: memory.answers + 1 });
-  for (const each of others) each.state = 'ended';
+  for (const each of memory.sessions) if (each !== own) each.state = 'ended';
+  Object.assign(memory, { password: next, next: null });
+  Object.assign(changes, { answered: changes.answered + 1, lastMs: performance.now() - begin });
 }
 
 const opens = async (url: string, { header }: Known) => (await send(url, 'GET', '/auth/me', header)).status === 200;
@@ -181,42 +211,124 @@ function expectEvents(dataDir: string, memory: Memory): void {
   db.close();
 }
 
-async function beKilledAgainAndAgain(dataDir: string): Promise<Memory> {
-  const memory = createMemory();
-  let server = await serve(dataDir);
-  for (let kill = 1; kill <= KILLS; kill++) {
-    const running = server;
-    const isChange = kill % 4 === 0;
-    const busy = isChange
-      ? [changePassword(running.url, memory)]
-      : Array.from({ length: WORKERS }, () => work(running.url, memory));
-    // What is under way when the server goes fails for its caller, and for nothing else.
-    const outcomes = Promise.allSettled(busy);
-    await wait(Math.random() * (isChange ? 40 : 150));
-    await running.kill();
-    for (const outcome of await outcomes) {
-      if (outcome.status === 'rejected' && !isGone(outcome.reason)) throw outcome.reason;
-    }
-    server = await serve(dataDir);
-    const isLast = kill === KILLS;
-    await verify(server.url, memory, (known) => (isLast ? known : known.slice(-12)));
-  }
-  await server.kill();
-  expectEvents(dataDir, memory);
-  return memory;
-}
-
 const isGone = (error: unknown) => error instanceof TypeError && /fetch failed|terminated/.test(error.message);
+
+/** What is under way when the server goes fails for its caller, and for nothing else. */
+async function killDuring(server: { kill(): Promise<void> }, busy: Promise<unknown>[], moment: Promise<unknown>) {
+  const outcomes = Promise.allSettled(busy);
+  // Whatever fails before the kill shows at once.
+  await Promise.race([moment, Promise.all([...busy, moment])]);
+  await server.kill();
+  for (const outcome of await outcomes) {
+    if (outcome.status === 'rejected' && !isGone(outcome.reason)) throw outcome.reason;
+  }
+}
 
 test('nothing that was answered is lost in a hundred kills, and each start after one is clean', {
   timeout: 240_000,
 }, async () => {
-  const folders = Array.from({ length: FOLDERS }, () => mkdtempSync(join(tmpdir(), 'backchannel-kill-')));
-  const memories = await Promise.all(folders.map(beKilledAgainAndAgain));
-  const answers = memories.reduce((sum, memory) => sum + memory.answers, 0);
   expect(FOLDERS * KILLS).toBeGreaterThanOrEqual(100);
-  // Else it was killed before it had done anything.
-  expect(answers).toBeGreaterThan(FOLDERS * KILLS);
-  expect(memories.some((memory) => memory.password !== 'admin123')).toBe(true);
-  for (const folder of folders) rmSync(folder, { recursive: true });
+  const folders = Array.from({ length: FOLDERS }, () => ({ dataDir: newFolder(), memory: createMemory() }));
+  const dataDirs = folders.map(({ dataDir }) => dataDir);
+  let server = await serve(dataDirs);
+  for (let kill = 1; kill <= KILLS; kill++) {
+    const busy: Promise<unknown>[] = [];
+    const moments: Promise<unknown>[] = [];
+    for (const [index, { memory }] of folders.entries()) {
+      const url = server.urls[index] ?? '';
+      if ((kill + index) % FOLDERS === 0) {
+        const own = await signIn(url, memory);
+        moments.unshift(wait(Math.random() * 1.5 * memory.changes.lastMs));
+        busy.push(changePassword(url, memory, own));
+      } else {
+        moments.push(memory.further(1 + Math.floor(Math.random() * 24)).then(() => wait(Math.random() * 5)));
+        for (let worker = 0; worker < WORKERS; worker++) busy.push(work(url, memory));
+      }
+    }
+    // By turns one that is changing its password and one that is not says when.
+    await killDuring(server, busy, moments[kill % 2] ?? Promise.resolve());
+    server = await serve(dataDirs);
+    const sample = (known: Known[]) => (kill === KILLS ? known : known.slice(-12));
+    await Promise.all(folders.map(({ memory }, index) => verify(server.urls[index] ?? '', memory, sample)));
+  }
+  await server.kill();
+  for (const { dataDir, memory } of folders) {
+    expectEvents(dataDir, memory);
+    rmSync(dataDir, { recursive: true });
+  }
+  const changes = folders.map(({ memory }) => memory.changes);
+  expect(changes.some(({ answered }) => answered > 0)).toBe(true);
+});
+
+test('a server that is killed while it starts for the first time starts the next time', {
+  timeout: 60_000,
+}, async () => {
+  let usualMs = 1000;
+  for (let kill = 0; kill < 8; kill++) {
+    const dataDir = newFolder();
+    const begin = performance.now();
+    const starting = run(dataDir);
+    const serves = starting.urls.then(() => true);
+    // It makes the folder, the key and the database in the last part of its start.
+    const isServing = await Promise.race([serves, wait(usualMs * (0.5 + Math.random() / 2), false)]);
+    starting.child.kill('SIGKILL');
+    await starting.ended;
+    if (isServing) usualMs = performance.now() - begin;
+    {
+      await using server = await startServer({ password: { from: 'database', builtInAllowed: true } }, { dataDir });
+      const login = await server.client().rest('POST', '/auth/login', { password: 'admin123' });
+      expect(login.status).toBe(200);
+    }
+    rmSync(dataDir, { recursive: true });
+  }
+});
+
+test('another program that writes to the database all the time fails no request and loses nothing', {
+  timeout: 60_000,
+}, async () => {
+  await using server = await startServer();
+  const { file } = server.config.database;
+  const other = spawn(process.execPath, [program('kill-writer.ts'), file], { stdio: ['pipe', 'pipe', 'inherit'] });
+  children.add(other);
+  const lines: string[] = [];
+  const ended = once(other, 'close');
+  const begun = Promise.withResolvers<void>();
+  createInterface({ input: other.stdout }).on('line', (line) => {
+    lines.push(line);
+    begun.resolve();
+  });
+  await begun.promise;
+  const ids: string[] = [];
+  const statuses = new Set<number>();
+  const use = async () => {
+    const client = server.client();
+    for (const [method, path, body] of [
+      ['POST', '/auth/login', { password: PASSWORD }],
+      ['GET', '/auth/me'],
+      ['POST', '/auth/tokens', { name: 'x', scope: 'read' }],
+      ['GET', '/client/dashboard'],
+      ['GET', '/client/stats'],
+      ['POST', '/auth/logout'],
+    ] as const) {
+      const answer = await client.rest(method, path, body);
+      statuses.add(answer.status);
+      if (path === '/auth/me') ids.push(answer.body.session.id);
+    }
+  };
+  for (let round = 0; round < 10; round++) await Promise.all([use(), use(), use(), use()]);
+  other.stdin.end();
+  await ended;
+  expect([...statuses]).toEqual([200]);
+  const db = new Sqlite(file, { readonly: true });
+  const countOf = (where: string, ...values: string[]) =>
+    db
+      .prepare(`select count(*) from events where ${where}`)
+      .pluck()
+      .get(...values);
+  expect(countOf("detail = 'the other program'")).toBe(Number(lines.at(-1)));
+  expect(Number(lines.at(-1))).toBeGreaterThan(10);
+  for (const id of ids)
+    for (const type of ['login.succeeded', 'logout']) expect(countOf('type = ? and session_id = ?', type, id)).toBe(1);
+  expect(countOf("type = 'token.created'")).toBe(ids.length);
+  db.close();
 });

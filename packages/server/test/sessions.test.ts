@@ -287,6 +287,8 @@ describe('signing in', () => {
     await two.services.activity.flush();
     one.advance(MINUTE_MS);
     for (const { client } of [a, c]) expect(await status(client)).toBe(200);
+    // Asking for the status is no use, but the gate keeps the answer.
+    expect((await b.client.rest('GET', '/auth/status')).body.authenticated).toBe(true);
     const d = await signedIn(one);
     expect(await status(b.client)).toBe(401);
     two.advance(1000);

@@ -161,6 +161,8 @@ describe('however the tries come', () => {
     expect([countOf(statuses, 401), countOf(statuses, 429)]).toEqual([5, 11]);
     expect(await failuresOf(server, 'ip:127.0.0.1')).toBe(5);
     expect(await failuresOf(server, 'unknown-devices')).toBe(5);
+    expect(await eventsOf(server, 'login.failed')).toHaveLength(5);
+    expect(await eventsOf(server, 'login.throttled')).toHaveLength(1);
   });
 
   test('two servers on one folder, asked at once, do no more checks than one', async () => {
@@ -429,6 +431,17 @@ describe('events', () => {
     expect(await details()).toHaveLength(3);
   });
 
+  test('a refusal is recorded also where it comes only when it is the turn of a try', async () => {
+    await using server = await startServer();
+    const client = { ip: '198.51.100.7', userAgent: null };
+    const outcomes: string[] = [];
+    for (let n = 0; n < 8; n++) {
+      outcomes.push((await server.services.throttle.admit({ deviceId: null, client, sessionId: null })).outcome);
+    }
+    expect(outcomes).toEqual([...Array(5).fill('admitted'), ...Array(3).fill('throttled')]);
+    expect(await eventsOf(server, 'login.throttled')).toEqual([expect.objectContaining({ ip: '198.51.100.7' })]);
+  });
+
   test('a refused try is no failure', async () => {
     await using server = await startServer();
     await failTimes(9, server.client());
@@ -486,6 +499,25 @@ describe('when more passwords come than can be checked', () => {
     expect(await failuresOf(server, 'unknown-devices')).toBe(16);
     expect(await eventsOf(server, 'login.failed')).toHaveLength(16);
     expect((await server.services.throttle.list()).filter(({ source }) => source.startsWith('ip:'))).toHaveLength(16);
+  });
+
+  test('a flood is sent away without asking the database', async () => {
+    await using server = await busyServer();
+    await failTimes(1, server.client(), from('203.0.113.1'));
+    const busy = server.services.password.hash('x');
+    const { promise: isFull, resolve } = Promise.withResolvers<void>();
+    const strangers = Array.from({ length: 17 }, async (_, n) => {
+      const { status } = await login(server.client(), WRONG, from(`198.51.100.${n}`));
+      if (status === 503) resolve();
+      return status;
+    });
+    await isFull;
+    const torn = tearTable(server.config.database.file, 'throttle');
+    const { status, body } = await login(server.client(), WRONG, from('203.0.113.1'));
+    torn.mend();
+    expect([status, body.message]).toEqual([503, expect.stringContaining('Too many passwords')]);
+    await busy;
+    expect(countOf(await Promise.all(strangers), 401)).toBe(16);
   });
 
   test('who has to wait anyway takes no place in the queue', async () => {
@@ -569,6 +601,9 @@ describe('when the database fails in the middle', () => {
       ['ip:198.51.100.2', 1],
       ['unknown-devices', 1],
     ]);
+    // Once: what fails from there now is counted as ever.
+    expect(await failTimes(6, server.client(), from('198.51.100.1'))).toEqual([401, 401, 401, 401, 401, 429]);
+    expect(await failuresOf(server, 'unknown-devices')).toBe(6);
   });
 });
 

@@ -4,9 +4,7 @@ import type { AnyTRPCRouter } from '@trpc/server';
 import { generateOpenApiDocument, type OpenApiRouter } from 'trpc-to-openapi';
 import { z } from 'zod';
 import type { oas31 } from 'zod-openapi';
-import { DEVICE_MAX_AGE_MS } from '../services/devices.ts';
-import type { Access, Meta } from '../trpc.ts';
-import { DEVICE_COOKIE } from './cookies.ts';
+import { callersOf, cookieHeaders, securityOf, sessionScheme, tokenScheme } from './openapi/access.ts';
 import { describeApi, tags } from './openapi/description.ts';
 import { createErrorResponses, ErrorSchema } from './openapi/errors.ts';
 import { exampleOf } from './openapi/examples.ts';
@@ -24,22 +22,6 @@ export interface DocumentOptions {
 
 type Procedure = ReturnType<typeof listProcedures>[number];
 type Schemas = Record<string, oas31.SchemaObject | oas31.ReferenceObject>;
-
-/** Any one of a list opens the operation; an empty list leaves it open to all. */
-const securityOf: Record<Access, oas31.SecurityRequirementObject[]> = {
-  anyone: [],
-  operator: [{ session: [] }, { token: [] }],
-  session: [{ session: [] }],
-  fresh: [{ session: [] }],
-};
-
-/** The same in words, with what a list of schemes cannot say: which tokens, and how fresh a session. */
-const callersOf = (type: Procedure['type']): Record<Access, string> => ({
-  anyone: 'For anyone.',
-  operator: `For a session, or a token of scope ${type === 'query' ? '`read` or `full`' : '`full`'}.`,
-  session: 'For a session, and for no token.',
-  fresh: 'For a session that showed the password within STEP_UP_MINUTES, and for no token.',
-});
 
 /**
  * The document of a router, made anew at each call. The server's address in it is relative: whoever reads the document
@@ -167,50 +149,5 @@ function describeSuccess(
       ...(meta.cookie ? { headers: { 'Set-Cookie': cookieHeaders[meta.cookie](cookieName) } } : {}),
       content: { 'application/json': { schema, example } },
     },
-  };
-}
-
-/** What an operation does to cookies. OpenAPI has one entry for a header, however often that is there. */
-const cookieHeaders: Record<NonNullable<Meta['cookie']>, (cookieName: string) => oas31.HeaderObject> = {
-  sets: (cookieName) => ({
-    description:
-      'Two of them, `Secure` where PUBLIC_URL is https: the session, until its absolute end; and what the browser is ' +
-      'known by from now on, so that nobody elsewhere can lock it out with wrong passwords.',
-    required: true,
-    schema: { type: 'string' },
-    examples: {
-      session: { value: exampleCookie(cookieName, { value: 'eyJhbGciOiJIUzI1NiJ9…', maxAgeSeconds: 2_592_000 }) },
-      device: {
-        value: exampleCookie(DEVICE_COOKIE, {
-          value: 'eyJhbGciOiJIUzI1NiJ9…',
-          maxAgeSeconds: DEVICE_MAX_AGE_MS / 1000,
-        }),
-      },
-    },
-  }),
-  clears: (cookieName) => ({
-    description: 'Takes the session from a browser that has none any more; it is not sent to other callers.',
-    schema: { type: 'string' },
-    examples: { session: { value: exampleCookie(cookieName, { value: '', maxAgeSeconds: 0 }) } },
-  }),
-};
-
-function exampleCookie(name: string, { value, maxAgeSeconds }: { value: string; maxAgeSeconds: number }): string {
-  return `${name}=${value}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly; SameSite=Lax`;
-}
-
-const tokenScheme: oas31.SecuritySchemeObject = {
-  type: 'http',
-  scheme: 'bearer',
-  bearerFormat: 'bct_…',
-  description: 'An API token from `POST /auth/tokens`. It decides alone: a cookie beside it is ignored.',
-};
-
-function sessionScheme(cookieName: string): oas31.SecuritySchemeObject {
-  return {
-    type: 'apiKey',
-    in: 'cookie',
-    name: cookieName,
-    description: 'The cookie that `POST /auth/login` sets. A browser keeps it and sends it with each call by itself.',
   };
 }

@@ -95,16 +95,11 @@ export function createThrottle(options: {
   };
 
   const forgive: Throttle['forgive'] = async (em, { sources }) => {
-    for (const source of sources) {
-      if (source !== UNKNOWN_DEVICES) await em.nativeDelete(ThrottleEntity, { source });
-      // All unknown devices share this one, so no more than the try itself is taken back.
-      else
-        await em.execute(
-          'update throttle set failures = failures - 1 where source = ? and failures > 0',
-          [source],
-          'run',
-        );
-    }
+    await em.nativeDelete(ThrottleEntity, { source: { $in: sources.filter((each) => each !== UNKNOWN_DEVICES) } });
+    if (!sources.includes(UNKNOWN_DEVICES)) return;
+    // All unknown devices share this one, so no more than the try itself is taken back.
+    const takeBack = 'update throttle set failures = failures - 1 where source = ? and failures > 0';
+    await em.execute(takeBack, [UNKNOWN_DEVICES], 'run');
   };
 
   /** The rows of these sources, new where there were none; other instances wait for them until this transaction ends. */
@@ -191,8 +186,13 @@ export function createThrottle(options: {
 /** Everything that a try counts for. A known device is nobody else's business, nor is anybody else its. */
 function sourcesOf({ deviceId, client: { ip } }: Try): string[] {
   if (deviceId !== null) return [`device:${deviceId}`];
+  return [...sourcesOfAddress(ip), UNKNOWN_DEVICES];
+}
+
+/** What an address counts for by itself: an IPv6 one for its networks. */
+export function sourcesOfAddress(ip: string | null): string[] {
   const networks = ip !== null && isIPv6(ip) ? [ipv6Network(ip, 64), ipv6Network(ip, 48)] : [ip ?? 'unknown'];
-  return [...networks.map((network) => `ip:${network}`), UNKNOWN_DEVICES];
+  return networks.map((network) => `ip:${network}`);
 }
 
 /** The network of an IPv6 address, written out: `2001:db8:1:2::/64`. One customer has a /64 at least, often a /48. */

@@ -14,8 +14,6 @@ import { migrations } from './migrations/index.ts';
 const WRITE_PATIENCE_MS = 2000;
 /** How long a starter waits for another one that migrates the same database, in milliseconds. */
 const START_PATIENCE_MS = 10_000;
-/** Statements kept prepared; there are far fewer, apart from those whose number of values varies. */
-const MAX_PREPARED = 500;
 /** better-sqlite3 waits synchronously: longer, and a second process would freeze the event loop. */
 const BUSY_TIMEOUT_MS = 25;
 
@@ -88,10 +86,10 @@ export async function openStore(database: { engine: 'sqlite'; file: string }): P
 }
 
 /**
- * better-sqlite3 behind Kysely's dialect, with three changes: a statement is prepared once; a transaction takes the
- * write lock when it begins, so that reading and then writing in it can't fail on a snapshot that another process aged;
- * and a BEGIN that fails shows it at the first statement. Kysely 0.29 never gives a connection back whose BEGIN threw:
- * one busy moment would lock this process out of its only connection for good.
+ * better-sqlite3 behind Kysely's dialect, with two changes: a transaction takes the write lock when it begins, so that
+ * reading and then writing in it can't fail on a snapshot that another process aged; and a BEGIN that fails shows it at
+ * the first statement. Kysely 0.29 never gives a connection back whose BEGIN threw: one busy moment would lock this
+ * process out of its only connection for good. Statements are not kept prepared: MikroORM writes their values into them.
  */
 function openSqlite(file: string): SqliteDialect {
   prepareDataFolder(dirname(file));
@@ -101,14 +99,6 @@ function openSqlite(file: string): SqliteDialect {
   db.pragma('journal_mode = WAL');
   // NORMAL could lose an answered revocation when the power fails.
   db.pragma('synchronous = FULL');
-  const prepared = new Map<string, Sqlite.Statement>();
-  const prepareOnce = (sql: string) => {
-    const known = prepared.get(sql);
-    if (known) return known;
-    const statement = db.prepare(sql);
-    if (prepared.size < MAX_PREPARED) prepared.set(sql, statement);
-    return statement;
-  };
   /** Why the transaction that is running could not begin. Only that transaction has the connection. */
   let refusal: unknown = null;
   const done = { changes: 0, lastInsertRowid: 0 };
@@ -116,7 +106,7 @@ function openSqlite(file: string): SqliteDialect {
     reader: false,
     run: () => {
       try {
-        return prepareOnce('begin immediate').run();
+        return db.prepare('begin immediate').run();
       } catch (error) {
         refusal = error;
         return done;
@@ -136,7 +126,7 @@ function openSqlite(file: string): SqliteDialect {
     database: {
       prepare: (sql) => {
         if (sql === 'begin') return begin;
-        if (refusal === null) return prepareOnce(sql);
+        if (refusal === null) return db.prepare(sql);
         if (sql === 'rollback') return endRefused;
         throw refusal;
       },

@@ -1,0 +1,40 @@
+// Where `.env` is looked for, who can read it, and names in it that are probably slips.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { settings } from '../config/settings.ts';
+import { type Config, findRoot } from '../config.ts';
+import { advice, checkMode, type Finding, ok } from './finding.ts';
+import { nearest } from './nearest.ts';
+
+/** Without a config, only what can be told from the file alone. */
+export function checkEnvFile(config: Config | null): Finding[] {
+  const path = join(findRoot(), '.env');
+  const names = readNames(path);
+  if (names === 'missing') return [ok('.env', `${path} is not there, and need not be`)];
+  // What keeps it from being read is a problem of the configuration, which tells it.
+  if (names === 'unreadable') return [];
+  const holdsSecrets = config !== null && names.some((name) => secretNames.has(name));
+  return [
+    ok('.env', `${path} is read; what is set in the environment wins over it`),
+    ...names.flatMap(checkName),
+    ...(holdsSecrets ? checkMode('.env', path, { most: 0o600 }) : []),
+  ];
+}
+
+const known = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
+const secretNames: ReadonlySet<string> = new Set(settings.filter(({ secret }) => secret).map(({ name }) => name));
+
+function readNames(path: string): string[] | 'missing' | 'unreadable' {
+  try {
+    return Object.keys(parseEnv(readFileSync(path, 'utf8')));
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'missing' : 'unreadable';
+  }
+}
+
+/** Other programs' variables may be there too: only what is nearly a setting is worth a word. */
+function checkName(name: string): Finding[] {
+  const meant = known.includes(name) ? null : nearest(name, known);
+  return meant ? [advice('.env', `${name} is no setting, and nothing reads it: is ${meant} meant?`)] : [];
+}

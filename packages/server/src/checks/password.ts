@@ -1,0 +1,77 @@
+// Which password counts, and how well it holds. What takes a bcrypt is not tried here: a start waits for these checks.
+import { settings } from '../config/settings.ts';
+import type { Config } from '../config.ts';
+import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/hashing.ts';
+import { advice, type Finding, ok } from './finding.ts';
+
+/** The password that counts, as far as it is known; `hash` is null where there is one that is not to be seen. */
+export type CountingPassword =
+  | { origin: 'MASTER_PASSWORD_HASH'; hash: string }
+  | { origin: 'MASTER_PASSWORD'; plain: string }
+  | { origin: 'stored' | 'generated'; hash: string | null }
+  | { origin: 'built-in' };
+
+/** From here on a check takes seconds. */
+export const SLOW_COST = 15;
+const LOWEST_COST = 10;
+
+/** The two digits after `$2b$`. */
+export const costOf = (hash: string): number => Number(hash.slice(4, 6));
+
+export function checkPassword(config: Pick<Config, 'bcryptCost'>, counting: CountingPassword): Finding[] {
+  const { origin } = counting;
+  switch (origin) {
+    case 'built-in':
+      return [
+        advice(
+          'password',
+          `the built-in ${BUILT_IN_PASSWORD} counts, which everybody knows: set your own with MASTER_PASSWORD_HASH ` +
+            '(make one: npx pnpm@12 hash)',
+        ),
+      ];
+    case 'MASTER_PASSWORD':
+      return [ok('password', `${origin} counts`), ...checkPlain(counting.plain)];
+    case 'MASTER_PASSWORD_HASH':
+      return [ok('password', `${origin} counts`), ...checkExample(counting.hash), ...checkCost(counting.hash, config)];
+    default: {
+      const kept = ok('password', 'the one kept in the database counts');
+      return counting.hash === null ? [kept] : [kept, ...checkCost(counting.hash, config, { about: 'password' })];
+    }
+  }
+}
+
+/** Said of one that is the built-in password in disguise, where there is time to try. */
+export const isBuiltIn = (about: string): Finding =>
+  advice(about, `is ${BUILT_IN_PASSWORD}, which everybody knows: choose one of your own`);
+
+function checkPlain(plain: string): Finding[] {
+  const about = 'MASTER_PASSWORD';
+  return [
+    ...passwordWarnings(plain).map((text) => advice(about, text)),
+    advice(about, 'is in plain text; `backchannel hash-master --env` prints a line to replace it with'),
+    ...(plain === BUILT_IN_PASSWORD ? [isBuiltIn(about)] : []),
+  ];
+}
+
+function checkExample(hash: string): Finding[] {
+  const about = 'MASTER_PASSWORD_HASH';
+  const example = settings.find(({ name }) => name === about)?.example;
+  if (hashForms(hash).base64 !== example) return [];
+  const text =
+    'is the example from the messages, of a password that nobody has: make one with `backchannel hash --env`';
+  return [{ level: 'fault', about, text }];
+}
+
+function checkCost(
+  hash: string,
+  { bcryptCost }: Pick<Config, 'bcryptCost'>,
+  { about = 'MASTER_PASSWORD_HASH' }: { about?: string } = {},
+): Finding[] {
+  const cost = costOf(hash);
+  if (cost < LOWEST_COST) {
+    return [advice(about, `has cost ${cost}: a stolen one is too quick to guess against; make one of ${bcryptCost}`)];
+  }
+  if (cost >= SLOW_COST) return [advice(about, `has cost ${cost}: each sign-in takes seconds; 12 to 14 are enough`)];
+  if (cost < bcryptCost) return [advice(about, `has cost ${cost}, and BCRYPT_COST is ${bcryptCost}: make it anew`)];
+  return [];
+}

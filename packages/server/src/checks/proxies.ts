@@ -1,0 +1,46 @@
+// TRUSTED_PROXIES held against the addresses: whose word is taken for where a caller is.
+import { isIP } from 'node:net';
+import { isLoopback } from '../config/address.ts';
+import type { Config } from '../config.ts';
+import { createTrust } from '../http/client-address.ts';
+import { advice, type Finding, ok } from './finding.ts';
+
+const about = 'TRUSTED_PROXIES';
+
+export function checkProxies({ trustedProxies, secureCookies, host }: Config): Finding[] {
+  if (trustedProxies.length === 0) {
+    if (!secureCookies) return [ok(about, "is not set: nobody's X-Forwarded-* headers are believed")];
+    const example = isLoopback(host) ? '127.0.0.1' : 'private, or its address';
+    const text = "all callers have the proxy's address, and a stranger's wrong passwords make everybody wait";
+    return [advice(about, `is not set, and https takes a proxy: ${text}; set TRUSTED_PROXIES=${example}`)];
+  }
+  const findings = [ok(about, `the X-Forwarded-* headers of ${trustedProxies.join(', ')} are believed`)];
+  for (const entry of trustedProxies.filter(isVast)) {
+    findings.push(
+      advice(about, `${entry} is a large part of the internet, and who calls from there is believed anything`),
+    );
+  }
+  if (isLoopback(host) && !['127.0.0.1', '::1'].some(createTrust(trustedProxies))) {
+    findings.push(advice(about, `has no address of this machine, and no other gets to HOST=${host}: set 127.0.0.1`));
+  }
+  // With https it is the proxy that people reach; without, it is likely this server itself.
+  if (trustedProxies.includes('private') && !secureCookies && !isLoopback(host)) {
+    findings.push(
+      advice(
+        about,
+        `private believes every machine of the local network that gets to ${host}: name the proxy's address`,
+      ),
+    );
+  }
+  return findings;
+}
+
+const isPrivate = createTrust(['private']);
+
+function isVast(entry: string): boolean {
+  const [address = '', bits] = entry.split('/');
+  if (bits === undefined) return false;
+  // The widest private network of IPv6 is fc00::/7; those of IPv4 have 8 bits and more.
+  const least = isIP(address) === 4 ? 8 : isPrivate(address) ? 7 : 16;
+  return Number(bits) < least;
+}

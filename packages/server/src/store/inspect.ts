@@ -1,0 +1,38 @@
+// Looks into a database file without changing anything in it: no migration, no new file. For whoever only wants to know.
+import Sqlite from 'better-sqlite3';
+import { migrations } from './migrations/index.ts';
+
+/** What a database file holds. */
+export interface DatabaseState {
+  /** Migrations of this code that have not been applied. */
+  pending: string[];
+  /** Migrations that have been applied and that this code does not know: a newer version was here. */
+  unknown: string[];
+  /** The hash of the master password that is kept; null where none is. */
+  passwordHash: string | null;
+}
+
+/** How long to wait for a writer that is just closing, in milliseconds. */
+const PATIENCE_MS = 2000;
+
+/** @throws whatever SQLite says of a file that is no database, or cannot be read. */
+export function inspectDatabase(file: string): DatabaseState {
+  const db = new Sqlite(file, { fileMustExist: true, timeout: PATIENCE_MS });
+  try {
+    db.pragma('query_only = ON');
+    const column = (sql: string, table: string): string[] => {
+      const isThere = db.prepare("select 1 from sqlite_schema where type = 'table' and name = ?").get(table);
+      return isThere ? db.prepare<[], string>(sql).pluck().all() : [];
+    };
+    const applied = column('select name from migrations', 'migrations');
+    const known = migrations.map(({ name }) => name);
+    const [passwordHash = null] = column("select hash from passwords where origin = 'stored'", 'passwords');
+    return {
+      pending: known.filter((name) => !applied.includes(name)),
+      unknown: applied.filter((name) => !known.includes(name)),
+      passwordHash,
+    };
+  } finally {
+    db.close();
+  }
+}
