@@ -14,7 +14,7 @@ import { PASSWORD, startServer } from './harness.ts';
 /** One process serves them all, for a start costs more than all the rest: each kill meets each in a state of its own. */
 const FOLDERS = 4;
 const KILLS = 26;
-const WORKERS = 3;
+const WORKERS = 2;
 
 const program = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const newFolder = () => mkdtempSync(join(tmpdir(), 'backchannel-kill-'));
@@ -241,14 +241,14 @@ test('nothing that was answered is lost in a hundred kills, and each start after
         moments.unshift(wait(Math.random() * 1.5 * memory.changes.lastMs));
         busy.push(changePassword(url, memory, own));
       } else {
-        moments.push(memory.further(1 + Math.floor(Math.random() * 24)).then(() => wait(Math.random() * 5)));
+        moments.push(memory.further(1 + Math.floor(Math.random() * 10)).then(() => wait(Math.random() * 5)));
         for (let worker = 0; worker < WORKERS; worker++) busy.push(work(url, memory));
       }
     }
     // By turns one that is changing its password and one that is not says when.
     await killDuring(server, busy, moments[kill % 2] ?? Promise.resolve());
     server = await serve(dataDirs);
-    const sample = (known: Known[]) => (kill === KILLS ? known : known.slice(-12));
+    const sample = (known: Known[]) => (kill === KILLS ? known : known.slice(-8));
     await Promise.all(folders.map(({ memory }, index) => verify(server.urls[index] ?? '', memory, sample)));
   }
   await server.kill();

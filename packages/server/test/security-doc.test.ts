@@ -41,12 +41,13 @@ async function startLivedIn() {
   await login(left);
   await left.rest('POST', '/auth/logout');
   await login(browser);
-  const [full] = [await makeToken(server, 'full'), await makeToken(server, 'read'), await makeToken(server, 'proxy')];
+  const { headers } = await makeToken(server, 'full');
+  for (const scope of ['read', 'proxy'] as const) await makeToken(server, scope);
   await login(server.client(), 'a wrong one');
   await server.services.throttle.clear('ip:127.0.0.1');
   await server.services.activity.flush();
   const [session, device] = ['backchannel_session', 'backchannel_device'].map((name) => cookieOf(browser, name));
-  return { server, browser, session: session ?? '', device: device ?? '', bearer: full?.headers.authorization ?? '' };
+  return { server, browser, session: session ?? '', device: device ?? '', bearer: headers.authorization ?? '' };
 }
 
 /** The database file as a thief or a backup has it: whole, and of one moment. */
