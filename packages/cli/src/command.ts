@@ -1,22 +1,25 @@
 // What a command is: its words, its options, and a function from them to a result. How arguments are read, helped with
 // and refused is the same for all of them, and is here.
 import { inspect, parseArgs } from 'node:util';
+import { nearest } from '@backchannel/server/checks/nearest';
+import { escapeControlCharacters } from '@backchannel/server/client';
 import { badUsage } from './failure.ts';
-import { nearest } from './nearest.ts';
+import { table } from './table.ts';
 
 interface Option {
   type: 'boolean' | 'string';
   short?: string;
   /** What stands for the value in the help, for `string`. */
   value?: string;
+  /** Whether it may be given several times, for `string`. */
+  multiple?: boolean;
   about: string;
 }
 
 type Options = Readonly<Record<string, Option>>;
 
-type Values<O extends Options> = { -readonly [K in keyof O]?: O[K]['type'] extends 'boolean' ? boolean : string } & {
-  json?: boolean;
-};
+type Value<O extends Option> = O['type'] extends 'boolean' ? boolean : O extends { multiple: true } ? string[] : string;
+type Values<O extends Options> = { -readonly [K in keyof O]?: Value<O[K]> } & { json?: boolean };
 
 /** What a command found. */
 export interface Result {
@@ -26,6 +29,8 @@ export interface Result {
   json: Record<string, unknown>;
   /** Whole sentences for stderr; with `--json` they are in the object, as `warnings`. */
   advice?: readonly string[];
+  /** Sentences for stderr that say in words what is in the object: with `--json` they are left out. */
+  remarks?: readonly string[];
   /** False where the answer is no: exit code 1. */
   ok?: boolean;
 }
@@ -54,14 +59,14 @@ export function defineCommand<const O extends Options>(definition: {
   about: string;
   options: O;
   /** Whether one argument is taken, and what it is called. */
-  argument?: 'password';
+  argument?: 'password' | 'ID' | 'SOURCE';
   run(values: Values<O>, argument: string | undefined): Promise<Result>;
 }): Command {
   const options: Options = { ...definition.options, ...standard };
   const help = [
     `Usage: backchannel ${definition.usage} [options]`,
     definition.about,
-    `Options:\n${table(Object.entries(options).map(([name, option]) => [label(name, option), option.about]))}`,
+    `Options:\n${indented(Object.entries(options).map(([name, option]) => [label(name, option), option.about]))}`,
   ].join('\n\n');
 
   return {
@@ -71,10 +76,41 @@ export function defineCommand<const O extends Options>(definition: {
       if (wantsHelp) return { stdout: help, stderr: [], exitCode: 0 };
       // The names and types are the ones that readArguments has just checked against the same table.
       const result = await definition.run(values as Values<O>, positionals[0]);
-      const { text, json, advice, ok = true } = result;
+      const { text, json, advice = [], remarks = [], ok = true } = result;
       const exitCode = ok ? 0 : 1;
-      if (!values.json) return { stdout: text, stderr: advice ?? [], exitCode };
-      return { stdout: JSON.stringify({ ...json, ...(advice && { warnings: advice }) }), stderr: [], exitCode };
+      if (!values.json) return { stdout: text, stderr: [...remarks, ...advice], exitCode };
+      return { stdout: toJson({ ...json, ...(result.advice && { warnings: advice }) }), stderr: [], exitCode };
+    },
+  };
+}
+
+/** Commands under one word. `usage` is the word. */
+export function defineGroup(definition: {
+  usage: string;
+  about: string;
+  commands: Readonly<Record<string, { about: string; command: Command }>>;
+}): Command {
+  const { usage, about, commands } = definition;
+  const names = Object.keys(commands);
+  const line = `backchannel ${usage} ${names.join('|')}`;
+  const help = [
+    `Usage: ${line} [options]`,
+    about,
+    `Commands:\n${indented(Object.entries(commands).map(([name, each]) => [name, each.about]))}`,
+    'Each takes --json, to print an object for scripts, and --help.',
+  ].join('\n\n');
+
+  return {
+    help,
+    run: async ([name, ...rest]) => {
+      if (name === undefined) throw badUsage(`${usage} takes a command: ${line}`);
+      if (name === '--help' || name === '-h') return { stdout: help, stderr: [], exitCode: 0 };
+      const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+      if (entry) return entry.command.run(rest);
+      if (name.startsWith('-')) throw badUsage(`unknown option ${inspect(name)}; a command comes first: ${line}`);
+      const meant = nearest(name, names);
+      const hint = meant ? `did you mean ${usage} ${meant}? ` : '';
+      throw badUsage(`unknown command ${inspect(`${usage} ${name}`)}; ${hint}Usage: ${line}`);
     },
   };
 }
@@ -82,7 +118,7 @@ export function defineCommand<const O extends Options>(definition: {
 function readArguments(args: readonly string[], options: Options, { argument }: { argument: string | undefined }) {
   // Not strict: its words for what is wrong are not ours.
   const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true });
-  const values: Record<string, string | boolean> = {};
+  const values: Record<string, string | boolean | string[]> = {};
   const positionals: string[] = [];
   const wantsHelp = tokens.some((token) => token.kind === 'option' && token.name === 'help');
   if (wantsHelp) return { values, positionals, wantsHelp };
@@ -95,7 +131,8 @@ function readArguments(args: readonly string[], options: Options, { argument }: 
     if (!option) throw unknownOption(rawName, options, argument);
     if (option.type === 'boolean' && value !== undefined) throw badUsage(`${rawName} takes no value`);
     if (option.type === 'string' && !value) throw badUsage(`${rawName} needs a value: ${label(name, option)}`);
-    values[name] = value ?? true;
+    const earlier = values[name];
+    values[name] = option.multiple ? [...(Array.isArray(earlier) ? earlier : []), value ?? ''] : (value ?? true);
   }
 
   if (!argument && positionals.length > 0) throw badUsage('this command takes no argument');
@@ -107,7 +144,10 @@ function unknownOption(rawName: string, options: Options, argument: string | und
   const names = Object.keys(options).map((name) => `--${name}`);
   const meant = rawName.startsWith('--') ? nearest(rawName, names) : null;
   const hint = meant ? `did you mean ${meant}?` : `there are ${names.join(', ')}`;
-  const dashed = argument ? ` (a ${argument} that begins with - goes after --, or is typed in when asked for)` : '';
+  const isPerhapsPassword = argument === 'password';
+  const dashed = isPerhapsPassword
+    ? ' (a password that begins with - goes after --, or is typed in when asked for)'
+    : '';
   return badUsage(`unknown option ${inspect(rawName)}; ${hint}${dashed}`);
 }
 
@@ -115,8 +155,8 @@ function label(name: string, { short, value }: Option): string {
   return `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`;
 }
 
-/** Two columns, two spaces in. */
-export function table(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n');
-}
+/** One line, which drives no terminal either: JSON leaves some control characters as they are. */
+const toJson = (value: unknown): string => escapeControlCharacters(JSON.stringify(value));
+
+/** A table two spaces in, as it stands in a help. */
+export const indented = (rows: readonly (readonly [string, string])[]): string => table(rows).replace(/^/gm, '  ');

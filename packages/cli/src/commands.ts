@@ -2,9 +2,9 @@
 // for what the others need.
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { type Command, type Outcome, table } from './command.ts';
+import { nearest } from '@backchannel/server/checks/nearest';
+import { type Command, indented, type Outcome } from './command.ts';
 import { badUsage } from './failure.ts';
-import { nearest } from './nearest.ts';
 
 interface Entry {
   /** For the list of commands. */
@@ -21,6 +21,14 @@ const commands: Readonly<Record<string, Entry>> = {
     about: 'check the configuration and say what to do',
     load: () => import('./commands/check-config.ts'),
   },
+  password: { about: 'set the master password', load: () => import('./commands/password.ts') },
+  sessions: { about: 'list the sessions, and end them', load: () => import('./commands/sessions.ts') },
+  tokens: { about: 'list, create and revoke API tokens', load: () => import('./commands/tokens.ts') },
+  events: { about: 'list what happened: sign-ins, failures, changes', load: () => import('./commands/events.ts') },
+  throttle: {
+    about: 'list who waits after wrong passwords, and lift it',
+    load: () => import('./commands/throttle.ts'),
+  },
 };
 
 /**
@@ -34,8 +42,9 @@ export async function runCommand(argv: readonly string[]): Promise<Outcome> {
   const [name, ...rest] = withoutScriptMark(argv);
   if (name === undefined || name === '--help' || name === '-h') return show(overview());
   if (name === '--version' || name === '-v') return show(version());
-  if (name === 'help') return show(rest[0] === undefined ? overview() : (await load(rest[0])).help);
-  return (await load(name)).run(rest);
+  if (name !== 'help') return (await load(name)).run(rest);
+  const [topic, ...words] = rest;
+  return topic === undefined ? show(overview()) : (await load(topic)).run([...words, '--help']);
 }
 
 async function load(name: string): Promise<Command> {
@@ -59,7 +68,7 @@ function overview(): string {
   const rows = Object.entries(commands).map(([name, { about }]): [string, string] => [name, about]);
   return [
     'Usage: backchannel COMMAND [options]',
-    `Commands:\n${table([...rows, ['help', 'say more about a command: backchannel help COMMAND']])}`,
+    `Commands:\n${indented([...rows, ['help', 'say more about a command: backchannel help COMMAND']])}`,
     'A password is asked for without an echo, or read from a pipe, where none is given.\n' +
       'stdout is the result, stderr advice. Exit codes: 0 done, 1 no (wrong password, a fault found), 2 bad usage.',
   ].join('\n\n');

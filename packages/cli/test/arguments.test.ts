@@ -7,13 +7,22 @@ import { checkout } from './run.ts';
 const home = checkout();
 afterAll(() => home[Symbol.dispose]());
 
-const names = ['hash', 'hash-master', 'verify', 'secret', 'check-config'];
+const single = ['hash', 'hash-master', 'verify', 'secret', 'check-config', 'events'];
+const groups = {
+  password: ['set'],
+  sessions: ['list', 'revoke'],
+  tokens: ['list', 'create', 'revoke'],
+  throttle: ['list', 'clear'],
+};
+const names = [...single, ...Object.keys(groups)];
+const nested = Object.entries(groups).flatMap(([group, commands]) => commands.map((name) => `${group} ${name}`));
 
 describe('help', () => {
   test('it lists every command, however it is asked for', async () => {
     const [first, ...others] = await Promise.all([[], ['help'], ['--help'], ['-h']].map((args) => home.run(args)));
     expect(first).toMatchObject({ stderr: '', exitCode: 0 });
-    expect(first?.stdout.match(/^ {2}[a-z-]+/gm)?.map((name) => name.trim())).toEqual([...names, 'help']);
+    const listed = first?.stdout.match(/^ {2}[a-z-]+/gm)?.map((name) => name.trim());
+    expect(listed?.toSorted()).toEqual([...names, 'help'].toSorted());
     for (const other of others) expect(other).toEqual(first);
   });
 
@@ -29,8 +38,24 @@ describe('help', () => {
     expect([short, asked]).toEqual([long, long]);
   });
 
+  test.each(Object.entries(groups))(
+    'that of %s names its commands, each of which has its own',
+    async (group, commands) => {
+      expect((await home.run([group, '--help'])).stdout).toContain(
+        `Usage: backchannel ${group} ${commands.join('|')} `,
+      );
+      for (const name of commands) {
+        const [own, asked] = await Promise.all([home.run([group, name, '-h']), home.run(['help', group, name])]);
+        expect(own.stdout).toMatch(new RegExp(`^Usage: backchannel ${group} ${name} .*\n`));
+        expect(own).toMatchObject({ stderr: '', exitCode: 0 });
+        expect(asked).toEqual(own);
+      }
+    },
+  );
+
   test('no line is wider than a terminal of 120 columns', async () => {
-    const all = await Promise.all([[], ...names.map((name) => ['help', name])].map((args) => home.run(args)));
+    const topics = [...names, ...nested].map((name) => ['help', ...name.split(' ')]);
+    const all = await Promise.all([[], ...topics].map((args) => home.run(args)));
     const widest = Math.max(...all.flatMap(({ stdout }) => stdout.split('\n').map((line) => line.length)));
     expect(widest).toBeLessThanOrEqual(120);
   });
@@ -64,6 +89,21 @@ describe('bad usage is one line on stderr and exit code 2', () => {
     [['check-config', '.env'], 'this command takes no argument'],
     [['hash-master', 'x'], 'this command takes no argument'],
     [['hash', '--cost'], '--cost needs a value: --cost N'],
+    [['sessions'], 'sessions takes a command: backchannel sessions list|revoke'],
+    [
+      ['sessions', 'lst'],
+      "unknown command 'sessions lst'; did you mean sessions list? Usage: backchannel sessions list|revoke",
+    ],
+    [['sessions', 'constructor'], "unknown command 'sessions constructor'; Usage: backchannel sessions list|revoke"],
+    [['help', 'sessions', 'x'], "unknown command 'sessions x'; Usage: backchannel sessions list|revoke"],
+    [['tokens', '--json'], "unknown option '--json'; a command comes first: backchannel tokens list|create|revoke"],
+    [['sessions', 'revoke'], 'sessions revoke takes an ID, or --all'],
+    [['sessions', 'revoke', 'x', '--all'], 'sessions revoke takes an ID, or --all'],
+    [['sessions', 'revoke', 'x', 'y'], 'one ID at most; put quotes around one that has spaces'],
+    [['sessions', 'revoke', '-x'], "unknown option '-x'; there are --all, --json, --help"],
+    [['tokens', 'revoke'], 'tokens revoke takes an ID'],
+    [['throttle', 'clear'], 'throttle clear takes a SOURCE, or --all'],
+    [['password', 'set', 'x'], 'this command takes no argument'],
     [['hash', 'two', 'words'], 'one password at most; put quotes around one that has spaces'],
   ])('%j', async (args, message) => {
     const { stdout, stderr, exitCode } = await home.run(args);

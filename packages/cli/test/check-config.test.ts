@@ -1,14 +1,19 @@
 // `check-config`: the faults that keep a server from starting, and the advice for one that would start.
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { checkAddresses } from '@backchannel/server/checks/addresses';
+import type { Finding } from '@backchannel/server/checks/finding';
+import { checkModes } from '@backchannel/server/checks/modes';
+import { checkProxies } from '@backchannel/server/checks/proxies';
 import { ConfigError, loadConfig, settings } from '@backchannel/server/config';
 import { hashPassword } from '@backchannel/server/password';
+import { openStore } from '@backchannel/server/store';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkAddresses } from '../src/checks/addresses.ts';
 import { checkData } from '../src/checks/data.ts';
-import type { Finding } from '../src/checks/finding.ts';
-import { checkPassword } from '../src/checks/password.ts';
+import { checkDatabase } from '../src/checks/database.ts';
+import { checkEffectivePassword } from '../src/checks/password.ts';
 import { checkSecretKey } from '../src/checks/secret-key.ts';
+import { serverEnv, startServer } from './live-server.ts';
 import { type Checkout, checkout } from './run.ts';
 
 const password = 'correct horse battery';
@@ -99,7 +104,8 @@ test('a fresh checkout is without fault, and nothing is made by looking', async 
 });
 
 describe('the password', () => {
-  const texts = async (env: Record<string, string>) => textsOf(await checkPassword(load(env)));
+  const texts = async (env: Record<string, string>, passwordHash: string | null = null) =>
+    textsOf(await checkEffectivePassword(load(env), { passwordHash }));
 
   test('in plain text is advised to be hashed, and to be longer', async () => {
     const short = await texts({ MASTER_PASSWORD: 'short' });
@@ -132,9 +138,22 @@ describe('the password', () => {
     const open = { HOST: '0.0.0.0', PUBLIC_URL: 'http://nas:8000' };
     expect(await texts({})).toMatch(/^advice password: the built-in admin123 counts/);
     expect(await texts(open)).toMatch(/^ok password: .*the first start makes a password/);
-    const kept = { DATABASE_URL: 'sqlite:file' };
-    expect(await texts(kept)).toMatch(/^advice password: .*kept in .*, or where none is kept the built-in admin123/);
-    expect(await texts({ ...kept, ...open })).toMatch(/^ok password: .*the password kept in \S+ counts\.$/);
+  });
+
+  test('that is kept in the database counts, whatever it is worth', async () => {
+    const kept = await hashPassword(password, { cost: 10 });
+    expect(await texts({ BCRYPT_COST: '10' }, kept)).toBe('ok password: the one kept in the database counts');
+    expect(await texts({}, kept)).toMatch(/^advice password: has cost 10, and BCRYPT_COST is 12/m);
+    const known = await hashPassword('admin123', { cost: 10 });
+    expect(await texts({ BCRYPT_COST: '10' }, known)).toMatch(/^advice password: is admin123/m);
+    expect(await texts({ MASTER_PASSWORD: password }, known)).not.toMatch(/admin123|database/);
+  });
+
+  test('that cannot be looked up is told', async () => {
+    const findings = async (env: Record<string, string>) =>
+      textsOf(await checkEffectivePassword(load(env), { passwordHash: undefined }));
+    expect(await findings({})).toMatch(/^advice password: .*kept in .*, or where none is kept the built-in admin123$/);
+    expect(await findings({ NODE_ENV: 'production' })).toMatch(/^ok password: .*the one kept in \S+ counts$/);
   });
 });
 
@@ -143,10 +162,10 @@ describe('the key and the data', () => {
     using home = checkout();
     const data = makeData(home, { folder: 0o700, file: 0o600 });
     const config = loadConfig({ env: {}, root: home.root });
-    expect(textsOf([...checkData(config), ...checkSecretKey(config)])).toBe(
+    expect(textsOf([...checkData(config), ...checkSecretKey(config), ...checkModes(config)])).toBe(
       [
         `ok DATA_DIR: ${data} can be written`,
-        `ok database: ${join(data, 'backchannel.db')} is there`,
+        `ok database: ${join(data, 'backchannel.db')} can be written`,
         `ok SECRET_KEY: the one kept in ${join(data, 'secret.key')} counts`,
       ].join('\n'),
     );
@@ -174,6 +193,103 @@ describe('the key and the data', () => {
   });
 });
 
+describe('the database', () => {
+  const lookInto = async (file: string) => {
+    const { findings, passwordHash } = await checkDatabase(load({ DATABASE_URL: `sqlite:${file}` }));
+    return { text: textsOf(findings), passwordHash };
+  };
+
+  test('that a server has used is fine', async () => {
+    using home = checkout();
+    const file = join(home.root, 'used.db');
+    await (await openStore({ engine: 'sqlite', file }))[Symbol.asyncDispose]();
+    const found = { text: 'ok database: can be read, and all migrations are applied', passwordHash: null };
+    expect(await lookInto(file)).toEqual(found);
+  });
+
+  test('of another version is told of, and left as it is', async () => {
+    using home = checkout({ 'older.db': '' });
+    expect(await lookInto(join(home.root, 'older.db'))).toEqual({
+      text: expect.stringMatching(/^advice database: is an older version's: the next start applies 0001-seed, /),
+      passwordHash: null,
+    });
+    expect(readdirSync(home.root).filter((name) => name.startsWith('older'))).toEqual(['older.db']);
+    expect(statSync(join(home.root, 'older.db')).size).toBe(0);
+    const file = join(home.root, 'newer.db');
+    {
+      await using store = await openStore({ engine: 'sqlite', file });
+      await store.write((em) => em.execute("insert into migrations (name) values ('9999-later')", [], 'run'));
+    }
+    expect((await lookInto(file)).text).toMatch(/^advice database: a newer version .*\(9999-later\)/);
+  });
+
+  test('that is none is a fault', async () => {
+    using home = checkout({ 'other.db': 'k'.repeat(4096) });
+    const { stdout, stderr, exitCode } = await home.run(['check-config'], { env: { DATABASE_URL: 'sqlite:other.db' } });
+    expect(about(stdout, 'fault', 'database')).toEqual([
+      expect.stringMatching(/cannot be used: file is not a database/),
+    ]);
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 1 });
+  });
+});
+
+test.skipIf(process.platform === 'win32')(
+  'a server says at its start what check-config advises',
+  { timeout: 60_000 },
+  async () => {
+    using home = checkout({ '.env': `${serverEnv}MASTER_PASWORD=x\nMASTER_PASSWORD=short\n` });
+    chmodSync(join(home.root, '.env'), 0o644);
+    mkdirSync(join(home.root, 'data'), { mode: 0o755 });
+    const env = { HOST: '0.0.0.0', PUBLIC_URL: 'http://nas', TRUSTED_PROXIES: '0.0.0.0/1' };
+    await using server = await startServer(home, { env });
+    const { findings } = JSON.parse((await home.run(['check-config', '--json'], { env })).stdout);
+    const advised = findings.filter(({ level }: Finding) => level !== 'ok');
+    const lines = advised.map(({ about, text }: Finding) => `  WARNING  ${about}: ${text}`);
+    const warnings = () => server.output().match(/^ +WARNING .*/gm) ?? [];
+    await expect.poll(() => warnings().toSorted(), { timeout: 10_000 }).toEqual(lines.toSorted());
+    const subjects = [
+      '.env',
+      '.env',
+      'DATA_DIR',
+      'MASTER_PASSWORD',
+      'MASTER_PASSWORD',
+      'PUBLIC_URL',
+      'TRUSTED_PROXIES',
+    ];
+    expect(advised.map(({ about }: Finding) => about).toSorted()).toEqual(subjects);
+  },
+);
+
+describe('the proxies', () => {
+  const https = { PUBLIC_URL: 'https://auth.example.com' };
+  const nas = { PUBLIC_URL: 'http://nas:8000', HOST: '0.0.0.0' };
+  const cases: [string, Record<string, string>, RegExp][] = [
+    ['none, and none needed', {}, /^ok TRUSTED_PROXIES: is not set/],
+    ['none, where https takes one', https, /^advice TRUSTED_PROXIES: .*set TRUSTED_PROXIES=127\.0\.0\.1$/],
+    [
+      'the one on this machine',
+      { ...https, TRUSTED_PROXIES: '::1,127.0.0.1' },
+      /^ok .* of ::1, 127\.0\.0\.1 are believed$/,
+    ],
+    ['the local network', { ...https, TRUSTED_PROXIES: 'private' }, /^ok .* of private are believed$/],
+    ['one that cannot get here', { ...https, TRUSTED_PROXIES: '192.0.2.7' }, /^advice .* no address of this machine/m],
+    [
+      'anybody on the local network',
+      { ...nas, TRUSTED_PROXIES: 'private' },
+      /^advice .* private believes every machine/m,
+    ],
+    ['half of the internet', { ...nas, TRUSTED_PROXIES: '128.0.0.0/1' }, /^advice .* 128\.0\.0\.0\/1 is a large part/m],
+    ['half of IPv6', { ...nas, TRUSTED_PROXIES: '8000::/1' }, /^advice .* 8000::\/1 is a large part/m],
+    ['wide private networks', { ...nas, TRUSTED_PROXIES: '10.0.0.0/8,fc00::/7' }, /^ok .* are believed$/],
+  ];
+
+  test.each(cases)('%s', (_, env, text) => {
+    const found = textsOf(checkProxies(load(env)));
+    expect(found).toMatch(text);
+    if (text.source.startsWith('^ok')) expect(found).not.toMatch(/^advice/m);
+  });
+});
+
 describe('the addresses', () => {
   const proxied = { PUBLIC_URL: 'https://auth.example.com' };
   const nas = { PUBLIC_URL: 'http://nas:8000' };
@@ -189,6 +305,7 @@ describe('the addresses', () => {
     ],
     ['open to others', { ...nas, HOST: '::' }, /^ok HOST: whoever reaches :: port 8000/],
     ['open to others without TLS', { ...nas, HOST: '::' }, /^advice PUBLIC_URL: is http: .*unencrypted/m],
+    ['open, with an address for here, without TLS', { HOST: '::' }, /^advice PUBLIC_URL: is http: .*unencrypted/m],
     ['at another port', { PUBLIC_URL: 'http://localhost' }, /^advice PUBLIC_URL: has port 80, and PORT is 8000/m],
     ['https at its own port', { PUBLIC_URL: 'https://nas:8000' }, /^advice PUBLIC_URL: .*itself speaks http/m],
     [
@@ -231,9 +348,9 @@ function makeData({ root }: Checkout, modes: { folder: number; file: number }): 
   const data = join(root, 'data');
   mkdirSync(data);
   chmodSync(data, modes.folder);
-  for (const path of ['secret.key', 'backchannel.db'].map((name) => join(data, name))) {
-    writeFileSync(path, 'k'.repeat(43));
-    chmodSync(path, modes.file);
+  for (const [name, content] of Object.entries({ 'secret.key': 'k'.repeat(43), 'backchannel.db': '' })) {
+    writeFileSync(join(data, name), content);
+    chmodSync(join(data, name), modes.file);
   }
   return data;
 }

@@ -1,9 +1,10 @@
-// The data folder and the database file: there or to be made, writable, private. It makes and changes nothing.
+// The data folder and the database file: there or to be made, and writable. It makes and changes nothing.
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
+import { type Finding, faultOf, ok } from '@backchannel/server/checks/finding';
 import type { Config } from '@backchannel/server/config';
 import { DataFolderError, prepareDataFolder } from '@backchannel/server/data-folder';
-import { checkMode, type Finding, faultOf, ok } from './finding.ts';
 
 export function checkData({ dataDir, database }: Config): Finding[] {
   const { file } = database;
@@ -26,7 +27,7 @@ function checkFolder(about: string, path: string): Finding[] {
     if (error instanceof DataFolderError) return [{ ...faultOf(error), about }];
     throw error;
   }
-  return [ok(about, `${path} can be written`), ...checkMode(about, path, { most: 0o700 })];
+  return [ok(about, `${path} can be written`)];
 }
 
 /** Whether the nearest folder above that is there can be written. */
@@ -42,9 +43,11 @@ function checkFile(path: string): Finding[] {
   if (!stat) return [ok(about, `the first start makes ${path}`)];
   if (!stat.isFile()) return [{ level: 'fault', about, text: `${path} is no file; name another one in DATABASE_URL` }];
   if (!isAllowed(path, constants.R_OK | constants.W_OK)) {
-    return [{ level: 'fault', about, text: `${path} cannot be read and written by this user: sudo chown it` }];
+    const { username, uid, gid } = userInfo();
+    const line = stat.uid === uid ? `chmod 600 ${path}` : `sudo chown ${uid}:${gid} ${path}`;
+    return [{ level: 'fault', about, text: `${path} cannot be read and written by user ${username}: ${line}` }];
   }
-  return [ok(about, `${path} is there`), ...checkMode(about, path, { most: 0o600 })];
+  return [ok(about, `${path} can be written`)];
 }
 
 function isAllowed(path: string, rights: number): boolean {

@@ -1,9 +1,9 @@
 // Which key signs sessions, and whether the one that is kept can be used. It makes none.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Finding, faultOf, ok } from '@backchannel/server/checks/finding';
 import type { Config } from '@backchannel/server/config';
 import { loadSecretKey, SecretKeyError } from '@backchannel/server/keys';
-import { checkMode, type Finding, faultOf, ok } from './finding.ts';
 
 export function checkSecretKey({ secretKeys, dataDir }: Config): Finding[] {
   const about = 'SECRET_KEY';
@@ -21,5 +21,5 @@ export function checkSecretKey({ secretKeys, dataDir }: Config): Finding[] {
     if (error instanceof SecretKeyError) return [faultOf(error)];
     throw error;
   }
-  return [ok(about, `the one kept in ${file} counts`), ...checkMode(about, file, { most: 0o600 })];
+  return [ok(about, `the one kept in ${file} counts`)];
 }

@@ -1,13 +1,17 @@
 // `backchannel check-config`: the configuration as the server would read it, and what to do about it. It changes
-// nothing; what is looked at is in ../checks.
+// nothing. What is looked at is in ../checks, and in the server's own checks, whose advice it gives when it starts.
+import { checkAddresses } from '@backchannel/server/checks/addresses';
+import { checkEnvFile } from '@backchannel/server/checks/env-file';
+import { advice, type Finding } from '@backchannel/server/checks/finding';
+import { checkModes } from '@backchannel/server/checks/modes';
+import { checkProxies } from '@backchannel/server/checks/proxies';
 import { type Config, ConfigError, loadConfig } from '@backchannel/server/config';
-import { checkAddresses } from '../checks/addresses.ts';
 import { checkData } from '../checks/data.ts';
-import { checkEnvFile } from '../checks/env-file.ts';
-import type { Finding } from '../checks/finding.ts';
-import { checkPassword } from '../checks/password.ts';
+import { checkDatabase, unseenDatabase } from '../checks/database.ts';
+import { checkEffectivePassword } from '../checks/password.ts';
 import { checkSecretKey } from '../checks/secret-key.ts';
 import { defineCommand } from '../command.ts';
+import { findForeignOwner } from '../owner.ts';
 
 export const command = defineCommand({
   usage: 'check-config',
@@ -27,13 +31,20 @@ async function check(): Promise<Finding[]> {
   const config = load();
   if (Array.isArray(config)) return [...checkEnvFile(null), ...config];
   const data = checkData(config);
+  const foreign = findForeignOwner(config);
+  // What is in a folder that cannot be used is not to be told.
+  const isUsable = !data.some(isFault);
+  const database = isUsable && !foreign ? await checkDatabase(config) : unseenDatabase;
   return [
     ...checkEnvFile(config),
-    ...(await checkPassword(config)),
+    ...(await checkEffectivePassword(config, database)),
     ...data,
-    // The key is in the data folder.
-    ...(data.some(isFault) ? [] : checkSecretKey(config)),
+    // No fault: the server may well be able to do what this user can't.
+    ...(foreign ? [advice('DATA_DIR', foreign.text)] : []),
+    ...database.findings,
+    ...(isUsable ? [...checkSecretKey(config), ...checkModes(config)] : []),
     ...checkAddresses(config),
+    ...checkProxies(config),
   ];
 }
 

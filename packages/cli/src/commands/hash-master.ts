@@ -1,8 +1,7 @@
 // `backchannel hash-master`: the hash of the master password that is configured, so that the plain text can go.
-import { hashPassword, passwordWarnings } from '@backchannel/server/password';
+import { BUILT_IN_PASSWORD, hashPassword, passwordWarnings } from '@backchannel/server/password';
 import { defineCommand } from '../command.ts';
 import { readConfig } from '../configuration.ts';
-import { builtInPassword } from '../effective-password.ts';
 import { refusal } from '../failure.ts';
 import { hashOptions, hashResult, readHashValues } from '../hash-result.ts';
 
@@ -24,7 +23,7 @@ export const command = defineCommand({
       throw refusal('Neither MASTER_PASSWORD nor MASTER_PASSWORD_HASH is set: there is no password here to hash.');
     }
     const isBuiltIn = password.from === 'database';
-    const plain = isBuiltIn ? await builtInPassword() : password.plain;
+    const plain = isBuiltIn ? BUILT_IN_PASSWORD : password.plain;
     const hash = await hashPassword(plain, { cost: options.cost ?? bcryptCost });
     const advice = isBuiltIn
       ? ['WARNING: no master password is set. This is the hash of the built-in admin123, which everybody knows.']

@@ -1,0 +1,41 @@
+// The database, where there is one: whether it can be read, and belongs to this version. It is looked at and not changed.
+import { advice, type Finding, ok } from '@backchannel/server/checks/finding';
+import type { Config } from '@backchannel/server/config';
+import type { DatabaseState } from '@backchannel/server/inspect';
+import { Failure } from '../failure.ts';
+import { lookIntoDatabase } from '../services.ts';
+
+const about = 'database';
+
+export interface CheckedDatabase {
+  findings: Finding[];
+  /** The hash of the master password that is kept; null where none is, or there is no database; undefined if unknown. */
+  passwordHash: string | null | undefined;
+}
+
+/** What is known of one that is not looked into. */
+export const unseenDatabase: CheckedDatabase = { findings: [], passwordHash: undefined };
+
+export async function checkDatabase(config: Config): Promise<CheckedDatabase> {
+  try {
+    const state = await lookIntoDatabase(config);
+    return { findings: state ? checkState(state) : [], passwordHash: state ? state.passwordHash : null };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return { findings: [{ level: 'fault', about, text: error.message }], passwordHash: undefined };
+  }
+}
+
+function checkState({ pending, unknown }: DatabaseState): Finding[] {
+  if (unknown.length > 0) {
+    return [
+      advice(about, `a newer version has been at work here (${unknown.join(', ')}): run that one, or a newer one`),
+    ];
+  }
+  if (pending.length > 0) {
+    return [
+      advice(about, `is an older version's: the next start applies ${pending.join(', ')}; keep a copy until then`),
+    ];
+  }
+  return [ok(about, 'can be read, and all migrations are applied')];
+}

@@ -1,0 +1,57 @@
+// `backchannel sessions`: who is signed in, and an end to it. It holds on a running server within one second.
+import type { toSession } from '@backchannel/server/shapes';
+import { defineCommand, defineGroup } from '../command.ts';
+import { readConfig } from '../configuration.ts';
+import { counted } from '../counted.ts';
+import { badUsage, refusal } from '../failure.ts';
+import { localTime } from '../local-time.ts';
+import { withServices } from '../services.ts';
+import { listing } from '../table.ts';
+
+const columns = {
+  ID: ({ id }) => id,
+  DEVICE: ({ device, userAgent }) => device ?? userAgent,
+  ADDRESS: ({ ip }) => ip,
+  CREATED: ({ createdAt }) => localTime(createdAt),
+  'LAST SEEN': ({ lastSeenAt }) => localTime(lastSeenAt),
+  EXPIRES: ({ expiresAt }) => localTime(expiresAt),
+} satisfies Record<string, (session: ReturnType<typeof toSession>) => string | null>;
+
+const list = defineCommand({
+  usage: 'sessions list',
+  about: 'Prints the live sessions, the latest sign-in first. Times are local; with --json they are ISO 8601 in UTC.',
+  options: {},
+  run: async () => {
+    const { toSession } = await import('@backchannel/server/shapes');
+    const live = await withServices(readConfig(), ({ sessions }) => sessions.list());
+    const found = live.map((seen) => toSession(seen, { current: false }));
+    const remarks = found.length === 0 ? ['Nobody is signed in.'] : [];
+    return { text: listing(found, columns), json: { sessions: found }, remarks };
+  },
+});
+
+const revoke = defineCommand({
+  usage: 'sessions revoke ID|--all',
+  about: 'Ends a session for good, or all of them. A running server refuses them within one second.',
+  options: { all: { type: 'boolean', about: 'end all sessions' } },
+  argument: 'ID',
+  run: async ({ all }, id) => {
+    if ((id === undefined) === !all) throw badUsage('sessions revoke takes an ID, or --all');
+    const revoked = await withServices(readConfig(), async ({ sessions }) => {
+      if (id === undefined) return sessions.revokeAllBut(null, null);
+      return (await sessions.revoke(id, null)) ? 1 : 0;
+    });
+    if (id !== undefined && revoked === 0)
+      throw refusal('There is no live session of this id: backchannel sessions list');
+    return { text: `${counted(revoked, 'session')} ended`, json: { revoked } };
+  },
+});
+
+export const command = defineGroup({
+  usage: 'sessions',
+  about: 'The sessions: browsers and programs that are signed in with the password.',
+  commands: {
+    list: { about: 'list them', command: list },
+    revoke: { about: 'end one, or all', command: revoke },
+  },
+});

@@ -1,0 +1,68 @@
+// This machine's BackChannel, opened as a tool: beside the server that is running, or without one. It makes no key and no
+// password, and nothing at all where that would be in the server's way.
+import { existsSync } from 'node:fs';
+import type { Config } from '@backchannel/server/config';
+import type { DatabaseState } from '@backchannel/server/inspect';
+import type { Services } from '@backchannel/server/services';
+import { checkData } from './checks/data.ts';
+import { refusal } from './failure.ts';
+import { findForeignOwner } from './owner.ts';
+
+/**
+ * Runs `work` with the services of this configuration, and closes them. Without a database there is nothing to work on,
+ * unless it may be made.
+ * @throws Failure with exit code 1, in one sentence, where they cannot be opened or the database cannot be used.
+ */
+export async function withServices<T>(
+  config: Config,
+  work: (services: Services) => Promise<T>,
+  options: { mayMakeDatabase?: boolean } = {},
+): Promise<T> {
+  refuseUnusable(config);
+  const { file } = config.database;
+  if (!options.mayMakeDatabase && !existsSync(file)) {
+    throw refusal(`There is no database at ${file} yet: start the server first.`);
+  }
+  const [{ openServices }, { openStore, StoreUnavailableError }, { createLog }] = await Promise.all([
+    import('@backchannel/server/services'),
+    import('@backchannel/server/store'),
+    import('@backchannel/server/log'),
+  ]);
+  try {
+    await using store = await openStore(config.database);
+    const log = createLog({ logLevel: 'silent', logFormat: 'json' });
+    await using services = await openServices({ config, store, log, role: 'tool' });
+    return await work(services);
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) throw refusal(unusableText(file, error.cause));
+    throw error;
+  }
+}
+
+/**
+ * What the database holds, without a migration or any other change; null where there is none.
+ * @throws Failure as above.
+ */
+export async function lookIntoDatabase(config: Config): Promise<DatabaseState | null> {
+  refuseUnusable(config);
+  const { file } = config.database;
+  if (!existsSync(file)) return null;
+  const { inspectDatabase } = await import('@backchannel/server/inspect');
+  try {
+    return inspectDatabase(file);
+  } catch (error) {
+    throw refusal(unusableText(file, error));
+  }
+}
+
+/** Refuses what the user who runs this cannot use, or must not. @throws Failure with exit code 1, in one sentence. */
+export function refuseUnusable(config: Config): void {
+  const foreign = findForeignOwner(config);
+  if (foreign) throw refusal(`DATA_DIR: ${foreign.text}`);
+  const fault = checkData(config).find(({ level }) => level === 'fault');
+  if (fault) throw refusal(`${fault.about}: ${fault.text}`);
+}
+
+/** In one sentence, whatever SQLite says. */
+const unusableText = (file: string, reason: unknown): string =>
+  `The database ${file} cannot be used: ${reason instanceof Error ? reason.message : reason}.`;

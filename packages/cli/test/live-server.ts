@@ -1,0 +1,83 @@
+// A real server, as a process, on the data of a checkout: what the commands work beside. And the requests to it.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Checkout, environment } from './run.ts';
+
+/** For a checkout whose server and commands find the same data, on any free port. Hashes are cheap. */
+export const serverEnv = 'PORT=0\nBCRYPT_COST=10\nLOG_FORMAT=json\nDOCS=off\n';
+
+export interface Answer {
+  status: number;
+  /** What a browser would send next time for the cookies that were set. */
+  cookie: string;
+  // biome-ignore lint/suspicious/noExplicitAny: what it is, is what each test asserts
+  body: any;
+}
+
+export interface LiveServer extends AsyncDisposable {
+  /** All that it has printed, and what it has logged. */
+  output(): string;
+  call(method: string, path: string, options?: { body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
+  /** Opens a session; its id, and the header that it calls with. Throws unless the password is right. */
+  signIn(password?: string): Promise<{ id: string; headers: Record<string, string> }>;
+  /** Tries a password, from a browser that nobody knows; the status. */
+  tryPassword(password: string): Promise<number>;
+  /** What it answers to whoever calls with these headers. */
+  statusFor(headers: Record<string, string>): Promise<number>;
+  /** Ends it as a service manager would. */
+  stop(): Promise<void>;
+}
+
+/** `env` is all of its environment but PATH; the checkout's `.env` is read as ever. */
+export async function startServer(
+  { root }: Pick<Checkout, 'root'>,
+  options: { env?: Record<string, string> } = {},
+): Promise<LiveServer> {
+  const main = join(root, 'packages/server/src/main.ts');
+  const child = spawn(process.execPath, [main], { cwd: root, env: { ...environment, ...options.env } });
+  let output = '';
+  const ended = once(child, 'close');
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const url = await new Promise<string>((found, failed) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      output += `${line}\n`;
+      const [, address] = /^ +URL +(http\S+)/.exec(line) ?? [];
+      if (address !== undefined) found(address);
+    });
+    ended.then(() => failed(new Error(`the server ended: ${output}`)));
+  });
+
+  const call: LiveServer['call'] = async (method, path, { body, headers = {} } = {}) => {
+    const typed: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
+    const init = { method, headers: { ...headers, ...typed }, body: body === undefined ? null : JSON.stringify(body) };
+    const response = await fetch(`${url}/api/v1${path}`, init);
+    const cookies = response.headers.getSetCookie().map((line) => line.split(';')[0]);
+    return { status: response.status, cookie: cookies.join('; '), body: await response.json() };
+  };
+
+  return {
+    output: () => output,
+    call,
+    signIn: async (password = 'admin123') => {
+      const { status, cookie } = await call('POST', '/auth/login', { body: { password } });
+      if (status !== 200) throw new Error(`signing in was answered ${status}`);
+      const headers = { cookie };
+      const { body } = await call('GET', '/auth/me', { headers });
+      return { id: body.session.id, headers };
+    },
+    tryPassword: async (password) => (await call('POST', '/auth/login', { body: { password } })).status,
+    statusFor: async (headers) => (await call('GET', '/auth/me', { headers })).status,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}

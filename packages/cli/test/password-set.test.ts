@@ -1,0 +1,160 @@
+// `password set`: a new master password from the machine itself, which a running server takes up without a restart.
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '@backchannel/server/config';
+import { verifyPassword } from '@backchannel/server/password';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type LiveServer, serverEnv, startServer } from './live-server.ts';
+import { checkout, hasTerminal, openTerminal } from './run.ts';
+
+const first = 'the first long password';
+const second = 'the second long password';
+
+// A test here is up to half a dozen processes, one after the other.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const home = checkout({ '.env': serverEnv });
+afterAll(() => home[Symbol.dispose]());
+
+/** Sets a password through a pipe. */
+const set = (password: string, ...options: string[]) =>
+  home.run(['password', 'set', ...options], { input: `${password}\n` });
+
+describe('before the first start', () => {
+  test('what bcrypt cannot hold is refused, and nothing is made', async () => {
+    for (const [input, reason] of [
+      ['x'.repeat(73), /73 bytes/],
+      ['\n', /empty/],
+      ['a\0b', /NUL/],
+    ] as const) {
+      const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { input });
+      expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+      expect(stderr).toMatch(reason);
+    }
+    expect(existsSync(join(home.root, 'data'))).toBe(false);
+  });
+
+  test('it makes the database, and no key; the first start uses the password', async () => {
+    const { stdout, stderr, exitCode } = await set(first);
+    expect(stdout).toBe('The password is set: the first start uses it.\n');
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+    expect(readdirSync(join(home.root, 'data'))).toEqual(['backchannel.db']);
+    expect(await home.run(['verify'], { input: first })).toMatchObject({ stdout: 'right\n', exitCode: 0 });
+    expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'wrong\n', exitCode: 1 });
+    await using server = await startServer(home);
+    expect(server.output()).not.toMatch(/admin123|Password/);
+    expect(await server.tryPassword('admin123')).toBe(401);
+    expect(await server.tryPassword(first)).toBe(200);
+    await server.stop();
+  });
+});
+
+describe('beside a running server', () => {
+  let server: LiveServer;
+  beforeAll(async () => {
+    server = await startServer(home);
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+  /** A change holds everywhere within a second; how long this machine takes for one is not what is tested. */
+  const untilRefused = (headers: Record<string, string>) =>
+    expect.poll(() => server.statusFor(headers), { timeout: 30_000 }).toBe(401);
+  const makeToken = async () => {
+    const { stdout } = await home.run(['tokens', 'create', '--name', 'x', '--scope', 'read']);
+    return { authorization: `Bearer ${stdout.trim()}` };
+  };
+
+  test('the next sign-in takes the new one, old sessions are refused, and tokens live on', async () => {
+    const old = [await server.signIn(first), await server.signIn(first)];
+    const token = await makeToken();
+    const { sessions } = JSON.parse((await home.run(['sessions', 'list', '--json'])).stdout);
+    for (const { headers } of old) expect(await server.statusFor(headers)).toBe(200);
+
+    const { stdout, stderr, exitCode } = await set(second);
+    expect(stdout).toBe(
+      `The password is set: ${sessions.length} sessions ended, 1 token kept (--revoke-tokens ends them, too).\n`,
+    );
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+    expect(await server.tryPassword(first)).toBe(401);
+    const { headers } = await server.signIn(second);
+    for (const each of old) await untilRefused(each.headers);
+    expect(await server.statusFor(headers)).toBe(200);
+    expect(await server.statusFor(token)).toBe(200);
+    const { body } = await server.call('GET', '/auth/events?type=password.changed&limit=1', { headers });
+    expect(body.events[0]).toMatchObject({
+      ip: null,
+      sessionId: null,
+      detail: expect.stringMatching(/session\(s\) ended/),
+    });
+  });
+
+  test('--revoke-tokens ends the tokens too, and --json counts', async () => {
+    const token = await makeToken();
+    const { headers } = await server.signIn(second);
+    expect(await server.statusFor(token)).toBe(200);
+    const { stdout, stderr } = await set('short', '--revoke-tokens', '--json');
+    const { sessionsEnded, warnings, ...rest } = JSON.parse(stdout);
+    expect(rest).toEqual({ changed: true, tokensRevoked: 2, tokensLeft: 0 });
+    expect(sessionsEnded).toBeGreaterThan(0);
+    expect(warnings).toEqual([expect.stringMatching(/5 characters/)]);
+    expect(stderr).toBe('');
+    await untilRefused(token);
+    await untilRefused(headers);
+  });
+
+  test('a short one is set with a word of warning', async () => {
+    const { stdout, stderr, exitCode } = await set('shorter', '--revoke-tokens');
+    expect(stdout).toBe('The password is set: 0 sessions ended, 0 tokens revoked.\n');
+    expect(stderr).toMatch(/^The password has 7 characters; [^\n]+\n$/);
+    expect(exitCode).toBe(0);
+    expect(await server.tryPassword('shorter')).toBe(200);
+  });
+});
+
+describe('where the configuration sets the password', () => {
+  test.each(['MASTER_PASSWORD', 'MASTER_PASSWORD_HASH'])('%s: it prints the line to put there', async (name) => {
+    const hash = 'JDJiJDEyJDNJdllvL1lTOGRTUzgzTFFmeWFsTi5JaUpEQUcxYTFCR3Ivc3BlMHF4MzM2MXUwd3Q2Z1Rt';
+    using home = checkout({ '.env': `${serverEnv}${name}=${name.endsWith('HASH') ? hash : first}\n` });
+    const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { input: second });
+    expect(stdout).toMatch(/^MASTER_PASSWORD_HASH='\$2b\$10\$\S{53}'\n$/);
+    expect(stderr).toMatch(new RegExp(`^Nothing is changed: ${name} is set, .*\\n$`));
+    expect(exitCode).toBe(1);
+    const asJson = await home.run(['password', 'set', '--json'], { input: second });
+    expect(JSON.parse(asJson.stdout)).toEqual({
+      changed: false,
+      env: expect.stringMatching(/^MASTER_PASSWORD_HASH=/),
+      warnings: [expect.stringMatching(/^Nothing is changed/)],
+    });
+    expect(asJson).toMatchObject({ stderr: '', exitCode: 1 });
+    expect(existsSync(join(home.root, 'data'))).toBe(false);
+
+    writeFileSync(join(home.root, '.env'), stdout);
+    const { password } = loadConfig({ env: {}, root: home.root });
+    expect(password.from === 'MASTER_PASSWORD_HASH' && (await verifyPassword(second, password.hash))).toBe(true);
+  });
+});
+
+describe.skipIf(!hasTerminal)('at a terminal (skipped where there is no `script` of util-linux)', () => {
+  const open = () => openTerminal('node packages/cli/src/main.ts password set', { cwd: home.root });
+
+  test('it is asked for twice, and never shown', async () => {
+    using terminal = open();
+    await terminal.shown('Password: ');
+    terminal.type(`${second}\r`);
+    await terminal.shown('The same again: ');
+    terminal.type(`${second}\r`);
+    const { screen, exitCode } = await terminal.ended();
+    expect(screen).toBe('Password: \r\nThe same again: \r\nThe password is set: 1 session ended, 0 tokens kept.\r\n');
+    expect(exitCode).toBe(0);
+    expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'right\n' });
+  });
+
+  test('two that differ change nothing', async () => {
+    using terminal = open();
+    await terminal.shown('Password: ');
+    terminal.type(`${first}\r`);
+    await terminal.shown('The same again: ');
+    terminal.type(`${first}r\r`);
+    expect(await terminal.ended()).toMatchObject({ exitCode: 2, screen: expect.stringContaining('not the same') });
+    expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'right\n' });
+  });
+});

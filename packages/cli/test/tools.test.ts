@@ -1,0 +1,260 @@
+// What the operator sees and ends from the machine itself: sessions, tokens, events, the throttle. Beside a server that
+// is running, and without one.
+import { join } from 'node:path';
+import { openStore } from '@backchannel/server/store';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type LiveServer, serverEnv, startServer } from './live-server.ts';
+import { checkout } from './run.ts';
+
+// A test here is up to a dozen processes, one after the other.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const home = checkout({ '.env': serverEnv });
+const file = join(home.root, 'data/backchannel.db');
+let server: LiveServer;
+beforeAll(async () => {
+  server = await startServer(home);
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  home[Symbol.dispose]();
+});
+
+const run = (...args: string[]) => home.run(args);
+const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).stdout);
+const done = (stdout: string, stderr = '') => ({ stdout, stderr, exitCode: 0 });
+
+/** A revocation holds everywhere within a second; how long this machine takes for one is not what is tested. */
+const untilRefused = (headers: Record<string, string>) =>
+  expect.poll(() => server.statusFor(headers), { timeout: 30_000 }).toBe(401);
+
+async function expectBadUsage(args: string[], message: string): Promise<void> {
+  const { stdout, stderr, exitCode } = await home.run(args);
+  expect(stderr).toMatch(/^\P{Cc}+\n$/u);
+  expect(stderr.slice(0, `backchannel: ${message}`.length)).toBe(`backchannel: ${message}`);
+  expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+}
+
+/** The cells of a table, which two spaces keep apart. */
+const cells = (stdout: string) =>
+  stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(/ {2,}/));
+
+describe('sessions', () => {
+  test('are listed as the API lists them, for scripts and for people', async () => {
+    const { id, headers } = await server.signIn();
+    const listed = await json('sessions', 'list');
+    const { body } = await server.call('GET', '/auth/sessions', { headers });
+    const others = { current: expect.any(Boolean), lastSeenAt: expect.any(String), expiresAt: expect.any(String) };
+    expect(listed).toEqual({ sessions: body.sessions.map((session: object) => ({ ...session, ...others })) });
+    expect(listed.sessions[0]).toMatchObject({ id, current: false, ip: '127.0.0.1' });
+
+    const { stdout, stderr, exitCode } = await home.run(['sessions', 'list'], { env: { TZ: 'Asia/Tokyo' } });
+    const [head, first] = cells(stdout);
+    expect(head).toEqual(['ID', 'DEVICE', 'ADDRESS', 'CREATED', 'LAST SEEN', 'EXPIRES']);
+    expect(first?.slice(0, 4)).toEqual([id, 'node', '127.0.0.1', inTokyo(listed.sessions[0].createdAt)]);
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+  });
+
+  test('one that is revoked is refused soon after, and others go on', async () => {
+    const [ended, kept] = [await server.signIn(), await server.signIn()];
+    expect(await run('sessions', 'revoke', ended.id)).toEqual(done('1 session ended\n'));
+    await untilRefused(ended.headers);
+    expect(await server.statusFor(kept.headers)).toBe(200);
+    const again = await run('sessions', 'revoke', ended.id);
+    expect(again).toMatchObject({ stdout: '', exitCode: 1 });
+    expect(again.stderr).toMatch(/^There is no live session of this id: backchannel sessions list\n$/);
+  });
+
+  test('all are ended at once, and the answer says how many', async () => {
+    const { headers } = await server.signIn();
+    const { sessions } = await json('sessions', 'list');
+    expect(await json('sessions', 'revoke', '--all')).toEqual({ revoked: sessions.length });
+    await untilRefused(headers);
+    expect(await run('sessions', 'list')).toEqual(done('', 'Nobody is signed in.\n'));
+    expect(await run('sessions', 'list', '--json')).toEqual(done('{"sessions":[]}\n'));
+    expect(await run('sessions', 'revoke', '--all')).toEqual(done('0 sessions ended\n'));
+  });
+});
+
+describe('tokens', () => {
+  test('one is made: its secret is all of stdout, and opens what its scope says', async () => {
+    const { stdout, stderr, exitCode } = await run('tokens', 'create', '--name', 'backup script', '--scope', 'read');
+    expect(stdout).toMatch(/^bct_[\w-]{43}\n$/);
+    expect(stderr).toMatch(
+      /^Token [0-9a-f]{24} \("backup script", read\) has no end\.\nIts secret is shown this once\.\n$/,
+    );
+    expect(exitCode).toBe(0);
+    const headers = { authorization: `Bearer ${stdout.trim()}` };
+    expect(await server.statusFor(headers)).toBe(200);
+    expect((await server.call('DELETE', '/auth/sessions', { headers })).status).toBe(403);
+    expect(JSON.stringify(await json('tokens', 'list'))).not.toContain(stdout.trim());
+  });
+
+  test('with --json it is what the API answers, hosts and end included', async () => {
+    const made = await json(
+      ...['tokens', 'create', '--name', 'the wall', '--scope', 'proxy', '--expires-in-days', '3'],
+      ...['--host', 'photos.example.com', '--host', 'nas'],
+    );
+    const { token, secret, ...rest } = made;
+    expect(token).toMatchObject({ name: 'the wall', scope: 'proxy', hosts: ['photos.example.com', 'nas'] });
+    expect(Date.parse(token.expiresAt) - Date.parse(token.createdAt)).toBe(3 * 86_400_000);
+    expect(secret.startsWith(token.prefix)).toBe(true);
+    expect(rest).toEqual({});
+    expect((await json('tokens', 'list')).tokens[0]).toEqual(token);
+    const [head, first] = cells((await run('tokens', 'list')).stdout);
+    expect(head).toEqual(['ID', 'NAME', 'SCOPE', 'HOSTS', 'SECRET', 'CREATED', 'LAST USED', 'FROM', 'EXPIRES']);
+    expect(first?.slice(0, 5)).toEqual([token.id, 'the wall', 'proxy', 'photos.example.com nas', `${token.prefix}…`]);
+    expect(first?.slice(6, 8)).toEqual(['-', '-']);
+  });
+
+  test('one that is revoked is refused soon after', async () => {
+    const { token, secret } = await json('tokens', 'create', '--name', 'x', '--scope', 'full');
+    const headers = { authorization: `Bearer ${secret}` };
+    expect(await server.statusFor(headers)).toBe(200);
+    expect(await run('tokens', 'revoke', token.id)).toEqual(done('1 token ended\n'));
+    await untilRefused(headers);
+    expect(await run('tokens', 'revoke', token.id)).toMatchObject({ stdout: '', exitCode: 1 });
+  });
+
+  test('are refused as the API refuses them, and none is made', async () => {
+    const wanted = ['--name', 'x', '--scope', 'read'];
+    const cases: [string[], string][] = [
+      [['--name', 'x'], 'tokens create needs --name NAME and --scope SCOPE'],
+      [['--scope', 'read'], 'tokens create needs --name NAME and --scope SCOPE'],
+      [['--name', 'x', '--scope', 'write'], '--scope: '],
+      [['--name', 'x\u001b[2J', '--scope', 'read'], '--name: A name has 1 to 64 characters, none of them a control'],
+      [['--name', 'x'.repeat(65), '--scope', 'read'], '--name: A name has 1 to 64 characters'],
+      [[...wanted, '--host', 'nas'], '--host: Only a proxy token has hosts.'],
+      [['--name', 'x', '--scope', 'proxy', '--host', 'https://nas'], '--host: A host is a name or an IPv4 address'],
+      [[...wanted, '--expires-in-days', '0'], '--expires-in-days: '],
+      [[...wanted, '--expires-in-days', '3651'], '--expires-in-days: '],
+      [[...wanted, '--expires-in-days', '1e3'], '--expires-in-days takes a whole number'],
+      [[...wanted, 'x'], 'this command takes no argument'],
+    ];
+    const before = await json('tokens', 'list');
+    for (const [args, message] of cases) await expectBadUsage(['tokens', 'create', ...args], message);
+    expect(await json('tokens', 'list')).toEqual(before);
+  });
+});
+
+describe('events', () => {
+  test('are listed newest first, as the API lists them', async () => {
+    const { headers } = await server.signIn();
+    const listed = await json('events', '--limit', '5');
+    const { body } = await server.call('GET', '/auth/events?limit=5', { headers });
+    expect(listed).toEqual({ events: body.events });
+    expect(listed.events[0].type).toBe('login.succeeded');
+    const [head, first] = cells((await run('events', '--limit', '1')).stdout);
+    expect(head).toEqual(['TIME', 'TYPE', 'ADDRESS', 'ABOUT', 'DETAIL']);
+    expect(first?.slice(1)).toEqual(['login.succeeded', '127.0.0.1', listed.events[0].sessionId, '-']);
+  });
+
+  test('of one type alone, and 50 unless told', async () => {
+    const { events } = await json('events', '--type', 'server.started');
+    expect(events.map(({ type }: { type: string }) => type)).toEqual(['server.started']);
+    expect(await run('events', '--type', 'password.changed')).toEqual(done('', 'There is no such event.\n'));
+  });
+
+  test('whatever is in one, no control character gets to the terminal', async () => {
+    const detail = '\u001b]0;title\u0007\u009b2J\n\u202egnp\u2028x';
+    const hostile = ['f'.repeat(24), Date.now(), 'logout', '\u001b[1m', '\u009b', detail];
+    const change = 'insert into events (id, at, type, ip, user_agent, detail) values (?, ?, ?, ?, ?, ?)';
+    await using store = await openStore({ engine: 'sqlite', file });
+    await store.write((em) => em.execute(change, hostile, 'run'));
+    const { stdout } = await run('events', '--limit', '1');
+    expect(stdout).toContain('\\u001b]0;title\\u0007\\u009b2J\\u000a\\u202egnp\\u2028x');
+    const asJson = (await run('events', '--limit', '1', '--json')).stdout;
+    for (const text of [stdout, asJson]) expect(text.replaceAll('\n', '')).toMatch(/^[\x20-\x7e]+$/);
+    expect(JSON.parse(asJson).events[0].detail).toBe(detail);
+    await store.write((em) => em.execute('delete from events where id = ?', [hostile[0]], 'run'));
+  });
+
+  test.each([
+    [['--limit', '0'], '--limit takes a whole number from 1 to 10000'],
+    [['--limit', 'all'], '--limit takes a whole number from 1 to 10000'],
+    [['--limit', '10001'], '--limit takes a whole number from 1 to 10000'],
+    [['--type', 'login.fail'], 'there is no such type; did you mean login.failed?'],
+    [['--type', 'x'], 'there is no such type; there are login.succeeded, login.failed'],
+  ])('bad usage: %j', (args, message) => expectBadUsage(['events', ...args], message));
+});
+
+describe('the throttle', () => {
+  const fail = async (times: number) => {
+    for (let count = 0; count < times; count++) expect(await server.tryPassword('wrong')).toBe(401);
+    expect(await server.tryPassword('wrong')).toBe(429);
+  };
+
+  test('lists who waits, and lets one try again at once', async () => {
+    await fail(5);
+    const { sources } = await json('throttle', 'list');
+    expect(sources[0]).toEqual({
+      source: 'ip:127.0.0.1',
+      failures: 5,
+      lastAt: expect.stringMatching(/Z$/),
+      waitsUntil: expect.stringMatching(/Z$/),
+    });
+    expect(sources[1]).toMatchObject({ source: 'unknown-devices', failures: 5, waitsUntil: null });
+    const [head, first, second] = cells((await run('throttle', 'list')).stdout);
+    expect(head).toEqual(['SOURCE', 'FAILURES', 'LAST FAILURE', 'WAITS UNTIL']);
+    expect(first).toEqual(['ip:127.0.0.1', '5', localTime(sources[0].lastAt), localTime(sources[0].waitsUntil)]);
+    expect(second?.at(-1)).toBe('-');
+
+    expect(await run('throttle', 'clear', 'ip:127.0.0.1')).toEqual(done('1 source cleared\n'));
+    expect(await server.tryPassword('admin123')).toBe(200);
+    const again = await run('throttle', 'clear', 'ip:127.0.0.1');
+    expect(again).toMatchObject({ stdout: '', exitCode: 1 });
+    expect(again.stderr).toMatch(/^There is no such source, .*backchannel throttle list\n$/);
+  });
+
+  test('takes a bare address, IPv6 included, and clears all of them at once', async () => {
+    await fail(5);
+    expect(await json('throttle', 'clear', '127.0.0.1')).toEqual({ cleared: 1 });
+    const networks = ['ip:2001:db8:1:2::/64', 'ip:2001:db8:1::/48', 'ip:2001:db8:9::/48'];
+    await using store = await openStore({ engine: 'sqlite', file });
+    const change = 'insert into throttle (source, failures, first_at, last_at, told_at) values (?, 1, 0, ?, 0)';
+    await store.write(async (em) => {
+      for (const source of networks) await em.execute(change, [source, Date.now()], 'run');
+    });
+    expect(await json('throttle', 'clear', '2001:DB8:1:2::7')).toEqual({ cleared: 2 });
+    expect(await json('throttle', 'clear', '--all')).toEqual({ cleared: 2 });
+    expect(await run('throttle', 'list')).toEqual(done('', 'Nobody has failed lately.\n'));
+    expect(await run('throttle', 'clear', '--all')).toEqual(done('0 sources cleared\n'));
+  });
+});
+
+describe('with the server stopped', () => {
+  test('every command does the same, and the next start finds what it did', async () => {
+    const [ended, kept] = [await server.signIn(), await server.signIn()];
+    for (let count = 0; count < 5; count++) await server.tryPassword('wrong');
+    await server.stop();
+    const { sessions } = await json('sessions', 'list');
+    expect(sessions.map(({ id }: { id: string }) => id)).toEqual(expect.arrayContaining([ended.id, kept.id]));
+    expect((await json('events', '--type', 'login.failed')).events).not.toEqual([]);
+    expect((await json('throttle', 'list')).sources[0].waitsUntil).not.toBeNull();
+    expect(await run('sessions', 'revoke', ended.id)).toEqual(done('1 session ended\n'));
+    expect(await run('throttle', 'clear', '127.0.0.1')).toEqual(done('1 source cleared\n'));
+    const [made, gone] = [
+      await json('tokens', 'create', '--name', 'made', '--scope', 'read'),
+      await json('tokens', 'create', '--name', 'gone', '--scope', 'read'),
+    ];
+    expect(await run('tokens', 'revoke', gone.token.id)).toEqual(done('1 token ended\n'));
+
+    server = await startServer(home);
+    const token = ({ secret }: { secret: string }) => ({ authorization: `Bearer ${secret}` });
+    expect(await server.statusFor(ended.headers)).toBe(401);
+    expect(await server.statusFor(kept.headers)).toBe(200);
+    expect(await server.statusFor(token(made))).toBe(200);
+    expect(await server.statusFor(token(gone))).toBe(401);
+    expect(await server.tryPassword('admin123')).toBe(200);
+  });
+});
+
+const localTime = (iso: string) => inZone(iso, process.env.TZ);
+const inTokyo = (iso: string) => inZone(iso, 'Asia/Tokyo');
+
+/** `2026-03-14 09:26:53`. */
+const inZone = (iso: string, timeZone: string | undefined) =>
+  new Date(iso).toLocaleString('sv-SE', timeZone === undefined ? {} : { timeZone });
