@@ -6,6 +6,7 @@ import { ListenError, openServer, type RunningServer } from './server.ts';
 import { SecretKeyError } from './services/keys.ts';
 import { startBlock } from './start-block.ts';
 import { DataFolderError } from './store/data-folder.ts';
+import { lowerWorkerPriority } from './worker-priority.ts';
 
 /** Runs until a signal; exits 0 after a clean end, 1 when it could not start. */
 export async function run(args: readonly string[]): Promise<void> {
@@ -27,6 +28,7 @@ export async function run(args: readonly string[]): Promise<void> {
     process.exitCode = 1;
     return;
   }
+  await lowerWorkerPriority();
   const { config, server } = started;
   console.log(startBlock({ config, url: server.url, password: server.services.password }));
 }
