@@ -2,6 +2,7 @@
 // again some time after each answer.
 import { setMaxListeners } from 'node:events';
 import { Agent, request } from 'node:http';
+import { setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { serveJobs } from './worker.ts';
 
@@ -9,8 +10,8 @@ export interface LoginsJob {
   url: string;
   password: string;
   clients: number;
-  /** Between an answer and the same client's next try, in milliseconds. */
-  pauseMs: number;
+  /** Whether a client waits as long as Retry-After asks, or a second without it; else it tries again at once. */
+  isPatient: boolean;
   durationSeconds: number;
 }
 
@@ -21,6 +22,9 @@ export interface LoginsResult {
   unanswered: number;
 }
 
+// The process that checks has the same core: its lateness would be taken for the server's.
+setPriority(19);
+
 serveJobs(async (job: LoginsJob): Promise<LoginsResult> => {
   const timeUp = AbortSignal.timeout(job.durationSeconds * 1000);
   setMaxListeners(0, timeUp);
@@ -28,10 +32,11 @@ serveJobs(async (job: LoginsJob): Promise<LoginsResult> => {
   const repeat = async (index: number) => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     while (!timeUp.aborted) {
-      const status = await login(job, { agent, localAddress: addressOf(index), signal: timeUp });
-      if (status === null) result.unanswered++;
-      else result.answers[status] = (result.answers[status] ?? 0) + 1;
-      await sleep(job.pauseMs, undefined, { signal: timeUp }).catch(() => {});
+      const answer = await login(job, { agent, localAddress: addressOf(index), signal: timeUp });
+      if (answer === null) result.unanswered++;
+      else result.answers[answer.status] = (result.answers[answer.status] ?? 0) + 1;
+      const pauseMs = job.isPatient ? (answer?.retryAfterSeconds ?? 1) * 1000 : 0;
+      await sleep(pauseMs, undefined, { signal: timeUp }).catch(() => {});
     }
     agent.destroy();
   };
@@ -44,17 +49,24 @@ function addressOf(index: number): string {
   return process.platform === 'linux' ? `127.1.${index >> 8}.${index & 255}` : '127.0.0.1';
 }
 
-/** The status; null when time was up before it came. */
+interface Answer {
+  status: number;
+  retryAfterSeconds: number | null;
+}
+
+/** Null when time was up before it came. */
 function login(
   { url, password }: LoginsJob,
   options: { agent: Agent; localAddress: string; signal: AbortSignal },
-): Promise<number | null> {
+): Promise<Answer | null> {
   const body = JSON.stringify({ password });
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => (options.signal.aborted ? resolve(null) : reject(error));
     request(url, { method: 'POST', headers, ...options }, (res) => {
-      res.on('end', () => resolve(res.statusCode ?? 0)).on('error', fail);
+      const { statusCode = 0, headers: answered } = res;
+      const retryAfterSeconds = answered['retry-after'] === undefined ? null : Number(answered['retry-after']);
+      res.on('end', () => resolve({ status: statusCode, retryAfterSeconds })).on('error', fail);
       res.resume();
     })
       .on('error', fail)

@@ -18,7 +18,7 @@ const IDLE_PATIENCE_MS = 8000;
 interface Flood {
   name: string;
   password: string;
-  pauseMs: number;
+  isPatient: boolean;
   checks: ChecksResult[];
   logins: LoginsResult[];
 }
@@ -37,11 +37,11 @@ export async function loginFlood({ rounds }: { rounds: number }): Promise<void> 
     perSecond: CHECKS_PER_SECOND,
   };
   const check = (durationSeconds: number) => checks.run({ ...job, durationSeconds });
-  const signInOften = ({ password, pauseMs }: Flood) =>
+  const signInOften = ({ password, isPatient }: Flood) =>
     logins.run({
       url: `${backchannel.url}/api/v1/auth/login`,
       password,
-      pauseMs,
+      isPatient,
       clients: CLIENTS,
       durationSeconds: PHASE_SECONDS,
     });
@@ -49,8 +49,14 @@ export async function loginFlood({ rounds }: { rounds: number }): Promise<void> 
   const calm: ChecksResult[] = [];
   // The wrong password last: where too many were wrong, the right one is refused for a while as well.
   const floods: Flood[] = [
-    { name: 'right password, again 1 s after an answer', password: PASSWORD, pauseMs: 1000, checks: [], logins: [] },
-    { name: 'wrong password, again at once', password: 'not the password', pauseMs: 0, checks: [], logins: [] },
+    {
+      name: 'right password, again when Retry-After says',
+      password: PASSWORD,
+      isPatient: true,
+      checks: [],
+      logins: [],
+    },
+    { name: 'wrong password, again at once', password: 'not the password', isPatient: false, checks: [], logins: [] },
   ];
   await check(WARM_UP_SECONDS);
   for (const flood of floods) {

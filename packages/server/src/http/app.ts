@@ -14,6 +14,7 @@ import { noStore, securityHeaders } from './headers.ts';
 import { createHealth } from './health.ts';
 import { createRest, sendError } from './rest.ts';
 import { createTrpc } from './trpc.ts';
+import { writesTakeTurns } from './turns.ts';
 
 export function createApp(options: { config: Config; store: Store; services: Services; log: Log }): RequestListener {
   const { config, store, services, log } = options;
@@ -30,6 +31,7 @@ export function createApp(options: { config: Config; store: Store; services: Ser
 
   app.use(securityHeaders);
   app.use(createHealth(store));
+  app.use(writesTakeTurns());
   app.use('/api/v1', noStore, cors(config), createRest(faces));
   app.use('/trpc', noStore, cors(config), createTrpc(faces));
   app.use(createDocs({ config, router: appRouter, createContext }));
