@@ -10,24 +10,8 @@ import { describeClient } from '../src/services/client.ts';
 import { sha256 } from '../src/services/sessions.ts';
 import { ipv6Network } from '../src/services/throttle.ts';
 import { startServer } from './harness.ts';
+import { createRandom } from './random.ts';
 
-/** A generator of its own (mulberry32): the same numbers from the same seed. */
-function createRandom(seed: number) {
-  let state = seed;
-  const below = (limit: number) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
-  };
-  const pick = <T>(...values: readonly T[]): T => {
-    const value = values[below(values.length)];
-    if (value === undefined) throw new RangeError('nothing to pick from');
-    return value;
-  };
-  const text = (most: number, piece: () => string) => Array.from({ length: below(most + 1) }, piece).join('');
-  return { below, pick, text };
-}
 const { below, pick, text } = createRandom(0xbac0c4a1);
 
 const anyCharacter = () => String.fromCharCode(pick(below(0x80), below(0x100), below(0x10000)));
