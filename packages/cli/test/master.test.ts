@@ -72,6 +72,17 @@ describe('hash-master', () => {
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
     expect(stderr).toMatch(/^PORT: [^\n]+\nDOCS: [^\n]+\n$/);
   });
+
+  test('prints the hash of the password kept in the database, and not that of the built-in one', async () => {
+    const env = { DATA_DIR: join(home.root, 'kept'), BCRYPT_COST: '10' };
+    expect((await home.run(['password', 'set'], { input: password, env })).exitCode).toBe(0);
+    const { stdout, stderr, exitCode } = await home.run(['hash-master'], { env });
+    expect(await verifyPassword(password, stdout.trim())).toBe(true);
+    expect({ stderr, exitCode }).toEqual({
+      stderr: 'This is the hash of the password that is kept in the database.\n',
+      exitCode: 0,
+    });
+  });
 });
 
 describe('verify', () => {
