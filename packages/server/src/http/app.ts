@@ -14,7 +14,7 @@ import { noStore, securityHeaders } from './headers.ts';
 import { createHealth } from './health.ts';
 import { createRest, sendError } from './rest.ts';
 import { createTrpc } from './trpc.ts';
-import { writesTakeTurns } from './turns.ts';
+import { createTurns } from './turns.ts';
 
 export function createApp(options: { config: Config; store: Store; services: Services; log: Log }): RequestListener {
   const { config, store, services, log } = options;
@@ -31,7 +31,6 @@ export function createApp(options: { config: Config; store: Store; services: Ser
 
   app.use(securityHeaders);
   app.use(createHealth(store));
-  app.use(writesTakeTurns());
   app.use('/api/v1', noStore, cors(config), createRest(faces));
   app.use('/trpc', noStore, cors(config), createTrpc(faces));
   app.use(createDocs({ config, router: appRouter, createContext }));
@@ -40,9 +39,10 @@ export function createApp(options: { config: Config; store: Store; services: Ser
   });
   const onError: ErrorRequestHandler = (error: unknown, _req, res, _next) => sendError(res, asClientError(error), log);
   app.use(onError);
+  const takeTurn = createTurns();
   return (req, res) => {
     req.url = pathOf(req.url ?? '');
-    app(req, res);
+    takeTurn(req.method, () => app(req, res));
   };
 }
 
