@@ -212,7 +212,8 @@ async function start(image: Stage, port: string): Promise<{ output(): string; st
       ({ ok }) => ok,
       () => false,
     );
-  while (!(await isUp())) {
+  // It answers a moment before what it printed has come through the pipe.
+  while (!(await isUp()) || !/^ +Service /m.test(output())) {
     const isOver = server.exitCode !== null || Date.now() > deadline;
     if (isOver) server.kill('SIGKILL');
     assert(!isOver, `The server does not answer. It wrote:\n${output()}`);

@@ -28,9 +28,9 @@ export async function run(args: readonly string[]): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  await lowerWorkerPriority();
   const { config, server } = started;
   console.log(startBlock({ config, url: server.url, password: server.services.password }));
+  await lowerWorkerPriority();
 }
 
 async function open(): Promise<{ config: Config; log: Log; server: RunningServer } | null> {
