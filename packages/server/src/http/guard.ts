@@ -1,5 +1,6 @@
 // Browsers' cross-origin rule, as one guard for every face, and CORS for the origins that the operator allowed.
 import type { IncomingHttpHeaders } from 'node:http';
+import { TRPCError } from '@trpc/server';
 import type { RequestHandler } from 'express';
 import { isLoopbackOrigin } from '../config/address.ts';
 import type { Config } from '../config.ts';
@@ -9,16 +10,16 @@ type Origins = Pick<Config, 'publicUrl' | 'allowedOrigins'>;
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+/** Whether a method only reads (RFC 9110, 9.2.1, of those that are answered here). */
+export const isSafeMethod = (method: string | undefined): boolean => safeMethods.has(method ?? '');
+
 /**
  * Why a request may not change anything, or null when it may (OWASP ASVS 3.5.1; Fetch Metadata, W3C).
  * A browser's write passes from this server's own pages and from ALLOWED_ORIGINS; one without a browser's headers passes.
  */
-export function crossOriginRefusal(
-  request: { method: string; headers: IncomingHttpHeaders },
-  config: Origins,
-): string | null {
+function crossOriginRefusal(request: { method: string; headers: IncomingHttpHeaders }, config: Origins): string | null {
   // No page of a stranger can send a token of ours, and the cookie is ignored beside one.
-  if (safeMethods.has(request.method) || readBearer(request.headers) !== null) return null;
+  if (isSafeMethod(request.method) || readBearer(request.headers) !== null) return null;
   const { origin, host } = request.headers;
   const site = request.headers['sec-fetch-site'];
   if (site === 'same-origin' || site === 'none') return null;
@@ -30,6 +31,12 @@ export function crossOriginRefusal(
     `A page of another origin (${origin ?? site}) may not do this. ` +
     'To allow it, add its origin to ALLOWED_ORIGINS; if it is the address you use, set PUBLIC_URL to it.'
   );
+}
+
+/** Throws FORBIDDEN where the cross-origin rule refuses a request. */
+export function refuseForeignOrigin(request: { method: string; headers: IncomingHttpHeaders }, config: Origins): void {
+  const refusal = crossOriginRefusal(request, config);
+  if (refusal) throw new TRPCError({ code: 'FORBIDDEN', message: refusal });
 }
 
 /** Whether a page has the address that the request went to, where that address can only be this server's. */

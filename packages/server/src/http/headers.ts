@@ -1,8 +1,8 @@
 // The security headers of every answer (OWASP ASVS 3.4). Pages that need more say so where they are served.
 import type { RequestHandler } from 'express';
 
-/** Nothing may load or run: right for an API, and where each page's policy starts. */
-export const STRICT_CSP = "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/** Nothing may load or run. */
+const STRICT_CSP = "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 export const securityHeaders: RequestHandler = (_req, res, next) => {
   res.setHeader('Content-Security-Policy', STRICT_CSP);

@@ -6,7 +6,7 @@ import type { Config } from '../config.ts';
 import { describeError, type ErrorDescription, InputError, RetryLaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { CreateContext } from './context.ts';
-import { crossOriginRefusal } from './guard.ts';
+import { refuseForeignOrigin } from './guard.ts';
 import { createOperations } from './operations.ts';
 
 /** The largest body any face accepts, in bytes. */
@@ -26,8 +26,7 @@ export function createRest(options: {
     if (!found) throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.baseUrl}${req.path}.` });
     const operation = found.methods.get(req.method === 'HEAD' ? 'GET' : req.method);
     if (!operation) return refuseMethod(req, res, [...found.methods.keys()]);
-    const refusal = crossOriginRefusal(req, config);
-    if (refusal) throw new TRPCError({ code: 'FORBIDDEN', message: refusal });
+    refuseForeignOrigin(req, config);
 
     const query = readQuery(req);
     // What changes something takes its input from the body alone: a URL is kept in histories and logs.

@@ -6,7 +6,7 @@ import type { Config } from '../config.ts';
 import { describeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { CreateContext } from './context.ts';
-import { crossOriginRefusal } from './guard.ts';
+import { refuseForeignOrigin } from './guard.ts';
 import { logError, readBody, readQuery, refuseFields, refuseMethod, sendJson } from './rest.ts';
 
 const MAX_BATCH = 10;
@@ -23,8 +23,7 @@ export function createTrpc(options: {
     const path = procedurePath(req);
     const method = req.method === 'HEAD' ? 'GET' : req.method;
     if (method !== 'GET' && method !== 'POST') return refuseMethod(req, res, ['GET', 'POST']);
-    const refusal = crossOriginRefusal(req, config);
-    if (refusal) throw new TRPCError({ code: 'FORBIDDEN', message: refusal });
+    refuseForeignOrigin(req, config);
     refuseStream(req);
     const { batch, input, ...unknown } = readQuery(req);
     refuseFields(method === 'POST' && input !== undefined ? { ...unknown, input } : unknown);

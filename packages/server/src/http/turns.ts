@@ -1,7 +1,6 @@
 // Keeps a burst of writes from holding up reads: the event loop would otherwise work off all that has arrived before it
 // looks for more, and 200 sign-ins at once would stand before the next check of a live session.
-
-const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+import { isSafeMethod } from './guard.ts';
 
 /** Begins a request in its turn. */
 export type TakeTurn = (method: string | undefined, begin: () => void) => void;
@@ -14,7 +13,7 @@ export function createTurns(): TakeTurn {
     if (waiting.length > 0) setImmediate(beginNext);
   };
   return (method, begin) => {
-    if (safeMethods.has(method ?? '')) return begin();
+    if (isSafeMethod(method)) return begin();
     waiting.push(begin);
     if (waiting.length === 1) setImmediate(beginNext);
   };

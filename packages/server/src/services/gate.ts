@@ -113,13 +113,14 @@ export function createGate(options: {
   /** Requests that come at once with one credential share a lookup, as long as it is as fresh as a kept answer. */
   const lookUp = (kind: Principal['kind'], shown: string): Lookup => {
     const now = clock();
-    const pending = lookups.get(`${kind} ${shown}`);
+    const key = `${kind} ${shown}`;
+    const pending = lookups.get(key);
     if (pending && now >= pending.readAt && now - pending.readAt < KEPT_MS) return pending;
     const answer: Promise<Principal | null> = kind === 'token' ? readToken(shown) : readSession(shown);
     const lookup = { readAt: now, answer };
-    lookups.set(`${kind} ${shown}`, lookup);
+    lookups.set(key, lookup);
     const forget = () => {
-      if (lookups.get(`${kind} ${shown}`) === lookup) lookups.delete(`${kind} ${shown}`);
+      if (lookups.get(key) === lookup) lookups.delete(key);
     };
     answer.then(forget, forget);
     return lookup;

@@ -49,7 +49,6 @@ export const PasswordEntity = defineEntity({
     changedAt: p.bigint('number'),
   },
 });
-export type PasswordRow = InferEntity<typeof PasswordEntity>;
 
 export const TokenEntity = defineEntity({
   name: 'Token',
@@ -99,6 +98,5 @@ export const DeviceEntity = defineEntity({
     lastSeenAt: p.bigint('number'),
   },
 });
-export type DeviceRow = InferEntity<typeof DeviceEntity>;
 
 export const entities = [SessionEntity, EventEntity, PasswordEntity, TokenEntity, ThrottleEntity, DeviceEntity];
