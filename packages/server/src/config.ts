@@ -38,6 +38,8 @@ export interface Config {
   cookieName: string;
   /** True when publicUrl is https. */
   secureCookies: boolean;
+  /** The domain whose subdomains take the pass cookie, without a dot before it; null for none. */
+  cookieDomain: string | null;
   /** Origins other than publicUrl's, spelt as browsers send them. */
   allowedOrigins: readonly string[];
   /** Addresses, networks (CIDR) and the word `private`: whose X-Forwarded-* headers are believed. */
@@ -51,6 +53,9 @@ export interface Config {
   /** The longest that a source waits, and how long its failures are remembered. */
   loginWindowMinutes: number;
   eventRetentionDays: number;
+  /** Who upstream applications are told it is, at forward-auth. */
+  operatorName: string;
+  operatorEmail: string | null;
   docs: 'public' | 'login' | 'off';
   /** One of pino's levels, or `silent`. */
   logLevel: string;
@@ -104,6 +109,7 @@ export function loadConfig(options: LoadConfigOptions = {}): Config {
     stepUpMinutes: env.STEP_UP_MINUTES,
     cookieName: secureCookies ? `__Host-${env.COOKIE_NAME}` : env.COOKIE_NAME,
     secureCookies,
+    cookieDomain: env.COOKIE_DOMAIN ?? null,
     allowedOrigins: env.ALLOWED_ORIGINS ?? [],
     trustedProxies: env.TRUSTED_PROXIES ?? [],
     database: { engine: 'sqlite', file: resolve(root, env.DATABASE_URL ?? join(dataDir, 'backchannel.db')) },
@@ -111,6 +117,8 @@ export function loadConfig(options: LoadConfigOptions = {}): Config {
     loginMaxFailures: env.LOGIN_MAX_FAILURES,
     loginWindowMinutes: env.LOGIN_WINDOW_MINUTES,
     eventRetentionDays: env.EVENT_RETENTION_DAYS,
+    operatorName: env.OPERATOR_NAME,
+    operatorEmail: env.OPERATOR_EMAIL ?? null,
     docs: env.DOCS,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? (isTerminal ? 'pretty' : 'json'),

@@ -5,6 +5,7 @@ import type { Client } from './services/client.ts';
 import type { Device } from './services/devices.ts';
 import type { Principal } from './services/gate.ts';
 import type { Services } from './services/services.ts';
+import type { SessionTokens } from './services/sessions.ts';
 
 /** What a procedure knows of its caller, whichever transport it came by. */
 export interface Context {
@@ -16,10 +17,10 @@ export interface Context {
   device(): Promise<Device | null>;
   /** Counts this request as use of the caller's session or token, once however many procedures it calls. */
   recordUse(principal: Principal): void;
-  /** Puts the session cookie on the answer. `expiresAt` is in milliseconds since 1970. */
-  setSessionCookie(token: string, expiresAt: number): void;
-  /** Takes the session cookie from the browser. */
-  clearSessionCookie(): void;
+  /** Puts the session's cookies on the answer: its own, and with COOKIE_DOMAIN the pass. `expiresAt` is in milliseconds since 1970. */
+  setSessionCookies(tokens: SessionTokens, expiresAt: number): void;
+  /** Takes the session's cookies from the browser. */
+  clearSessionCookies(): void;
   /** Puts the cookie on the answer by which the browser will be known. */
   setDeviceCookie(token: string, expiresAt: number): void;
 }

@@ -87,6 +87,7 @@ describe('defaults', () => {
       stepUpMinutes: 15,
       cookieName: 'backchannel_session',
       secureCookies: false,
+      cookieDomain: null,
       allowedOrigins: [],
       trustedProxies: [],
       database: { engine: 'sqlite', file: join(root.path, 'data', 'backchannel.db') },
@@ -94,6 +95,8 @@ describe('defaults', () => {
       loginMaxFailures: 5,
       loginWindowMinutes: 15,
       eventRetentionDays: 365,
+      operatorName: 'operator',
+      operatorEmail: null,
       docs: 'public',
       logLevel: 'info',
       logFormat: 'pretty',
@@ -163,6 +166,7 @@ describe('problems', () => {
     SESSION_MAX_LIVE: '0',
     STEP_UP_MINUTES: '-1',
     COOKIE_NAME: 'a b',
+    COOKIE_DOMAIN: 'com',
     ALLOWED_ORIGINS: '*',
     TRUSTED_PROXIES: '10.0.0.0/33',
     DATABASE_URL: 'postgresql://bc:hunter2@db/bc',
@@ -170,13 +174,15 @@ describe('problems', () => {
     LOGIN_WINDOW_MINUTES: 'none',
     BCRYPT_COST: '31',
     EVENT_RETENTION_DAYS: '0',
+    OPERATOR_NAME: 'Jörg',
+    OPERATOR_EMAIL: 'alice',
     DOCS: 'yes',
     LOG_LEVEL: 'verbose',
     LOG_FORMAT: 'text',
   };
 
   test.each(settings)('the example in $name’s problem mends it', ({ name }) => {
-    const env = { [name]: faults[name] ?? '' };
+    const env = { ...(name === 'COOKIE_DOMAIN' ? { PUBLIC_URL: 'https://auth.example.com' } : {}), [name]: faults[name] };
     const [found, ...others] = problems(env);
     expect(others).toEqual([]);
     expect(found?.variable).toBe(name);
@@ -468,6 +474,40 @@ describe('addresses', () => {
     'a'.repeat(65),
   ])('COOKIE_NAME may not be %s', (COOKIE_NAME) => {
     expect(problem({ COOKIE_NAME })).toMatch(/^COOKIE_NAME: /);
+  });
+
+  test.each([
+    ['example.com', 'https://auth.example.com'],
+    ['.Example.COM', 'https://auth.example.com'],
+    ['example.com', 'https://example.com:8443'],
+    ['bücher.example', 'https://auth.xn--bcher-kva.example'],
+  ])('COOKIE_DOMAIN %s is good for %s', (COOKIE_DOMAIN, PUBLIC_URL) => {
+    const domain = new URL(PUBLIC_URL).hostname.replace(/^auth\./, '');
+    expect(load({ COOKIE_DOMAIN, PUBLIC_URL }).cookieDomain).toBe(domain);
+  });
+
+  test.each([
+    ['example.com', undefined],
+    ['example.com', 'http://auth.example.com'],
+    ['example.com', 'https://auth.example.org'],
+    ['example.com', 'https://badexample.com'],
+    ['auth.example.com', 'https://example.com'],
+    ['com', 'https://auth.example.com'],
+    ['localhost', 'https://localhost'],
+    ['192.0.2.7', 'https://192.0.2.7'],
+    ['[::1]', 'https://[::1]'],
+    ['https://example.com', 'https://auth.example.com'],
+    ['example.com:443', 'https://auth.example.com'],
+    ['example.com/', 'https://auth.example.com'],
+    ['*.example.com', 'https://auth.example.com'],
+    ['..example.com', 'https://auth.example.com'],
+    ['user@example.com', 'https://auth.example.com'],
+  ])('COOKIE_DOMAIN %s is refused beside PUBLIC_URL %s', (COOKIE_DOMAIN, PUBLIC_URL) => {
+    expect(problem({ COOKIE_DOMAIN, PUBLIC_URL })).toMatch(/^COOKIE_DOMAIN: /);
+  });
+
+  test.each([' ', 'a\nb', 'a\u00e9', 'a'.repeat(65)])('OPERATOR_NAME may not be %j', (OPERATOR_NAME) => {
+    expect(problem({ OPERATOR_NAME })).toMatch(/^OPERATOR_NAME: /);
   });
 });
 

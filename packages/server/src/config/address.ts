@@ -37,6 +37,11 @@ export function isLoopbackOrigin(origin: string): boolean {
   return isLoopback(host) || host.endsWith('.localhost');
 }
 
+/** Whether a host name is a domain or a subdomain of it (RFC 6265, 5.1.3). Both in the spelling of URLs. */
+export function isUnder(hostname: string, domain: string): boolean {
+  return hostname === domain || hostname.endsWith(`.${domain}`);
+}
+
 /**
  * Reads exactly an origin (RFC 6454): scheme, host and perhaps a port, in the spelling that browsers send.
  * @returns the origin, or what keeps the value from being one.

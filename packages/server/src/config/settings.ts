@@ -4,10 +4,14 @@
  */
 import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
+import { isUnder } from './address.ts';
 import {
   AllowedOrigins,
+  CookieDomain,
   CookieName,
   Host,
+  OperatorEmail,
+  OperatorName,
   oneOf,
   PasswordHash,
   Path,
@@ -65,6 +69,7 @@ export const Environment = z
     SESSION_MAX_LIVE: fixed(wholeNumber(1, 100_000), '100', '100'),
     STEP_UP_MINUTES: fixed(wholeNumber(1, 24 * 60), '15', '15'),
     COOKIE_NAME: fixed(CookieName, 'backchannel_session', 'backchannel_session'),
+    COOKIE_DOMAIN: open(CookieDomain, '', 'example.com'),
     ALLOWED_ORIGINS: open(AllowedOrigins, '', 'https://app.example.com,http://localhost:5173'),
     TRUSTED_PROXIES: open(TrustedProxies, '', '127.0.0.1,10.0.0.0/8'),
     DATABASE_URL: secret(SqliteFile, 'sqlite:data/backchannel.db', 'sqlite:/var/lib/backchannel/backchannel.db'),
@@ -79,6 +84,8 @@ export const Environment = z
       '12',
     ),
     EVENT_RETENTION_DAYS: fixed(wholeNumber(1, mostDays), '365', '365'),
+    OPERATOR_NAME: fixed(OperatorName, 'operator', 'alice'),
+    OPERATOR_EMAIL: open(OperatorEmail, '', 'alice@example.com'),
     DOCS: fixed(oneOf(['public', 'login', 'off']), 'public', 'login'),
     LOG_LEVEL: fixed(oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info', 'debug'),
     LOG_FORMAT: open(oneOf(['pretty', 'json']), 'pretty', 'json'),
@@ -88,7 +95,18 @@ export const Environment = z
     error: 'is longer than SESSION_MAX_DAYS, so that no session could ever be idle for so long: lower it or raise that',
     // Also when other settings are wrong: the list of problems is to be complete.
     when: ({ issues }) => !issues.some((issue) => String(issue.path?.[0]).startsWith('SESSION_')),
+  })
+  .refine((env) => env.COOKIE_DOMAIN === undefined || isHttpsUnder(env.PUBLIC_URL, env.COOKIE_DOMAIN), {
+    path: ['COOKIE_DOMAIN'],
+    error: 'needs PUBLIC_URL to be https and at this domain or under it, such as PUBLIC_URL=https://auth.example.com',
+    when: ({ issues }) => !issues.some((issue) => ['COOKIE_DOMAIN', 'PUBLIC_URL'].includes(String(issue.path?.[0]))),
   });
+
+function isHttpsUnder(publicUrl: string | undefined, domain: string): boolean {
+  if (publicUrl === undefined) return false;
+  const { protocol, hostname } = new URL(publicUrl);
+  return protocol === 'https:' && isUnder(hostname, domain);
+}
 
 export type SettingName = keyof typeof Environment.shape;
 

@@ -2,6 +2,7 @@
  * How the text of each setting becomes a value, or a reason why it can't, in our own words. It knows no defaults and
  * resolves no path; a reason about a secret never repeats any of it.
  */
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { isHost, isNetwork, parseOrigin } from './address.ts';
 import { diagnoseHash, isBcryptHash, parseBcryptHash } from './bcryptHash.ts';
@@ -55,7 +56,7 @@ function parseAllowedOrigin(entry: string): ReturnType<typeof parseOrigin> {
   return parseOrigin(entry);
 }
 
-/** Cookies that BackChannel sets, or will, beside the session's. */
+/** Cookies that BackChannel sets beside the session's. */
 const companionCookies = ['backchannel_device', 'backchannel_pass'];
 
 export const CookieName = z
@@ -71,6 +72,32 @@ export const CookieName = z
   .refine((name) => !companionCookies.includes(name.toLowerCase()), {
     error: (issue) => `${quoted(issue.input)} is the name of another of BackChannel's cookies`,
   });
+
+/** The parent domain of applications behind forward-auth, in the spelling that browsers use; one dot before it is taken off. */
+export const CookieDomain = z.string().transform((value, context) => {
+  const refuse = (message: string) => {
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  const parsed = parseOrigin(`https://${value.replace(/^\./, '')}`);
+  if (!('origin' in parsed) || /[:@/]/.test(value)) {
+    return refuse(`${quoted(value)} is no domain (without https://, port and path)`);
+  }
+  const domain = new URL(parsed.origin).hostname;
+  if (isIP(domain) !== 0) return refuse(`${domain} is an IP address, and those have no subdomains`);
+  if (!domain.includes('.')) return refuse(`${quoted(domain)} is a single label, for which browsers keep no cookie`);
+  return domain;
+});
+
+/** What may stand in an HTTP header and reach the other end as it was written (RFC 9110, 5.5). */
+export const OperatorName = z.string().regex(/^[!-~](?:[ -~]{0,62}[!-~])?$/, {
+  error: (issue) =>
+    `${quoted(issue.input)} is no name of 1 to 64 printable ASCII characters, none of them a space at its ends`,
+});
+
+export const OperatorEmail = z.email({ error: (issue) => `${quoted(issue.input)} is no email address` }).max(254, {
+  error: 'is longer than the 254 characters of an email address',
+});
 
 export const SecretKeys = z.string().transform((value, context) => {
   const keys = listed(value);

@@ -41,9 +41,16 @@ export function createContextFactory(options: { config: Config; services: Servic
         if (!isUseRecorded) services.activity.record(principal, client.ip);
         isUseRecorded = true;
       },
-      setSessionCookie: (token, expiresAt) => setCookie(cookies.session.set(token, expiresAt)),
+      setSessionCookies: (tokens, expiresAt) => {
+        setCookie(cookies.session.set(tokens.session, expiresAt));
+        if (cookies.pass) setCookie(cookies.pass.set(tokens.pass, expiresAt));
+      },
       // A request that a token decides has no cookie that is anybody's business.
-      clearSessionCookie: () => (bearer === null ? setCookie(cookies.session.clear()) : undefined),
+      clearSessionCookies: () => {
+        if (bearer !== null) return;
+        setCookie(cookies.session.clear());
+        if (cookies.pass) setCookie(cookies.pass.clear());
+      },
       setDeviceCookie: (token, expiresAt) => setCookie(cookies.device.set(token, expiresAt)),
     };
   };

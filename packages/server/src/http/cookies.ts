@@ -10,6 +10,9 @@ const MAX_VALUE_BYTES = 1024;
 /** Its name is the same for Secure ones: it opens nothing, and what a browser is known by outlives a move to https. */
 export const DEVICE_COOKIE = 'backchannel_device';
 
+/** For applications behind forward-auth on other subdomains; it opens nothing of this server. */
+export const PASS_COOKIE = '__Secure-backchannel_pass';
+
 export interface TokenCookie {
   /** Its values in a Cookie header. */
   read(header: string | undefined): string[];
@@ -19,13 +22,22 @@ export interface TokenCookie {
   clear(): string;
 }
 
-/** The session's cookie, and the one that a browser is known by after it has signed in. Both are host-only. */
+export interface Cookies {
+  /** The session's. Host-only. */
+  session: TokenCookie;
+  /** The same session's, for the subdomains of COOKIE_DOMAIN; null where there is none. */
+  pass: TokenCookie | null;
+  /** What a browser is known by after it has signed in. Host-only. */
+  device: TokenCookie;
+}
+
 export function createCookies(
-  config: Pick<Config, 'cookieName' | 'secureCookies'>,
+  config: Pick<Config, 'cookieName' | 'secureCookies' | 'cookieDomain'>,
   clock: Clock,
-): { session: TokenCookie; device: TokenCookie } {
-  const cookieNamed = (name: string): TokenCookie => {
-    const attributes = { name, httpOnly: true, sameSite: 'lax', path: '/', secure: config.secureCookies } as const;
+): Cookies {
+  const cookieNamed = (name: string, scope: { domain?: string } = {}): TokenCookie => {
+    const secure = config.secureCookies;
+    const attributes = { name, httpOnly: true, sameSite: 'lax', path: '/', secure, ...scope } as const;
     return {
       read: (header) => findCookieValues(header, name),
       set: (token, expiresAt) => {
@@ -35,7 +47,12 @@ export function createCookies(
       clear: () => stringifySetCookie({ ...attributes, value: '', maxAge: 0 }),
     };
   };
-  return { session: cookieNamed(config.cookieName), device: cookieNamed(DEVICE_COOKIE) };
+  const { cookieDomain } = config;
+  return {
+    session: cookieNamed(config.cookieName),
+    pass: cookieDomain === null ? null : cookieNamed(PASS_COOKIE, { domain: cookieDomain }),
+    device: cookieNamed(DEVICE_COOKIE),
+  };
 }
 
 /** The values of one cookie, in order, without parsing the others (RFC 6265, 5.4): names are compared exactly. */

@@ -9,7 +9,7 @@ const ISSUER = 'backchannel';
 const ALGORITHM = 'HS256';
 
 /** What a token is good for; one kind never passes as another (RFC 8725, 3.11 and 3.12). */
-export type TokenKind = 'session' | 'device';
+export type TokenKind = 'session' | 'pass' | 'device';
 
 /** The secret key is missing or damaged. The message is one sentence that says what to do. */
 export class SecretKeyError extends Error {

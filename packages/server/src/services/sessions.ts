@@ -51,7 +51,12 @@ export interface SeenSession {
 export type Refusal = Exclude<PasswordCheck, { outcome: 'right' }>;
 /** The session that asked was ended while its password was being checked. */
 export type SignedOut = { outcome: 'signed-out' };
-export type SignIn = { outcome: 'signed-in'; seen: SeenSession; token: string; device: Device } | Refusal;
+/** One session's secret in the tokens that its cookies hold: the session's own, and the one that passes at forward-auth only. */
+export interface SessionTokens {
+  session: string;
+  pass: string;
+}
+export type SignIn = { outcome: 'signed-in'; seen: SeenSession; tokens: SessionTokens; device: Device } | Refusal;
 
 /** Whether nobody has ended this session so far, as the transaction sees it: what a slow request asks before it writes. */
 export const isOpenWithin = async (em: EntityManager, id: string): Promise<boolean> =>
@@ -212,8 +217,11 @@ export function createSessions(options: {
       );
       if (!device) return { outcome: 'wrong' };
       const ends = sessionEnds(session, config);
-      const token = await keys.sign('session', secret, ends.absoluteEndAt);
-      return { outcome: 'signed-in', seen: { session, ends }, token, device };
+      const tokens = {
+        session: await keys.sign('session', secret, ends.absoluteEndAt),
+        pass: await keys.sign('pass', secret, ends.absoluteEndAt),
+      };
+      return { outcome: 'signed-in', seen: { session, ends }, tokens, device };
     },
     stepUp: async ({ password: candidate, session, client, device }) => {
       const check = await password.check(candidate, { purpose: 'step-up', client, device, sessionId: session.id });

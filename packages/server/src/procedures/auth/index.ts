@@ -58,7 +58,7 @@ export const auth = router({
       const signIn = await services.sessions.signIn({ password, remember, client, device, previous });
       if (signIn.outcome !== 'signed-in') return refusePassword(signIn, { wrong: 'UNAUTHORIZED' });
       const { absoluteEndAt, expiresAt } = signIn.seen.ends;
-      ctx.setSessionCookie(signIn.token, absoluteEndAt);
+      ctx.setSessionCookies(signIn.tokens, absoluteEndAt);
       const known = await services.devices.sign(signIn.device);
       ctx.setDeviceCookie(known.token, known.expiresAt);
       return { message: 'Signed in.', authenticated: true as const, expiresAt: isoTime(expiresAt) };
@@ -84,7 +84,7 @@ export const auth = router({
     )
     .mutation(async ({ ctx }) => {
       // First, so that the browser forgets the session even when the database fails.
-      ctx.clearSessionCookie();
+      ctx.clearSessionCookies();
       const principal = await ctx.authenticate();
       if (principal?.kind === 'session') await ctx.services.sessions.signOut(principal.session, ctx.client);
       return { message: 'Signed out.', authenticated: false as const };

@@ -91,7 +91,7 @@ export const sessions = router({
       if (!isEnded) {
         throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no live session of this id.' });
       }
-      if (principal.kind === 'session' && principal.session.id === id) ctx.clearSessionCookie();
+      if (principal.kind === 'session' && principal.session.id === id) ctx.clearSessionCookies();
       return { revoked: 1 as const };
     }),
 
