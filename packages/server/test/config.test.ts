@@ -182,7 +182,8 @@ describe('problems', () => {
   };
 
   test.each(settings)('the example in $name’s problem mends it', ({ name }) => {
-    const env = { ...(name === 'COOKIE_DOMAIN' ? { PUBLIC_URL: 'https://auth.example.com' } : {}), [name]: faults[name] };
+    const beside = name === 'COOKIE_DOMAIN' ? { PUBLIC_URL: 'https://auth.example.com' } : {};
+    const env: NodeJS.ProcessEnv = { ...beside, [name]: faults[name] };
     const [found, ...others] = problems(env);
     expect(others).toEqual([]);
     expect(found?.variable).toBe(name);
