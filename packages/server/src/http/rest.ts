@@ -1,16 +1,14 @@
 // The REST face: each procedure at the method and path that its meta names. JSON in, JSON out, nothing coerced.
 import { STATUS_CODES } from 'node:http';
 import { type AnyTRPCRouter, callTRPCProcedure, TRPCError } from '@trpc/server';
-import { type Request, type RequestHandler, type Response, raw } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config.ts';
 import { describeError, type ErrorDescription, InputError, RetryLaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { readJsonText, toFields } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';
 import { createOperations } from './operations.ts';
-
-/** The largest body any face accepts, in bytes. */
-export const MAX_BODY_BYTES = 64 * 1024;
 
 export function createRest(options: {
   router: AnyTRPCRouter;
@@ -31,7 +29,7 @@ export function createRest(options: {
     const query = readQuery(req);
     // What changes something takes its input from the body alone: a URL is kept in histories and logs.
     if (operation.type === 'mutation') refuseFields(query);
-    const body = operation.type === 'mutation' ? await readBody(req, res) : '';
+    const body = operation.type === 'mutation' ? await readJsonText(req, res) : '';
     // Not before the procedure asks: what is wrong with an input is told to nobody but those who may call it.
     const readInput = () => {
       const fields = operation.type === 'query' ? operation.readQuery(query) : parseObject(body);
@@ -76,52 +74,17 @@ export function refuseMethod(req: Request, res: Response, methods: string[]): un
   res.status(204).end();
 }
 
-/** The query string as an object of strings. A field that is there twice is refused rather than one of them chosen. */
+/** The query string as an object of strings. */
 export function readQuery(req: Request): Record<string, string> {
   const start = req.url.indexOf('?');
   if (start < 0) return {};
-  const fields = new Map<string, string>();
-  for (const [name, value] of new URLSearchParams(req.url.slice(start))) {
-    if (fields.has(name)) throw new InputError([{ path: name, message: 'This field is there more than once.' }]);
-    fields.set(name, value);
-  }
-  return Object.fromEntries(fields);
+  return toFields(new URLSearchParams(req.url.slice(start)));
 }
 
 /** Refuses what a query string has left over. */
 export function refuseFields(query: Record<string, string>): void {
   const issues = Object.keys(query).map((path) => ({ path, message: 'Unknown field in the address.' }));
   if (issues.length > 0) throw new InputError(issues);
-}
-
-const readBytes = raw({ limit: MAX_BODY_BYTES, inflate: false, type: () => true });
-
-/** The body as text, empty where there is none; one that is no JSON in UTF-8 (RFC 8259, 8.1) is refused. */
-export async function readBody(req: Request, res: Response): Promise<string> {
-  await new Promise<void>((resolve, reject) => {
-    readBytes(req, res, (error?: unknown) => (error ? reject(asInputError(error)) : resolve()));
-  });
-  const bytes: unknown = req.body;
-  if (!Buffer.isBuffer(bytes) || bytes.length === 0) return '';
-  if (!isJsonType(req.headers['content-type'] ?? '')) {
-    throw new TRPCError({
-      code: 'UNSUPPORTED_MEDIA_TYPE',
-      message: 'Send JSON in UTF-8, with Content-Type: application/json.',
-    });
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The body is not UTF-8.' });
-  }
-}
-
-function isJsonType(contentType: string): boolean {
-  const [type, ...parameters] = contentType
-    .toLowerCase()
-    .split(';')
-    .map((part) => part.trim());
-  return type === 'application/json' && parameters.every((each) => !/^charset(?!="?utf-?8"?$)/.test(each));
 }
 
 /** A bodyless request is one without fields. */
@@ -135,21 +98,6 @@ function parseObject(text: string): object {
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   throw new TRPCError({ code: 'BAD_REQUEST', message: 'The body is not a JSON object.' });
-}
-
-/** body-parser's errors, in our words. */
-function asInputError(error: unknown): TRPCError {
-  const type = typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined;
-  if (type === 'entity.too.large') {
-    return new TRPCError({ code: 'PAYLOAD_TOO_LARGE', message: `The body is over ${MAX_BODY_BYTES / 1024} KiB.` });
-  }
-  if (type === 'encoding.unsupported') {
-    return new TRPCError({
-      code: 'UNSUPPORTED_MEDIA_TYPE',
-      message: 'Send JSON uncompressed, without Content-Encoding.',
-    });
-  }
-  return new TRPCError({ code: 'BAD_REQUEST', message: 'The body could not be read.' });
 }
 
 export function sendJson(res: Response, status: number, body: unknown): void {

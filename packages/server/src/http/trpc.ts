@@ -5,9 +5,10 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config.ts';
 import { describeError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { readJsonText } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';
-import { logError, readBody, readQuery, refuseFields, refuseMethod, sendJson } from './rest.ts';
+import { logError, readQuery, refuseFields, refuseMethod, sendJson } from './rest.ts';
 
 const MAX_BATCH = 10;
 
@@ -27,7 +28,7 @@ export function createTrpc(options: {
     refuseStream(req);
     const { batch, input, ...unknown } = readQuery(req);
     refuseFields(method === 'POST' && input !== undefined ? { ...unknown, input } : unknown);
-    const body = method === 'POST' ? await readBody(req, res) : null;
+    const body = method === 'POST' ? await readJsonText(req, res) : null;
 
     // Made from nothing that a caller could bend: a Host header or an absolute URI may be no URL at all.
     const search = new URLSearchParams({ ...(batch ? { batch } : {}), ...(input ? { input } : {}) });

@@ -1,6 +1,6 @@
 // The document's prose: what the API is, how to sign in, and what holds for every operation, said once.
 import type { oas31 } from 'zod-openapi';
-import { MAX_BODY_BYTES } from '../rest.ts';
+import { MAX_BODY_BYTES } from '../body.ts';
 
 /** In the order in which they are shown; every operation has one of them. */
 export const tags: oas31.TagObject[] = [

@@ -2,8 +2,8 @@
 import type { oas31 } from 'zod-openapi';
 import { type ErrorCode, errorStatuses, type Issue } from '../../errors.ts';
 import type { Access } from '../../trpc.ts';
+import { MAX_BODY_BYTES } from '../body.ts';
 import type { DescribedMeta } from '../operations.ts';
-import { MAX_BODY_BYTES } from '../rest.ts';
 
 export const ErrorSchema: oas31.SchemaObject = {
   type: 'object',

@@ -1,0 +1,78 @@
+// Bodies of requests: JSON for the API, forms for the pages. Nothing is converted, and nothing is read past the limit.
+import { TRPCError } from '@trpc/server';
+import { type Request, type Response, raw } from 'express';
+import { InputError } from '../errors.ts';
+
+/** The largest body any face accepts, in bytes. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+const readRaw = raw({ limit: MAX_BODY_BYTES, inflate: false, type: () => true });
+
+/** The body as text, empty where there is none; one that is no JSON in UTF-8 (RFC 8259, 8.1) is refused. */
+export function readJsonText(req: Request, res: Response): Promise<string> {
+  return readText(req, res, { type: 'application/json', name: 'JSON' });
+}
+
+/** The fields of a form as browsers send it (WHATWG URL, 5.1), in UTF-8; one that is there twice is refused. */
+export async function readForm(req: Request, res: Response): Promise<Record<string, string>> {
+  const text = await readText(req, res, { type: 'application/x-www-form-urlencoded', name: 'the form' });
+  try {
+    // URLSearchParams would put other characters in place of what is no UTF-8.
+    decodeURIComponent(text);
+  } catch {
+    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The form is not percent-encoded UTF-8.' });
+  }
+  return toFields(new URLSearchParams(text));
+}
+
+/** Named values as an object. A field that is there twice is refused rather than one of them chosen. */
+export function toFields(pairs: URLSearchParams): Record<string, string> {
+  const fields = new Map<string, string>();
+  for (const [name, value] of pairs) {
+    if (fields.has(name)) throw new InputError([{ path: name, message: 'This field is there more than once.' }]);
+    fields.set(name, value);
+  }
+  return Object.fromEntries(fields);
+}
+
+async function readText(req: Request, res: Response, expected: { type: string; name: string }): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    readRaw(req, res, (error?: unknown) => (error ? reject(asInputError(error, expected.name)) : resolve()));
+  });
+  const bytes: unknown = req.body;
+  if (!Buffer.isBuffer(bytes) || bytes.length === 0) return '';
+  if (!isType(req.headers['content-type'] ?? '', expected.type)) {
+    throw new TRPCError({
+      code: 'UNSUPPORTED_MEDIA_TYPE',
+      message: `Send ${expected.name} in UTF-8, with Content-Type: ${expected.type}.`,
+    });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The body is not UTF-8.' });
+  }
+}
+
+function isType(contentType: string, expected: string): boolean {
+  const [type, ...parameters] = contentType
+    .toLowerCase()
+    .split(';')
+    .map((part) => part.trim());
+  return type === expected && parameters.every((each) => !/^charset(?!="?utf-?8"?$)/.test(each));
+}
+
+/** body-parser's errors, in our words. */
+function asInputError(error: unknown, name: string): TRPCError {
+  const type = typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined;
+  if (type === 'entity.too.large') {
+    return new TRPCError({ code: 'PAYLOAD_TOO_LARGE', message: `The body is over ${MAX_BODY_BYTES / 1024} KiB.` });
+  }
+  if (type === 'encoding.unsupported') {
+    return new TRPCError({
+      code: 'UNSUPPORTED_MEDIA_TYPE',
+      message: `Send ${name} uncompressed, without Content-Encoding.`,
+    });
+  }
+  return new TRPCError({ code: 'BAD_REQUEST', message: 'The body could not be read.' });
+}
