@@ -45,6 +45,8 @@ export type Standing = 'nobody' | 'stale session' | 'fresh session' | 'read toke
 export interface Caller {
   caller: string;
   standing: Standing;
+  /** Whether it comes with a session or a token that was good and is over. */
+  isEnded?: true;
   /** Makes one anew; returns the headers that it calls with. */
   arrive(server: TestServer): Promise<Headers>;
 }
@@ -81,8 +83,20 @@ export const callers: readonly Caller[] = [
 /** The same standings, come by in other ways: what a request carries beside its credential. */
 export const furtherCallers: readonly Caller[] = [
   {
+    caller: 'a session that has signed out',
+    standing: 'nobody',
+    isEnded: true,
+    arrive: async (server) => {
+      const { headers } = await openSession(server);
+      const { status } = await server.client().rest('POST', '/auth/logout', undefined, headers);
+      if (status !== 200) throw new Error(`signing out answered ${status}`);
+      return headers;
+    },
+  },
+  {
     caller: 'a revoked token',
     standing: 'nobody',
+    isEnded: true,
     arrive: async (server) => {
       const { id, headers } = await makeToken(server, 'full');
       const { status } = await server

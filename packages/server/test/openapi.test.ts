@@ -14,10 +14,12 @@ import { errorStatuses } from '../src/errors.ts';
 import { createOpenApiDocument } from '../src/http/openapi.ts';
 import { listProcedures } from '../src/http/operations.ts';
 import { appRouter } from '../src/router.ts';
+import { NewToken } from '../src/services/new-token.ts';
 import { StoreUnavailableError } from '../src/store/database.ts';
 import { version } from '../src/version.ts';
 import {
   callers,
+  furtherCallers,
   type Headers,
   makeToken,
   OWN_PASSWORD,
@@ -105,19 +107,30 @@ test('every example in the document is valid against its schema', () => {
     expect(problems(pointer, value), `${pointer} ${JSON.stringify(value)}`).toEqual([]);
 });
 
-test('a time says that it is one, and an id what it looks like', () => {
-  const { Session, Event } = document.components?.schemas ?? {};
-  expect(Session).toMatchObject({
-    properties: {
-      id: { pattern: '^[0-9a-f]{24}$' },
-      createdAt: { type: 'string', format: 'date-time' },
-      expiresAt: { type: 'string', format: 'date-time' },
-    },
-  });
-  expect(Event).toMatchObject({ properties: { id: { pattern: '^[0-9a-f]{24}$' }, at: { format: 'date-time' } } });
-  expect(lookUp('#/paths/~1auth~1status/get/responses/200/content/application~1json/schema')).toMatchObject({
-    properties: { expiresAt: { type: ['string', 'null'], format: 'date-time' } },
-  });
+test('a time says that it is one, and an id what it looks like, wherever they are', () => {
+  const fields = [...findFields(document, '#')];
+  const at = (pattern: RegExp) => fields.filter(({ name }) => pattern.test(name));
+  const times = at(/^(at|since|until)$|[a-z]At$/);
+  const ids = at(/^(id|cursor|nextCursor)$|[a-z]Id$/);
+  expect([times.length, ids.length].every((count) => count > 7)).toBe(true);
+  for (const { pointer, schema } of times) expect(schema, pointer).toMatchObject({ format: 'date-time' });
+  for (const { pointer, schema } of ids) expect(schema, pointer).toMatchObject({ pattern: '^[0-9a-f]{24}$' });
+});
+
+test('every object in the document says that it has no other fields than those that are named', () => {
+  const objects = findObjects(document, '#');
+  expect(objects.length).toBeGreaterThan(operations.length);
+  expect(objects.filter(({ schema }) => schema.additionalProperties !== false)).toEqual([]);
+});
+
+test("what the document says of a token's name is what is checked", () => {
+  const at = '#/paths/~1auth~1tokens/post/requestBody/content/application~1json/schema/properties/name';
+  const characters = [...Array(0x100).keys(), 0x2028, 0xfeff, 0x1f511].map((code) => String.fromCodePoint(code));
+  const names = [...characters, '', ...[...'a', '🔑'].flatMap((each) => [each.repeat(64), each.repeat(65)])];
+  for (const name of names) {
+    const isTaken = NewToken.safeParse({ name, scope: 'read' }).success;
+    expect(problems(at, name).length === 0, JSON.stringify(name)).toBe(isTaken);
+  }
 });
 
 test('the session scheme names the cookie that the server sets, and the token scheme is a bearer', async () => {
@@ -184,6 +197,9 @@ const audiences: [Standing[], security: oas31.SecurityRequirementObject[], words
   ],
 ];
 
+/** Those whose session or token is over. */
+const endedCallers = furtherCallers.filter(({ isEnded }) => isEnded);
+
 test.each(operations)(
   '$method $path answers whom the document says, and as it says: with nothing else, and all of it',
   async (operation) => {
@@ -211,12 +227,17 @@ test.each(operations)(
       const good = await request(server, operation, headers);
       const { status } = await check(server, good);
       if (status === 200) audience.push(standing);
-      // Once more: what it names may be gone by now.
+      // Once more: what it names may be gone by now. And what never was one.
       await check(server, good);
+      if (good.id) await check(server, { headers, id: 'no-id' });
       const body = wrongPassword(operation);
       // One more than are looked at.
       const tries = Array.from({ length: body ? server.config.loginMaxFailures + 1 : 0 });
       for (const _ of tries) await check(server, { headers, ...(body ? { body } : {}) });
+    }
+    for (const { arrive } of endedCallers) {
+      await using server = await startOwnServer();
+      await check(server, await request(server, operation, await arrive(server)));
     }
     await replaySetByEnvironment(operation, check);
     await replayFailures(operation, check);
@@ -487,6 +508,34 @@ function findExamples(value: unknown, at: string): { pointer: string; value: unk
     .filter(([name]) => name !== 'example' && name !== 'examples')
     .flatMap(([name, part]) => findExamples(part, `${at}/${escapePointer(name)}`));
   return [...own, ...below];
+}
+
+interface Field {
+  name: string;
+  pointer: string;
+  schema: oas31.SchemaObject;
+}
+
+/** Every field of an object and every parameter in the document, with its schema. */
+function* findFields(value: unknown, at: string): Generator<Field> {
+  if (typeof value !== 'object' || value === null) return;
+  const { name, schema, properties } = value as { name?: string; schema?: Field['schema']; properties?: object };
+  if (name !== undefined && schema) yield { name, pointer: at, schema };
+  for (const [name, schema] of Object.entries(properties ?? {})) yield { name, pointer: `${at}/${name}`, schema };
+  for (const [name, part] of Object.entries(value)) {
+    if (!name.startsWith('example')) yield* findFields(part, `${at}/${escapePointer(name)}`);
+  }
+}
+
+/** Every schema of an object in the document. */
+function findObjects(value: unknown, at: string): { pointer: string; schema: oas31.SchemaObject }[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const schema = value as oas31.SchemaObject;
+  const own = schema.type === 'object' || (Array.isArray(schema.type) && schema.type.includes('object'));
+  return [
+    ...(own ? [{ pointer: at, schema }] : []),
+    ...Object.entries(value).flatMap(([name, part]) => findObjects(part, `${at}/${escapePointer(name)}`)),
+  ];
 }
 
 /** Where a schema turns one type into another, for all the schemas within a value. */

@@ -5,7 +5,14 @@ import { tokenScopes } from './tokens.ts';
 const name = z
   .string()
   .regex(/^[^\p{Cc}]{1,64}$/u, 'A name has 1 to 64 characters, none of them a control character.')
-  .meta({ description: 'What the operator calls it.', examples: ['backup script'] });
+  .meta({
+    description: 'What the operator calls it.',
+    examples: ['backup script'],
+    // The same for readers of the document: not every one of them has Unicode's classes.
+    minLength: 1,
+    maxLength: 64,
+    pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
+  });
 const host = z
   .string()
   .regex(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/, {

@@ -4,8 +4,10 @@ import { z } from 'zod';
 import { toSession } from '../../services/shapes.ts';
 import { operatorProcedure, router } from '../../trpc.ts';
 
-export const SessionId = z.string().regex(/^[0-9a-f]{24}$/);
-const isId = (text: string) => SessionId.safeParse(text).success;
+const idPattern = /^[0-9a-f]{24}$/;
+export const SessionId = z.string().regex(idPattern);
+/** In a path: what cannot be one names nothing either, so it is 404 and not 400. */
+const isId = (text: string) => idPattern.test(text);
 
 export const Session = z
   .strictObject({
@@ -81,7 +83,11 @@ export const sessions = router({
     })
     .input(
       z.strictObject({
-        id: z.string().meta({ description: 'Of the session.', examples: ['8f1d3a5c7b9e0f2a4c6d8e01'] }),
+        id: z.string().meta({
+          description: 'Of the session.',
+          examples: ['8f1d3a5c7b9e0f2a4c6d8e01'],
+          pattern: idPattern.source,
+        }),
       }),
     )
     .output(z.strictObject({ revoked: z.literal(1) }))

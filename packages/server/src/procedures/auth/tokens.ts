@@ -7,8 +7,10 @@ import { TOKEN_PREFIX, tokenScopes } from '../../services/tokens.ts';
 import { freshProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
 import { signedOut } from './password.ts';
 
-export const TokenId = z.string().regex(/^[0-9a-f]{24}$/);
-const isId = (text: string) => TokenId.safeParse(text).success;
+const idPattern = /^[0-9a-f]{24}$/;
+export const TokenId = z.string().regex(idPattern);
+/** In a path: what cannot be one names nothing either, so it is 404 and not 400. */
+const isId = (text: string) => idPattern.test(text);
 
 export const Token = z
   .strictObject({
@@ -103,7 +105,13 @@ export const tokens = router({
       errors: ['NOT_FOUND'],
     })
     .input(
-      z.strictObject({ id: z.string().meta({ description: 'Of the token.', examples: ['5b7d9f1a3c5e7a9b1d3f5a70'] }) }),
+      z.strictObject({
+        id: z.string().meta({
+          description: 'Of the token.',
+          examples: ['5b7d9f1a3c5e7a9b1d3f5a70'],
+          pattern: idPattern.source,
+        }),
+      }),
     )
     .output(z.strictObject({ revoked: z.literal(1) }))
     .mutation(async ({ ctx, input: { id } }) => {
