@@ -5,6 +5,10 @@ export interface CookieJar {
   header(path: string): string;
   /** Takes in the Set-Cookie lines of the answer to a request to `path`. */
   remember(lines: readonly string[], path: string): void;
+  /** All that is not over yet, as a text for `restore`. It is a secret. */
+  snapshot(): string;
+  /** Takes in a snapshot of the same origin; any other text is passed over. */
+  restore(text: string): void;
 }
 
 interface Cookie {
@@ -18,15 +22,14 @@ interface Cookie {
 export function createCookieJar(origin: URL): CookieJar {
   const cookies = new Map<string, Cookie>();
   const isSecure = origin.protocol === 'https:' || isLoopback(origin.hostname);
+  const live = () => [...cookies].filter(([, { expiresAt }]) => expiresAt > Date.now());
 
   return {
-    header: (path) => {
-      const now = Date.now();
-      return [...cookies]
-        .filter(([, cookie]) => cookie.expiresAt > now && isUnder(path, cookie.path))
-        .map(([name, cookie]) => `${name}=${cookie.value}`)
-        .join('; ');
-    },
+    header: (path) =>
+      live()
+        .filter(([, cookie]) => isUnder(path, cookie.path))
+        .map(([name, { value }]) => `${name}=${value}`)
+        .join('; '),
     remember: (lines, path) => {
       for (const line of lines) {
         const [pair = '', ...rest] = line.split(';');
@@ -37,8 +40,36 @@ export function createCookieJar(origin: URL): CookieJar {
         cookies.set(name, { value, path: pathOf(attributes.get('path'), path), expiresAt: endOf(attributes) });
       }
     },
+    // Infinity is null in JSON.
+    snapshot: () =>
+      JSON.stringify({ origin: origin.origin, cookies: live().map(([name, cookie]) => ({ name, ...cookie })) }),
+    restore: (text) => {
+      for (const { name, ...cookie } of readSnapshot(text, origin.origin)) cookies.set(name, cookie);
+    },
   };
 }
+
+/** Nothing where one thing is not as `snapshot` writes it: what comes from outside may be torn, old or a forgery. */
+function readSnapshot(text: string, origin: string): (Cookie & { name: string })[] {
+  try {
+    const read = JSON.parse(text);
+    if (read.origin !== origin) return [];
+    const found: (Cookie & { name: string })[] = [];
+    for (const { name, value, path, expiresAt } of read.cookies) {
+      const isSendable = isCookieText(name) && name !== '' && isCookieText(value);
+      const isTimed = expiresAt === null || typeof expiresAt === 'number';
+      if (!isSendable || !isTimed || typeof path !== 'string') return [];
+      found.push({ name, value, path, expiresAt: expiresAt ?? Number.POSITIVE_INFINITY });
+    }
+    return found;
+  } catch {
+    return [];
+  }
+}
+
+/** Nothing that would end a cookie, or the header. */
+const isCookieText = (value: unknown): value is string =>
+  typeof value === 'string' && /^[\x20-\x7e]*$/.test(value) && !value.includes(';');
 
 function splitPair(pair: string): [name: string, value: string] {
   const equals = pair.indexOf('=');

@@ -6,13 +6,14 @@ import type { AppRouter } from './router.ts';
 type ErrorShape = AppRouter['_def']['_config']['$types']['errorShape'];
 
 /**
- * What went wrong. The server's own codes, and four for when there is no answer of the server's:
+ * What went wrong. The server's own codes, and five for when there is no answer of the server's:
  *
  * - `UNREACHABLE`: no answer, or half of one: refused, no such name, TLS, cut off; in a browser also an origin that
  *   is not in ALLOWED_ORIGINS.
  * - `TIMEOUT`: no answer within `timeoutMs`, or a caller's `AbortSignal.timeout()` has passed.
  * - `ABORTED`: the caller's signal was aborted; `cause` is its reason.
  * - `UNEXPECTED_ANSWER`: something answered, but not BackChannel: a proxy's error page, a redirect, another server.
+ * - `COOKIE_STORE_FAILED`: a function of the `cookies` option threw; `cause` is what it threw.
  *
  * A newer server may send a code that is not listed yet: leave a `default` in a `switch`.
  */
@@ -21,7 +22,8 @@ export type BackchannelErrorCode =
   | 'UNREACHABLE'
   | 'TIMEOUT'
   | 'ABORTED'
-  | 'UNEXPECTED_ANSWER';
+  | 'UNEXPECTED_ANSWER'
+  | 'COOKIE_STORE_FAILED';
 
 /** What is wrong with one field of an input; `path` is empty for the input as a whole. */
 export type BackchannelIssue = NonNullable<ErrorShape['data']['issues']>[number];

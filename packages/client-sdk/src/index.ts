@@ -1,11 +1,15 @@
 // The package's public surface: the client, its options, its error, and the API's types.
 import { createTRPCClient, httpLink, type TRPCClient } from '@trpc/client';
 import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server';
+import type { CookieStore } from './cookie-store.ts';
 import { backchannelErrors } from './errors.ts';
+import { createRetries, type RetryOptions } from './retry.ts';
 import type { AppRouter } from './router.ts';
 import { createTransport } from './transport.ts';
 
+export type { CookieStore } from './cookie-store.ts';
 export { BackchannelError, type BackchannelErrorCode, type BackchannelIssue } from './errors.ts';
+export type { RetryOptions } from './retry.ts';
 
 /** Every procedure of the server: `.query()` reads, `.mutate()` changes. Each takes `{ signal }` as its last argument. */
 export type BackchannelClient = TRPCClient<AppRouter>;
@@ -23,8 +27,15 @@ export interface BackchannelClientOptions {
   token?: string;
   /** Used in place of the global `fetch`; it has to heed `signal` and `redirect: 'manual'`. */
   fetch?: typeof globalThis.fetch;
-  /** How long a whole answer may take, in milliseconds: 30 000 unless told, `Infinity` for no limit. */
+  /** How long a call may take with its retries, in milliseconds: 30 000 unless told, `Infinity` for no limit. */
   timeoutMs?: number;
+  /**
+   * How a query is asked again that a busy server answered with 429 or 503; `false` for never. A mutation is sent once,
+   * whatever becomes of it.
+   */
+  retry?: RetryOptions | false;
+  /** Keeps the cookies beyond this process, for clients outside a browser. */
+  cookies?: CookieStore;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -44,9 +55,14 @@ const MAX_TIMEOUT_MS = 2_147_483_647;
  */
 export function createBackchannelClient(options: BackchannelClientOptions): BackchannelClient {
   const origin = checkUrl(options.url);
+  if (options.token !== undefined && options.cookies) {
+    throw new TypeError('cookies: a token decides alone and has no cookies to keep; leave out one of the two');
+  }
   const transport = createTransport({
     origin,
     token: options.token === undefined ? null : checkToken(options.token),
+    cookies: options.cookies ?? null,
+    retries: createRetries(options.retry ?? {}),
     timeoutMs: checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
     // Looked up at each call, so that what a program or a test puts there later is used.
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),

@@ -5,7 +5,7 @@ import { BackchannelError, createBackchannelClient } from '../src/index.ts';
 import { failureOf, openStandIn, openStandInFor } from './stand-in.ts';
 
 /** How asking who is signed in fails there. */
-async function failureAt(url: string, options: { timeoutMs?: number } = {}): Promise<BackchannelError> {
+async function failureAt(url: string, options: { timeoutMs?: number; retry?: false } = {}): Promise<BackchannelError> {
   const error = await failureOf(createBackchannelClient({ url, ...options }).auth.me.query());
   expect(error).toBeInstanceOf(BackchannelError);
   return error as BackchannelError;
@@ -64,7 +64,7 @@ test('a procedure that the server does not have is NOT_FOUND', async () => {
 test('a busy server says how long to wait', async () => {
   const data = { code: 'SERVICE_UNAVAILABLE', httpStatus: 503, retryAfterSeconds: 7 };
   await using server = await openStandInFor(503, { error: { message: 'Busy.', code: -32603, data } });
-  const error = await failureAt(server.url);
+  const error = await failureAt(server.url, { retry: false });
   expect(error.message).toBe('Busy.');
   expect(facts(error)).toEqual({ code: 'SERVICE_UNAVAILABLE', status: 503, issues: [], retryAfterSeconds: 7 });
 });
