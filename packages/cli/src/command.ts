@@ -59,7 +59,7 @@ export function defineCommand<const O extends Options>(definition: {
   about: string;
   options: O;
   /** Whether one argument is taken, and what it is called. */
-  argument?: 'password' | 'ID' | 'SOURCE';
+  argument?: 'password' | 'ID' | 'SOURCE' | 'FILE';
   run(values: Values<O>, argument: string | undefined): Promise<Result>;
 }): Command {
   const options: Options = { ...definition.options, ...standard };

@@ -29,6 +29,8 @@ const commands: Readonly<Record<string, Entry>> = {
     about: 'list who waits after wrong passwords, and lift it',
     load: () => import('./commands/throttle.ts'),
   },
+  backup: { about: 'copy the database and its key to a file', load: () => import('./commands/backup.ts') },
+  restore: { about: 'put a backup back in its place', load: () => import('./commands/restore.ts') },
 };
 
 /**

@@ -7,7 +7,7 @@ import { checkout } from './run.ts';
 const home = checkout();
 afterAll(() => home[Symbol.dispose]());
 
-const single = ['hash', 'hash-master', 'verify', 'secret', 'check-config', 'events'];
+const single = ['hash', 'hash-master', 'verify', 'secret', 'check-config', 'events', 'backup', 'restore'];
 const groups = {
   password: ['set'],
   sessions: ['list', 'revoke'],

@@ -1,6 +1,16 @@
 // The key ring and the tokens signed with it (jose, RFC 7515). Knows nothing of what a token opens.
 import { createHash, hkdfSync, randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { jwtVerify, SignJWT } from 'jose';
 import type { Clock } from '../clock.ts';
@@ -49,15 +59,34 @@ function readKeyFile(file: string): string | null {
   );
 }
 
-function makeKeyFile(file: string): void {
+/**
+ * Puts the key of a backup in the place of the one that is kept, with which what is restored could not be opened. The
+ * other one is kept beside it, under a name that ends in `stamp`. Says whether there was another one.
+ */
+export function restoreSecretKey(dataDir: string, secretKey: string, { stamp }: { stamp: string }): boolean {
+  const file = join(dataDir, 'secret.key');
+  const isThere = existsSync(file);
+  if (isThere && readFileSync(file, 'utf8').trim() === secretKey) return false;
+  const draft = draftKeyFile(file, secretKey);
+  if (isThere) linkSync(file, `${file}.replaced-${stamp}`);
+  renameSync(draft, file);
+  return isThere;
+}
+
+function draftKeyFile(file: string, secretKey: string): string {
   const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
   const handle = openSync(draft, 'wx', 0o600);
   try {
-    writeSync(handle, `${makeSecretKey()}\n`);
+    writeSync(handle, `${secretKey}\n`);
     fsyncSync(handle);
   } finally {
     closeSync(handle);
   }
+  return draft;
+}
+
+function makeKeyFile(file: string): void {
+  const draft = draftKeyFile(file, makeSecretKey());
   try {
     linkSync(draft, file);
   } catch (error) {

@@ -4,6 +4,8 @@ import { migrations } from './migrations/index.ts';
 
 /** What a database file holds. */
 export interface DatabaseState {
+  /** Migrations that have been applied, in their order; empty where the file is no database of BackChannel's. */
+  applied: string[];
   /** Migrations of this code that have not been applied. */
   pending: string[];
   /** Migrations that have been applied and that this code does not know: a newer version was here. */
@@ -20,19 +22,26 @@ export function inspectDatabase(file: string): DatabaseState {
   const db = new Sqlite(file, { fileMustExist: true, timeout: PATIENCE_MS });
   try {
     db.pragma('query_only = ON');
-    const column = (sql: string, table: string): string[] => {
-      const isThere = db.prepare("select 1 from sqlite_schema where type = 'table' and name = ?").get(table);
-      return isThere ? db.prepare<[], string>(sql).pluck().all() : [];
-    };
-    const applied = column('select name from migrations', 'migrations');
-    const known = migrations.map(({ name }) => name);
-    const [passwordHash = null] = column("select hash from passwords where origin = 'stored'", 'passwords');
-    return {
-      pending: known.filter((name) => !applied.includes(name)),
-      unknown: applied.filter((name) => !known.includes(name)),
-      passwordHash,
-    };
+    return inspectOpen(db);
   } finally {
     db.close();
   }
 }
+
+/** The same of a database that is open already. */
+export function inspectOpen(db: Sqlite.Database): DatabaseState {
+  const column = (sql: string, table: string): string[] =>
+    hasTable(db, table) ? db.prepare<[], string>(sql).pluck().all() : [];
+  const applied = column('select name from migrations order by id', 'migrations');
+  const known = migrations.map(({ name }) => name);
+  const [passwordHash = null] = column("select hash from passwords where origin = 'stored'", 'passwords');
+  return {
+    applied,
+    pending: known.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !known.includes(name)),
+    passwordHash,
+  };
+}
+
+export const hasTable = (db: Sqlite.Database, name: string): boolean =>
+  db.prepare("select 1 from sqlite_schema where type = 'table' and name = ?").get(name) !== undefined;

@@ -1,0 +1,282 @@
+// backup and restore: beside a server that runs, onto another machine, and whatever must not be taken for a backup.
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type LiveServer, serverEnv, startServer } from './live-server.ts';
+import { type Checkout, checkout } from './run.ts';
+
+// A test here is up to a dozen processes, one after the other.
+vi.setConfig({ testTimeout: 60_000 });
+
+const databaseOf = ({ root }: Checkout) => join(root, 'data/backchannel.db');
+
+/** Runs a command that has to work, and returns its object. */
+async function done(home: Checkout, ...args: string[]) {
+  const { stdout, stderr, exitCode } = await home.run([...args, '--json']);
+  expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+  return JSON.parse(stdout);
+}
+
+/** Exit code 1 and a sentence, which is returned. */
+async function refused(home: Checkout, ...args: string[]): Promise<string> {
+  const { stdout, stderr, exitCode } = await home.run(args);
+  expect({ stdout, exitCode }, stderr).toEqual({ stdout: '', exitCode: 1 });
+  expect(stderr).toMatch(/^[^\n]+\.\n$/);
+  return stderr.trimEnd();
+}
+
+async function makeToken(server: LiveServer, headers: Record<string, string>) {
+  const { body } = await server.call('POST', '/auth/tokens', { headers, body: { name: 'x', scope: 'full' } });
+  return { id: body.token.id as string, headers: { authorization: `Bearer ${body.secret}` } };
+}
+
+test('a backup is made beside a server at work, and brings back what was when it was made', async () => {
+  using home = checkout({ '.env': serverEnv });
+  const backup = join(home.root, 'backup.db');
+  {
+    await using server = await startServer(home);
+    const { headers } = await server.signIn();
+    const token = await makeToken(server, headers);
+    let isOver = false;
+    const statuses = new Set<number>();
+    const browse = async () => {
+      while (!isOver)
+        statuses.add((await server.call('POST', '/auth/login', { body: { password: 'admin123' } })).status);
+    };
+    const browsing = [browse(), browse()];
+    const made = await done(home, 'backup', backup);
+    isOver = true;
+    await Promise.all(browsing);
+    expect([...statuses]).toEqual([200]);
+    expect(made).toMatchObject({ file: backup, schema: '0002-operate', pending: [], tokens: 1, hasSecretKey: true });
+    expect(made.sessions).toBeGreaterThan(0);
+    expect(made.events).toBeGreaterThan(2);
+    if (process.platform !== 'win32') expect(statSync(backup).mode & 0o777).toBe(0o600);
+    const later = await server.signIn();
+
+    expect(await refused(home, 'restore', backup)).toBe(
+      `${databaseOf(home)} is in use: stop the server first, and whatever else has it open.`,
+    );
+    expect(await server.statusFor(later.headers)).toBe(200);
+    await server.stop();
+
+    const { replaced, ...restored } = await done(home, 'restore', backup);
+    expect(restored).toMatchObject({ file: databaseOf(home), sessions: made.sessions, tokens: 1, events: made.events });
+    expect(replaced).toMatch(/backchannel\.db\.replaced-\d{8}T\d{9}Z$/);
+    await using again = await startServer(home);
+    expect(await again.statusFor(headers)).toBe(200);
+    expect(await again.statusFor(token.headers)).toBe(200);
+    expect(await again.statusFor(later.headers)).toBe(401);
+    const rows = (file: string) => {
+      const db = new Sqlite(file, { readonly: true });
+      const counts = ['sessions', 'events'].map((table) => db.prepare(`select count(*) from ${table}`).pluck().get());
+      db.close();
+      return counts;
+    };
+    expect(rows(replaced)).not.toEqual(rows(backup));
+  }
+  expect(readdirSync(join(home.root, 'data')).filter((name) => /\.\d+\.[0-9a-f]{8}/.test(name))).toEqual([]);
+});
+
+test('a server that was killed keeps nothing from being restored', async () => {
+  using home = checkout({ '.env': serverEnv });
+  const backup = join(home.root, 'backup.db');
+  {
+    await using server = await startServer(home);
+    await server.signIn();
+    await done(home, 'backup', backup);
+  }
+  expect(existsSync(`${databaseOf(home)}-wal`)).toBe(true);
+  expect(await done(home, 'restore', backup)).toMatchObject({ sessions: 1 });
+  expect(existsSync(`${databaseOf(home)}-wal`)).toBe(false);
+});
+
+test('on another machine a backup is all that is needed', async () => {
+  using home = checkout({ '.env': serverEnv });
+  using other = checkout({ '.env': serverEnv });
+  const backup = join(home.root, 'backup.db');
+  await using server = await startServer(home);
+  const { headers } = await server.signIn();
+  const token = await makeToken(server, headers);
+  await done(home, 'backup', backup);
+
+  const { replaced, isKeyRestored } = await done(other, 'restore', backup);
+  expect({ replaced, isKeyRestored }).toEqual({ replaced: null, isKeyRestored: true });
+  const key = (at: Checkout) => readFileSync(join(at.root, 'data/secret.key'), 'utf8');
+  expect(key(other)).toBe(key(home));
+  // The key is in the backup and nowhere in the database.
+  expect(readFileSync(backup, 'latin1')).toContain(key(home).trim());
+  expect(readFileSync(databaseOf(other), 'latin1')).not.toContain(key(home).trim());
+  {
+    await using moved = await startServer(other);
+    expect(await moved.statusFor(headers)).toBe(200);
+    expect(await moved.statusFor(token.headers)).toBe(200);
+    await moved.stop();
+  }
+  // Where a server has been at work, its own key is kept, too.
+  using third = checkout({ '.env': serverEnv });
+  await using fresh = await startServer(third);
+  await fresh.stop();
+  const own = key(third);
+  await done(third, 'restore', backup);
+  expect(key(third)).toBe(key(home));
+  const kept = readdirSync(join(third.root, 'data')).find((name) => name.startsWith('secret.key.replaced-'));
+  expect(readFileSync(join(third.root, 'data', kept ?? ''), 'utf8')).toBe(own);
+});
+
+test('where SECRET_KEY is set, the backup has no key and says so', async () => {
+  using home = checkout({ '.env': `${serverEnv}SECRET_KEY=${'k'.repeat(32)}\n` });
+  await using server = await startServer(home);
+  await server.stop();
+  const { stdout } = await home.run(['backup', 'backup.db']);
+  expect(stdout).toMatch(/, without a key: SECRET_KEY is set, keep a copy of it, too\n$/);
+  const { stderr, exitCode } = await home.run(['restore', 'backup.db']);
+  expect(exitCode).toBe(0);
+  expect(stderr).toContain('The backup has no key: its sessions live on only with the SECRET_KEY');
+  expect(existsSync(join(home.root, 'data/secret.key'))).toBe(false);
+});
+
+test('what was revoked after the backup stays revoked', async () => {
+  using home = checkout({ '.env': serverEnv });
+  await using server = await startServer(home);
+  const [kept, revoked, out] = [await server.signIn(), await server.signIn(), await server.signIn()];
+  const [keptToken, revokedToken] = [await makeToken(server, kept.headers), await makeToken(server, kept.headers)];
+  await done(home, 'backup', 'backup.db');
+  await server.call('DELETE', `/auth/sessions/${revoked.id}`, { headers: kept.headers });
+  await server.call('DELETE', `/auth/tokens/${revokedToken.id}`, { headers: kept.headers });
+  await server.call('POST', '/auth/logout', { headers: out.headers });
+  await server.stop();
+
+  const { exitCode, stderr } = await home.run(['restore', 'backup.db']);
+  expect({ exitCode, stderr }).toMatchObject({
+    exitCode: 0,
+    stderr: expect.stringContaining('3 sessions or tokens had been ended since and stay so.'),
+  });
+  await using again = await startServer(home);
+  const status = ({ headers }: { headers: Record<string, string> }) => again.statusFor(headers);
+  expect(await Promise.all([kept, keptToken].map(status))).toEqual([200, 200]);
+  expect(await Promise.all([revoked, out, revokedToken].map(status))).toEqual([401, 401, 401]);
+});
+
+test('sessions from before a change of the password stay ended, and it is said that the old password counts', async () => {
+  using home = checkout({ '.env': serverEnv });
+  await using server = await startServer(home);
+  const before = await server.signIn();
+  await done(home, 'backup', 'backup.db');
+  await server.call('POST', '/auth/password', {
+    headers: before.headers,
+    body: { current: 'admin123', new: 'another long password' },
+  });
+  await server.stop();
+  const { stderr } = await home.run(['restore', 'backup.db']);
+  expect(stderr).toContain('The password was changed after the backup: the one from before counts again.');
+  await using again = await startServer(home);
+  expect(await again.statusFor(before.headers)).toBe(401);
+  expect(await again.tryPassword('admin123')).toBe(200);
+});
+
+describe('with one backup', () => {
+  const home = checkout({ '.env': serverEnv });
+  const backup = join(home.root, 'backup.db');
+  const file = databaseOf(home);
+  afterAll(() => home[Symbol.dispose]());
+  beforeAll(async () => {
+    await using server = await startServer(home);
+    await server.signIn();
+    await server.stop();
+    await done(home, 'backup', backup);
+  });
+
+  test('no file is written over without --force, and never one of the server', async () => {
+    const other = join(home.root, 'other.txt');
+    writeFileSync(other, 'mine');
+    expect(await refused(home, 'backup', other)).toBe(
+      `${other} is there already; name another file, or write over it with --force.`,
+    );
+    expect(readFileSync(other, 'utf8')).toBe('mine');
+    await done(home, 'backup', other, '--force');
+    expect((await done(home, 'restore', other)).sessions).toBe(1);
+
+    symlinkSync(file, join(home.root, 'link.db'));
+    for (const path of [file, `${file}-wal`, join(home.root, 'data/secret.key'), join(home.root, 'link.db')]) {
+      expect(await refused(home, 'backup', path, '--force')).toBe(
+        `${path} belongs to the server itself; name another file.`,
+      );
+    }
+    expect(await refused(home, 'backup', home.root, '--force')).toBe(`${home.root} is a folder; name a file in it.`);
+    const nowhere = join(home.root, 'nowhere');
+    expect(await refused(home, 'backup', join(nowhere, 'x.db'))).toBe(`The folder ${nowhere} is not there.`);
+    expect((await home.run(['backup'])).exitCode).toBe(2);
+    expect((await home.run(['restore'])).exitCode).toBe(2);
+  });
+
+  const change = (path: string, sql: string) => {
+    const db = new Sqlite(path);
+    db.exec(sql);
+    db.close();
+  };
+  test.each<[string, (path: string) => void, RegExp]>([
+    ['a file that is not there', () => {}, /is not there\.$/],
+    ['a folder', (path) => mkdirSync(path), /is no file\.$/],
+    ['an empty file', (path) => writeFileSync(path, ''), /is no database of BackChannel's\.$/],
+    ['a text', (path) => writeFileSync(path, 'k'.repeat(9000)), /is no database of BackChannel's\.$/],
+    ["another program's database", (path) => change(path, 'create table x (y)'), /is no database of BackChannel's\.$/],
+    [
+      'a database with migrations of another program',
+      (path) => change(path, "create table migrations (id integer, name text); insert into migrations values (1, 'a')"),
+      /is no database of BackChannel's\.$/,
+    ],
+    [
+      'half a backup',
+      (path) => {
+        copyFileSync(backup, path);
+        truncateSync(path, Math.floor(statSync(path).size / 2));
+      },
+      /is damaged/,
+    ],
+    [
+      "a newer version's",
+      (path) => {
+        copyFileSync(backup, path);
+        change(path, "insert into migrations (name, executed_at) values ('9999-later', '')");
+      },
+      /is of a newer BackChannel \(9999-later\): restore it with that one\.$/,
+    ],
+    ['the database itself', (path) => symlinkSync(file, path), /is the database itself\.$/],
+  ])('%s is refused, and nothing is changed', async (_, make, message) => {
+    const path = join(home.root, 'given.db');
+    make(path);
+    const before = [readdirSync(join(home.root, 'data')), readFileSync(file)];
+    expect(await refused(home, 'restore', path)).toMatch(message);
+    expect([readdirSync(join(home.root, 'data')), readFileSync(file)]).toEqual(before);
+    rmSync(path, { recursive: true, force: true });
+  });
+
+  test.each<[string, number]>([
+    ['from its first byte', 0],
+    ['behind its header', 100],
+  ])('a database that is damaged %s is replaced, and it is said what is not known', async (_, from) => {
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes.fill('k', from));
+    writeFileSync(`${file}-wal`, 'k'.repeat(9000));
+    const { replaced, sessions, warnings } = await done(home, 'restore', backup);
+    expect(sessions).toBe(1);
+    expect(warnings).toEqual([expect.stringMatching(/what was revoked after the backup is live again/)]);
+    expect(readFileSync(replaced, 'utf8')).toMatch(/k{9000}/);
+    await using server = await startServer(home);
+    await server.signIn();
+    await server.stop();
+  });
+});
