@@ -23,10 +23,11 @@ export async function withServices<T>(
   if (!options.mayMakeDatabase && !existsSync(file)) {
     throw refusal(`There is no database at ${file} yet: start the server first.`);
   }
-  const [{ openServices }, { openStore, StoreUnavailableError }, { createLog }] = await Promise.all([
+  const [{ openServices }, { openStore, StoreUnavailableError }, { createLog }, { UpgradeError }] = await Promise.all([
     import('@backchannel/server/services'),
     import('@backchannel/server/store'),
     import('@backchannel/server/log'),
+    import('@backchannel/server/upgrade'),
   ]);
   try {
     await using store = await openStore(config.database);
@@ -34,6 +35,7 @@ export async function withServices<T>(
     await using services = await openServices({ config, store, log, role: 'tool' });
     return await work(services);
   } catch (error) {
+    if (error instanceof UpgradeError) throw refusal(error.message);
     if (error instanceof StoreUnavailableError) throw refusal(unusableText(file, error.cause));
     throw error;
   }

@@ -220,7 +220,7 @@ describe('the database', () => {
       await using store = await openStore({ engine: 'sqlite', file });
       await store.write((em) => em.execute("insert into migrations (name) values ('9999-later')", [], 'run'));
     }
-    expect((await lookInto(file)).text).toMatch(/^advice database: a newer version .*\(9999-later\)/);
+    expect((await lookInto(file)).text).toMatch(/^fault database: a newer version .*\(9999-later\)/);
   });
 
   test('that is none is a fault', async () => {

@@ -6,6 +6,7 @@ import { ListenError, openServer, type RunningServer } from './server.ts';
 import { SecretKeyError } from './services/keys.ts';
 import { startBlock } from './start-block.ts';
 import { DataFolderError } from './store/data-folder.ts';
+import { UpgradeError } from './store/upgrade.ts';
 import { lowerWorkerPriority } from './worker-priority.ts';
 
 /** Runs until a signal; exits 0 after a clean end, 1 when it could not start. */
@@ -33,14 +34,17 @@ export async function run(args: readonly string[]): Promise<void> {
   await lowerWorkerPriority();
 }
 
+/** What the operator can mend: their messages are fit to be shown. */
+const told = [ConfigError, DataFolderError, SecretKeyError, ListenError, UpgradeError];
+
 async function open(): Promise<{ config: Config; log: Log; server: RunningServer } | null> {
   try {
     const config = loadConfig();
     const log = createLog(config);
     return { config, log, server: await openServer({ config, log }) };
   } catch (error) {
-    // What the operator can mend is told in words; anything else is a fault of ours and shows its stack.
-    const isTold = [ConfigError, DataFolderError, SecretKeyError, ListenError].some((kind) => error instanceof kind);
+    // Anything else is a fault of ours and shows its stack.
+    const isTold = told.some((kind) => error instanceof kind);
     console.error(isTold && error instanceof Error ? error.message : error);
     return null;
   }

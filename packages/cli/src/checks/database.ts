@@ -26,16 +26,14 @@ export async function checkDatabase(config: Config): Promise<CheckedDatabase> {
   }
 }
 
-function checkState({ pending, unknown }: DatabaseState): Finding[] {
+function checkState({ applied, pending, unknown }: DatabaseState): Finding[] {
   if (unknown.length > 0) {
-    return [
-      advice(about, `a newer version has been at work here (${unknown.join(', ')}): run that one, or a newer one`),
-    ];
+    const text = `a newer version has been at work here (${unknown.join(', ')}), and this one will not start: run that one`;
+    return [{ level: 'fault', about, text }];
   }
   if (pending.length > 0) {
-    return [
-      advice(about, `is an older version's: the next start applies ${pending.join(', ')}; keep a copy until then`),
-    ];
+    const copies = applied.length > 0 ? ', and copies it first' : '';
+    return [advice(about, `is an older version's: the next start applies ${pending.join(', ')}${copies}`)];
   }
   return [ok(about, 'can be read, and all migrations are applied')];
 }

@@ -9,6 +9,7 @@ import { SqliteDialect } from 'kysely';
 import { prepareDataFolder } from './data-folder.ts';
 import { entities } from './entities.ts';
 import { migrations } from './migrations/index.ts';
+import { prepareUpgrade } from './upgrade.ts';
 
 /** How long a writer waits for another process's write before it gives up, in milliseconds. */
 const WRITE_PATIENCE_MS = 2000;
@@ -34,10 +35,14 @@ export interface Store {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Opens the SQLite file (made where it is not there) and applies the migrations; of several starters one does. */
+/**
+ * Opens the SQLite file (made where it is not there) and applies the migrations; of several starters one does.
+ * @throws UpgradeError when a newer version was at work on it, or it can't be copied before they are applied.
+ */
 export async function openStore(database: { engine: 'sqlite'; file: string }): Promise<Store> {
   const giveUpAt = performance.now() + START_PATIENCE_MS;
-  const dialect = await retryWhileBusy(async () => openSqlite(database.file), { giveUpAt });
+  const dialect = await retryWhileBusy(async () => openSqlite(database.file), { giveUpAt, isBusy: isBeingRestored });
+  await retryWhileBusy(async () => prepareUpgrade(database.file), { giveUpAt });
   const orm = await MikroORM.init({
     entities,
     dbName: database.file,
@@ -96,9 +101,14 @@ function openSqlite(file: string): SqliteDialect {
   // SQLite gives its -wal and -shm files the mode of this one.
   closeSync(openSync(file, 'a', 0o600));
   const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
-  db.pragma('journal_mode = WAL');
-  // NORMAL could lose an answered revocation when the power fails.
-  db.pragma('synchronous = FULL');
+  try {
+    db.pragma('journal_mode = WAL');
+    // NORMAL could lose an answered revocation when the power fails.
+    db.pragma('synchronous = FULL');
+  } catch (error) {
+    db.close();
+    throw error;
+  }
   /** Why the transaction that is running could not begin. Only that transaction has the connection. */
   let refusal: unknown = null;
   const done = { changes: 0, lastInsertRowid: 0 };
@@ -156,6 +166,9 @@ function sqliteCode(error: unknown): string {
 }
 
 const isLocked = (error: unknown) => /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(error));
+
+/** Somebody keeps the file to themselves, or has put another one in its place since it was opened. */
+const isBeingRestored = (error: unknown) => isLocked(error) || sqliteCode(error) === 'SQLITE_READONLY_DBMOVED';
 
 /** Another instance holds the lock, or has made a table between our look and our try: looking again settles it. */
 const isOthersMigration = (error: unknown) =>
