@@ -80,7 +80,8 @@ async function openGate() {
   };
 }
 
-const check = (gate: Gate, token: string) => gate.authenticate({ bearer: null, sessionTokens: [token] });
+const check = (gate: Gate, token: string) =>
+  gate.authenticate({ bearer: null, sessionTokens: [token], passTokens: [] }, 'api');
 
 test('a check that races a revocation is refused, and so is every one after it', async () => {
   await using t = await openGate();
@@ -149,7 +150,9 @@ test('a session of another password is refused though its row is live', async ()
 test('of several cookies of one name the first good one counts', async () => {
   await using t = await openGate();
   const token = await t.open('a');
-  expect(await t.gate.authenticate({ bearer: null, sessionTokens: ['garbage', token] })).toMatchObject({
+  expect(
+    await t.gate.authenticate({ bearer: null, sessionTokens: ['garbage', token], passTokens: [] }, 'api'),
+  ).toMatchObject({
     session: { id: 'a' },
   });
 });

@@ -15,6 +15,7 @@ import { createHealth } from './health.ts';
 import { createRest, sendError } from './rest.ts';
 import { createTrpc } from './trpc.ts';
 import { createTurns } from './turns.ts';
+import { createVerify, isVerify } from './verify.ts';
 
 export function createApp(options: { config: Config; store: Store; services: Services; log: Log }): RequestListener {
   const { config, store, services, log } = options;
@@ -39,9 +40,11 @@ export function createApp(options: { config: Config; store: Store; services: Ser
   });
   const onError: ErrorRequestHandler = (error: unknown, _req, res, _next) => sendError(res, asClientError(error), log);
   app.use(onError);
+  const verify = createVerify({ config, services, log });
   const takeTurn = createTurns();
   return (req, res) => {
     req.url = pathOf(req.url ?? '');
+    if (isVerify(req.url)) return verify(req, res);
     takeTurn(req.method, () => app(req, res));
   };
 }

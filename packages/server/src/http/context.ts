@@ -30,7 +30,10 @@ export function createContextFactory(options: { config: Config; services: Servic
       services,
       client,
       authenticate: () => {
-        caller ??= services.gate.authenticate({ bearer, sessionTokens: cookies.session.read(cookieHeader) });
+        caller ??= services.gate.authenticate(
+          { bearer, sessionTokens: cookies.session.read(cookieHeader), passTokens: [] },
+          'api',
+        );
         return caller;
       },
       device: () => {

@@ -1,15 +1,20 @@
 // The security headers of every answer (OWASP ASVS 3.4). Pages that need more say so where they are served.
+import type { ServerResponse } from 'node:http';
 import type { RequestHandler } from 'express';
 
 /** Nothing may load or run. */
 const STRICT_CSP = "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-export const securityHeaders: RequestHandler = (_req, res, next) => {
+export function setSecurityHeaders(res: ServerResponse): void {
   res.setHeader('Content-Security-Policy', STRICT_CSP);
   res.setHeader('X-Content-Type-Options', 'nosniff');
   // Not no-referrer: with it a form's POST carries `Origin: null`, which the cross-origin rule refuses.
   res.setHeader('Referrer-Policy', 'same-origin');
   res.setHeader('X-Frame-Options', 'DENY');
+}
+
+export const securityHeaders: RequestHandler = (_req, res, next) => {
+  setSecurityHeaders(res);
   next();
 };
 

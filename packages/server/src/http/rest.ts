@@ -1,5 +1,5 @@
 // The REST face: each procedure at the method and path that its meta names. JSON in, JSON out, nothing coerced.
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { type AnyTRPCRouter, callTRPCProcedure, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config.ts';
@@ -100,13 +100,14 @@ function parseObject(text: string): object {
   throw new TRPCError({ code: 'BAD_REQUEST', message: 'The body is not a JSON object.' });
 }
 
-export function sendJson(res: Response, status: number, body: unknown): void {
-  res.status(status).setHeader('Content-Type', 'application/json; charset=utf-8');
+export function sendJson(res: ServerResponse, status: number, body: unknown): void {
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'application/json; charset=utf-8');
   res.end(JSON.stringify(body));
 }
 
 /** Answers any error in the contract's shape, and logs what the outside is not told. */
-export function sendError(res: Response, error: unknown, log: Log): void {
+export function sendError(res: ServerResponse, error: unknown, log: Log): void {
   const described = describeError(error);
   logError(log, error, described);
   if (res.headersSent) {

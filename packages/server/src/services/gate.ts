@@ -14,11 +14,15 @@ const KEPT_MS = 800;
 const TOMBSTONE_MS = 2000;
 const MAX_KEPT = 10_000;
 
-/** What a caller shows. A bearer token of ours decides alone; else the values of the session cookie, of which a header may carry several. */
+/** What a caller shows. A bearer token of ours decides alone; else the values of cookies, of which a header may carry several. */
 export interface Credential {
   readonly bearer: string | null;
   readonly sessionTokens: readonly string[];
+  readonly passTokens: readonly string[];
 }
+
+/** What for: this server's own API and pages, or an application that a proxy asks about. */
+export type Purpose = 'api' | 'forward-auth';
 
 /** Who is calling: the operator's browser by its session, or a program by its token. */
 export type Principal = SessionPrincipal | TokenPrincipal;
@@ -33,10 +37,12 @@ export interface TokenPrincipal {
 
 export interface Gate {
   /**
-   * The principal behind a credential, or null. Checks signature, secret, both ends, revocation and password binding.
+   * The principal behind a credential, or null. Checks signature, secret, both ends, revocation, password binding, and
+   * what it is good for: at forward-auth a token needs the scope `proxy`, and a pass is good there and nowhere else. What
+   * a token's scope covers of the API is for its procedures to say.
    * @throws StoreUnavailableError when the database cannot be asked; never answers good without it.
    */
-  authenticate(credential: Credential): Promise<Principal | null>;
+  authenticate(credential: Credential, purpose: Purpose): Promise<Principal | null>;
   /**
    * Runs `commit`, which names the sessions and tokens it revokes before it commits: from then on no check of them is
    * kept, and from its end none is good.
@@ -44,7 +50,11 @@ export interface Gate {
   whileRevoking<T>(commit: (revoke: (ids: readonly string[]) => void) => Promise<T>): Promise<T>;
 }
 
+/** How a credential is shown: what is good as one is not good as another. */
+type Shown = 'session' | 'pass' | 'token';
+
 interface Kept {
+  as: Shown;
   principal: Principal;
   readAt: number;
 }
@@ -88,18 +98,17 @@ export function createGate(options: {
     return session.endedAt === null && sessionEnds({ ...session, lastSeenAt }, config).expiresAt > clock();
   };
 
-  const fromKept = (kind: Principal['kind'], shown: string): Principal | null => {
+  const fromKept = (as: Shown, shown: string): Principal | null => {
     const entry = kept.get(shown);
-    // What is good as a bearer token is not good as a cookie.
-    if (entry?.principal.kind !== kind) return null;
+    if (entry?.as !== as) return null;
     const age = clock() - entry.readAt;
     if (age >= 0 && age < KEPT_MS && !tombstones.has(idOf(entry.principal))) return entry.principal;
     kept.delete(shown);
     return null;
   };
 
-  const readSession = async (sessionToken: string): Promise<SessionPrincipal | null> => {
-    const secret = await keys.open('session', sessionToken);
+  const readSession = async (as: 'session' | 'pass', shown: string): Promise<SessionPrincipal | null> => {
+    const secret = await keys.open(as, shown);
     if (secret === null) return null;
     const session = await store.read((em) => em.findOne(SessionEntity, { secretSha256: sha256(secret) }));
     return session && (await password.isCurrent(session.passwordFingerprint)) ? { kind: 'session', session } : null;
@@ -111,12 +120,12 @@ export function createGate(options: {
   };
 
   /** Requests that come at once with one credential share a lookup, as long as it is as fresh as a kept answer. */
-  const lookUp = (kind: Principal['kind'], shown: string): Lookup => {
+  const lookUp = (as: Shown, shown: string): Lookup => {
     const now = clock();
-    const key = `${kind} ${shown}`;
+    const key = `${as} ${shown}`;
     const pending = lookups.get(key);
     if (pending && now >= pending.readAt && now - pending.readAt < KEPT_MS) return pending;
-    const answer: Promise<Principal | null> = kind === 'token' ? readToken(shown) : readSession(shown);
+    const answer: Promise<Principal | null> = as === 'token' ? readToken(shown) : readSession(as, shown);
     const lookup = { readAt: now, answer };
     lookups.set(key, lookup);
     const forget = () => {
@@ -126,22 +135,30 @@ export function createGate(options: {
     return lookup;
   };
 
-  const check = async (kind: Principal['kind'], shown: string): Promise<Principal | null> => {
-    const known = fromKept(kind, shown);
+  const check = async (as: Shown, shown: string): Promise<Principal | null> => {
+    const known = fromKept(as, shown);
     if (known) return isLive(known) ? known : null;
-    const { readAt, answer } = lookUp(kind, shown);
+    const { readAt, answer } = lookUp(as, shown);
     const principal = await answer;
     if (!principal || !isLive(principal) || isRevoked(principal)) return null;
     // The row was read before this line: a revocation that began meanwhile has left its tombstone.
-    if (!tombstones.has(idOf(principal))) kept.set(shown, { principal, readAt });
+    if (!tombstones.has(idOf(principal))) kept.set(shown, { as, principal, readAt });
     return principal;
   };
 
   return {
-    authenticate: async ({ bearer, sessionTokens }) => {
-      if (bearer !== null) return check('token', bearer);
+    authenticate: async ({ bearer, sessionTokens, passTokens }, purpose) => {
+      if (bearer !== null) {
+        const principal = await check('token', bearer);
+        const isGood = purpose === 'api' || (principal?.kind === 'token' && principal.token.scope === 'proxy');
+        return isGood ? principal : null;
+      }
       for (const sessionToken of sessionTokens) {
         const principal = await check('session', sessionToken);
+        if (principal) return principal;
+      }
+      for (const passToken of purpose === 'forward-auth' ? passTokens : []) {
+        const principal = await check('pass', passToken);
         if (principal) return principal;
       }
       return null;

@@ -23,6 +23,12 @@ const DAY_MS = 86_400_000;
 /** The hosts that a `proxy` token is limited to; empty for any. */
 export const tokenHosts = (token: TokenRow): string[] => JSON.parse(token.hosts);
 
+/** Whether a `proxy` token opens a host; null for one that nobody believable has named. */
+export function opensHost(token: TokenRow, host: string | null): boolean {
+  const hosts = tokenHosts(token);
+  return hosts.length === 0 || (host !== null && hosts.includes(host));
+}
+
 export interface Tokens {
   /** Makes a token with 256 random bits; its secret is returned this once. Null when the session has ended meanwhile. */
   create(options: {

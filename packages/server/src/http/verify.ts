@@ -1,0 +1,164 @@
+// Forward-auth: a reverse proxy asks here, for every request to any other application, whether its caller may pass. It
+// stands before Express, CORS and tRPC, for a page asks once for each of its parts; and it is built narrow, for what gets
+// past it gets everywhere.
+import type { IncomingHttpHeaders, IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import Negotiator from 'negotiator';
+import type { Config } from '../config.ts';
+import type { Log } from '../log.ts';
+import type { Principal } from '../services/gate.ts';
+import type { Services } from '../services/services.ts';
+import { opensHost } from '../services/tokens.ts';
+import { readProxyToken } from './bearer.ts';
+import { createClientAddress, createTrust, foldAddress } from './client-address.ts';
+import { createCookies } from './cookies.ts';
+import { setSecurityHeaders } from './headers.ts';
+import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
+import { sendError, sendJson } from './rest.ts';
+import { createReturnAddress } from './return-address.ts';
+
+export const VERIFY_PATH = '/api/v1/auth/verify';
+
+/** Whether a request's path and query are forward-auth's. */
+export const isVerify = (url: string): boolean =>
+  url.startsWith(VERIFY_PATH) && (url.length === VERIFY_PATH.length || url[VERIFY_PATH.length] === '?');
+
+/** Why somebody may not pass, as the log says it. */
+type Reason =
+  | 'no credential'
+  | 'the session or token has ended, or is not good here'
+  | 'the token is not for this host'
+  | 'its headers contradict each other';
+
+type Said = ReturnType<typeof readOriginalRequest> | null;
+
+/** What the log adds where a browser cannot be sent back to where it came from. */
+type NoReturn = 'headers not believed' | 'address not told' | 'host not allowed';
+
+/** What `/login` is told in place of an address to go back to. */
+const noReturnCodes: Record<NoReturn, string> = {
+  'headers not believed': 'proxy-not-trusted',
+  'address not told': 'address-not-told',
+  'host not allowed': 'host-not-allowed',
+};
+
+/**
+ * Answers any method alike: 204 with the identity headers, 401, or 503 when the database cannot be asked. `?redirect=1`
+ * turns a 401 that has a Location into a 302, `?basic=1` asks for HTTP Basic too. What else is in the query is not ours to
+ * judge: some proxies put the original one there.
+ */
+export function createVerify(options: { config: Config; services: Services; log: Log }): RequestListener {
+  const { config, services, log } = options;
+  const { gate, activity } = services;
+  const cookies = createCookies(config, services.clock);
+  const clientAddress = createClientAddress(config, log);
+  const isTrusted = createTrust(config.trustedProxies);
+  const returnAddress = createReturnAddress(config);
+  const login = new URL('/login', config.publicUrl);
+  const operator = [
+    ...['Cache-Control', 'no-store', 'Remote-User', config.operatorName],
+    ...(config.operatorEmail === null ? [] : ['Remote-Email', config.operatorEmail]),
+  ];
+  let isContradictionTold = false;
+
+  /** What the proxy says of the original request, or null where nobody believes it. */
+  const originalOf = (req: IncomingMessage): Said => {
+    const peer = foldAddress(req.socket.remoteAddress);
+    return peer !== null && isTrusted(peer) ? readOriginalRequest(req.headers) : null;
+  };
+
+  const tellContradiction = (req: IncomingMessage) => {
+    if (!isContradictionTold) {
+      const peer = foldAddress(req.socket.remoteAddress);
+      const advice = 'have the proxy set one and delete the other, as backchannel proxy-config prints it';
+      log.warn({ peer }, `forward-auth: X-Forwarded-* and X-Original-* contradict each other; ${advice}`);
+    }
+    isContradictionTold = true;
+  };
+
+  const pass = (req: IncomingMessage, res: ServerResponse, principal: Principal) => {
+    const isSession = principal.kind === 'session';
+    activity.record(principal, isSession ? null : clientAddress(req));
+    const method = ['X-Auth-Method', principal.kind, 'X-Auth-Session', isSession ? principal.session.id : '-'];
+    res.writeHead(204, [...operator, ...method]).end();
+  };
+
+  const refuse = (req: IncomingMessage, res: ServerResponse, reason: Reason, said: Said) => {
+    const query = new URLSearchParams(req.url?.slice(VERIFY_PATH.length));
+    const original = said === 'contradiction' ? null : said;
+    const isBrowsing = said !== 'contradiction' && isNavigation(req.headers, original?.method ?? req.method);
+    const back = isBrowsing ? findWayBack(original) : null;
+    const noReturn = back?.missing ? { noReturn: back.missing } : {};
+    const refused = { reason, ...noReturn, host: original?.hostname ?? null, ip: clientAddress(req) };
+    log.info(refused, 'forward-auth: refused');
+    setSecurityHeaders(res);
+    res.setHeader('Cache-Control', 'no-store');
+    if (back) res.setHeader('Location', back.location);
+    if (back && query.get('redirect') === '1') {
+      res.writeHead(302, { 'Content-Length': '0' }).end();
+      return;
+    }
+    const basic = query.get('basic') === '1' ? ', Basic realm="backchannel", charset="UTF-8"' : '';
+    res.setHeader('WWW-Authenticate', `Bearer realm="backchannel"${basic}`);
+    sendJson(res, 401, { message: 'Sign in first.', code: 'UNAUTHORIZED' });
+  };
+
+  /** Where a browser signs in, and what it will be sent back to, or why to nothing. */
+  const findWayBack = (original: OriginalRequest | null): { location: string; missing: NoReturn | null } => {
+    const address = returnAddress.accept(original?.address);
+    const missing = ((): NoReturn | null => {
+      if (address) return null;
+      if (original === null) return 'headers not believed';
+      return original.address === null ? 'address not told' : 'host not allowed';
+    })();
+    const location = new URL(login);
+    if (address) location.searchParams.set('next', address.href);
+    if (missing) location.searchParams.set('reason', noReturnCodes[missing]);
+    return { location: location.href, missing };
+  };
+
+  const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const { headers } = req;
+    if (headers['x-original-url'] !== undefined || headers['x-original-method'] !== undefined) {
+      const said = originalOf(req);
+      if (said === 'contradiction') {
+        tellContradiction(req);
+        return refuse(req, res, 'its headers contradict each other', said);
+      }
+    }
+    const bearer = readProxyToken(headers);
+    const cookie = bearer === null ? headers.cookie : undefined;
+    const sessionTokens = cookies.session.read(cookie);
+    const passTokens = cookies.pass?.read(cookie) ?? [];
+    const principal = await gate.authenticate({ bearer, sessionTokens, passTokens }, 'forward-auth');
+    if (principal?.kind === 'session') return pass(req, res, principal);
+    const said = originalOf(req);
+    const host = said === 'contradiction' ? null : said?.hostname;
+    if (principal) {
+      if (opensHost(principal.token, host ?? null)) return pass(req, res, principal);
+      return refuse(req, res, 'the token is not for this host', said);
+    }
+    const isShown = bearer !== null || sessionTokens.length + passTokens.length > 0;
+    refuse(req, res, isShown ? 'the session or token has ended, or is not good here' : 'no credential', said);
+  };
+
+  return (req, res) => {
+    answer(req, res).catch((error: unknown) => {
+      setSecurityHeaders(res);
+      sendError(res, error, log);
+    });
+  };
+}
+
+/**
+ * Whether a person is looking at the browser's address bar, so that a page of ours can take the place of the one asked
+ * for (Fetch Metadata, W3C). A program, and a page's own requests, get a plain 401.
+ */
+function isNavigation(headers: IncomingHttpHeaders, method: string | undefined): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false;
+  const mode = headers['sec-fetch-mode'];
+  const destination = headers['sec-fetch-dest'];
+  if (mode === undefined && destination === undefined && headers['sec-fetch-site'] === undefined) {
+    return new Negotiator({ headers }).mediaType(['application/json', 'text/html']) === 'text/html';
+  }
+  return mode === 'navigate' && (destination === undefined || destination === 'document');
+}
