@@ -6,6 +6,7 @@ import { describeLastWritten } from './processes.ts';
 import { loginFlood } from './topics/login-flood.ts';
 import { me } from './topics/me.ts';
 import { start } from './topics/start.ts';
+import { verify } from './topics/verify.ts';
 
 /** The command line asks for what there is not. */
 class UsageError extends Error {}
@@ -17,6 +18,7 @@ interface Topic {
 }
 
 const topics: Readonly<Record<string, Topic>> = {
+  verify: { run: verify, rounds: 5 },
   me: { run: me, rounds: 5 },
   start: { run: start, rounds: 5 },
   'login-flood': { run: loginFlood, rounds: 2 },

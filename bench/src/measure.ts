@@ -9,6 +9,8 @@ export interface Target {
   name: string;
   url: string;
   headers: Record<string, string>;
+  /** What every answer's status has to be; 200 by default. */
+  status?: number;
   /** What every body has to contain. */
   includes: readonly string[];
   /** The process whose time is counted. */
@@ -35,9 +37,9 @@ export async function compare(
     script: 'bench/src/load/saturate.ts',
     core: cores?.load ?? null,
   });
-  const measure = async ({ url, headers, includes, pid }: Target, durationSeconds: number): Promise<Sample> => {
+  const measure = async ({ pid, status = 200, ...target }: Target, durationSeconds: number): Promise<Sample> => {
     const before = readCpuMs(pid);
-    const result = await load.run({ url, headers, includes, connections: CONNECTIONS, durationSeconds });
+    const result = await load.run({ ...target, status, connections: CONNECTIONS, durationSeconds });
     const after = readCpuMs(pid);
     return { ...result, cpuUs: before === null || after === null ? null : ((after - before) * 1000) / result.requests };
   };

@@ -6,6 +6,8 @@ import { serveJobs } from './worker.ts';
 export interface SaturateJob {
   url: string;
   headers: Record<string, string>;
+  /** What every answer's status has to be. */
+  status: number;
   /** What every body has to contain. */
   includes: readonly string[];
   connections: number;
@@ -52,7 +54,7 @@ serveJobs(async (job: SaturateJob): Promise<SaturateResult> => {
     });
   });
 
-  const isRight = errors === 0 && mismatches === 0 && statuses.size === 1 && statuses.has(200);
+  const isRight = errors === 0 && mismatches === 0 && statuses.size === 1 && statuses.has(job.status);
   if (!isRight) {
     const told = `statuses ${[...statuses]}, ${errors} errors, ${mismatches} wrong bodies`;
     throw new Error(`${job.url} did not answer rightly each time: ${told}${wrongBody ? `, such as ${wrongBody}` : ''}`);
