@@ -1,8 +1,7 @@
 // Forward-auth: a reverse proxy asks here, for every request to any other application, whether its caller may pass. It
 // stands before Express, CORS and tRPC, for a page asks once for each of its parts; and it is built narrow, for what gets
 // past it gets everywhere.
-import type { IncomingHttpHeaders, IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import Negotiator from 'negotiator';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
 import type { Principal } from '../services/gate.ts';
@@ -12,6 +11,7 @@ import { readProxyToken } from './bearer.ts';
 import { createClientAddress, createTrust, foldAddress } from './client-address.ts';
 import { createCookies } from './cookies.ts';
 import { setSecurityHeaders } from './headers.ts';
+import { isNavigation } from './navigation.ts';
 import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
 import { sendError, sendJson } from './rest.ts';
 import { createReturnAddress } from './return-address.ts';
@@ -147,18 +147,4 @@ export function createVerify(options: { config: Config; services: Services; log:
       sendError(res, error, log);
     });
   };
-}
-
-/**
- * Whether a person is looking at the browser's address bar, so that a page of ours can take the place of the one asked
- * for (Fetch Metadata, W3C). A program, and a page's own requests, get a plain 401.
- */
-function isNavigation(headers: IncomingHttpHeaders, method: string | undefined): boolean {
-  if (method !== 'GET' && method !== 'HEAD') return false;
-  const mode = headers['sec-fetch-mode'];
-  const destination = headers['sec-fetch-dest'];
-  if (mode === undefined && destination === undefined && headers['sec-fetch-site'] === undefined) {
-    return new Negotiator({ headers }).mediaType(['application/json', 'text/html']) === 'text/html';
-  }
-  return mode === 'navigate' && (destination === undefined || destination === 'document');
 }
