@@ -1,6 +1,6 @@
 // Where a browser may be sent after it has signed in: to this server, or to an application that forward-auth protects.
 // A wrong answer here is an open redirect (OWASP ASVS 5, 3.7.2; CWE-601), so it takes little and never mends what it gets.
-import { isUnder } from '../config/address.ts';
+import { isHost, isUnder } from '../config/address.ts';
 import type { Config } from '../config.ts';
 
 /** More than this, in characters, is no address that a person came from. */
@@ -17,8 +17,9 @@ export interface ReturnAddress {
 export function createReturnAddress(config: Pick<Config, 'publicUrl' | 'cookieDomain'>): ReturnAddress {
   const home = new URL(config.publicUrl);
   const { cookieDomain } = config;
+  // URLs have more in their host names than DNS has: a ; in one would end a directive of the page's policy.
   const isOurs = (hostname: string) =>
-    hostname === home.hostname || (cookieDomain !== null && isUnder(hostname, cookieDomain));
+    hostname === home.hostname || (cookieDomain !== null && isUnder(hostname, cookieDomain) && isHost(hostname));
 
   return {
     accept: (next) => {
