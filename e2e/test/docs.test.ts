@@ -3,6 +3,7 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { openBrowser } from '../browser.ts';
 import { openServer } from '../server.ts';
+import { watch } from '../watch.ts';
 
 test('Swagger UI at /docs shows every operation, and neither errs nor asks another host', async (context) => {
   await using browser = await openBrowser(context);
@@ -81,27 +82,6 @@ async function visit(browser: Browser, url: string): Promise<{ page: Page; probl
   const problems = watch(page, new URL(url).origin);
   expect((await page.goto(url))?.status()).toBe(200);
   return { page, problems };
-}
-
-/** Collects what a page must not do: errors, what its CSP blocked, requests that failed or that go to another host. */
-function watch(page: Page, origin: string): string[] {
-  const problems: string[] = [];
-  page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
-  page.on('console', (message) => {
-    if (message.type() === 'error' || /Content Security Policy/i.test(message.text())) {
-      problems.push(`console: ${message.text()}`);
-    }
-  });
-  // The context sees the requests of workers and frames too.
-  page.context().on('request', (request) => {
-    const url = new URL(request.url());
-    const isLocal = url.origin === origin || url.protocol === 'data:' || url.origin === `blob:${origin}`;
-    if (!isLocal && !url.href.startsWith(`blob:${origin}/`)) problems.push(`asked another host: ${url.href}`);
-  });
-  page.context().on('requestfailed', (request) => {
-    problems.push(`failed: ${request.url()} (${request.failure()?.errorText})`);
-  });
-  return problems;
 }
 
 async function documentedOperations(url: string): Promise<string[]> {

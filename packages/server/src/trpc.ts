@@ -71,6 +71,9 @@ const t = initTRPC
 
 export const router = t.router;
 
+/** For calling procedures from within the server, as the pages do. */
+export const createCallerFactory = t.createCallerFactory;
+
 /** For everyone, signed in or not. */
 export const anyoneProcedure = t.procedure.meta({ access: 'anyone' });
 

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { withoutLogo } from '../src/http/docs/redoc.ts';
 import { callers, furtherCallers, startOwnServer } from './callers.ts';
-import { startServer, type TestServer } from './harness.ts';
+import { PASSWORD, sendRaw, startServer, type TestServer } from './harness.ts';
 
 const addresses = ['/docs', '/redoc', '/openapi.json'];
 const CSP =
@@ -86,16 +86,13 @@ test('a bundle of ReDoc that has no such logo, or two, is refused at the start',
   expect(() => withoutLogo(logo + logo)).toThrow(/2 times/);
 });
 
-test('with DOCS=off there is nothing, and / says that the server runs', async () => {
+test('with DOCS=off there is nothing', async () => {
   await using server = await startServer({ docs: 'off' });
   for (const path of [...addresses, '/docs/swagger-ui.css', '/redoc/redoc.standalone.js']) {
     const { status, text } = await get(server, path);
     expect(status).toBe(404);
     expect(JSON.parse(text)).toEqual({ code: 'NOT_FOUND', message: `There is no ${path}.` });
   }
-  const start = await get(server, '/');
-  expect(start.status).toBe(200);
-  expect(start.text).toContain('BackChannel is running');
 });
 
 test('with DOCS=login a stranger sees nothing, and who is signed in sees it all', async () => {
@@ -112,6 +109,30 @@ test('with DOCS=login a stranger sees nothing, and who is signed in sees it all'
   for (const path of paths) expect((await get(server, path, { cookie: client.cookie })).status).toBe(200);
 });
 
+test('with DOCS=login a person is led to sign in, and back', async () => {
+  await using server = await startServer({ docs: 'login' });
+  const client = server.client();
+  // fetch would say of itself that it is a program.
+  const ask = (path: string, headers: Record<string, string>) => sendRaw(server.url, `GET ${path}`, { headers });
+  const person = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+  for (const path of ['/docs', '/redoc', '/openapi.json', '/docs?a=b&c']) {
+    const { status, headers, text } = await ask(path, person);
+    expect([status, headers.location]).toEqual([302, [`/login?next=${encodeURIComponent(path)}`]]);
+    expect(headers['cache-control']).toEqual(['no-store']);
+    expect(text).not.toContain('swagger');
+    const form = await client.page(headers.location?.[0] ?? '');
+    const next = /name="next" value="(.*?)"/.exec(form.body)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    const signedIn = await client.page('/login', { password: PASSWORD, next });
+    expect([signedIn.status, signedIn.headers.get('location')]).toEqual([303, `${server.url}${path}`]);
+    expect((await ask(path, { ...person, cookie: client.cookie })).status).toBe(200);
+    await client.page('/logout', {});
+  }
+  // What a page loads, and a program asks for, is refused as before.
+  const script = { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' };
+  expect((await ask('/docs/swagger-ui-bundle.js', script)).status).toBe(401);
+  expect((await ask('/docs', { 'sec-fetch-mode': 'cors', accept: 'text/html' })).status).toBe(401);
+});
+
 test('with DOCS=login the pages are for the same callers as a query of the API', async () => {
   await using server = await startOwnServer({ docs: 'login' });
   for (const { caller, arrive } of [...callers, ...furtherCallers]) {
@@ -125,10 +146,9 @@ test('with DOCS=login the pages are for the same callers as a query of the API',
   }
 });
 
-test('/, and an address with a slash too many, lead to the page', async () => {
+test('an address with a slash too many leads to the page', async () => {
   await using server = await startServer();
   for (const [path, target] of [
-    ['/', '/docs'],
     ['/docs/', '/docs'],
     ['/redoc/', '/redoc'],
   ] as const) {
@@ -150,7 +170,7 @@ test('what a browser has already is not sent again', async () => {
 
 test('HEAD answers as GET does, without the body; other methods are refused with what is allowed', async () => {
   await using server = await startServer();
-  for (const path of [...addresses, '/docs/swagger-ui.css', '/']) {
+  for (const path of [...addresses, '/docs/swagger-ui.css']) {
     const head = await get(server, path, {}, 'HEAD');
     const full = await get(server, path);
     expect([head.status, head.text], path).toEqual([full.status, '']);

@@ -38,6 +38,8 @@ export interface TestClient {
   rest(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** One tRPC call; `body` is the input. Queries go by GET, mutations by POST. */
   trpc(type: 'query' | 'mutation', name: string, input?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  /** A page, asked for or, with fields, sent its form as a browser sends it from a page of this server. */
+  page(path: string, fields?: Record<string, string>, headers?: Record<string, string>): Promise<Answer>;
   signIn(options?: { remember?: boolean }): Promise<Answer>;
 }
 
@@ -126,6 +128,12 @@ function createClient(url: () => string): TestClient {
       const query = input === undefined ? '' : `?input=${encodeURIComponent(JSON.stringify(input))}`;
       return send(`/trpc/${name}${query}`, { method: 'GET', headers });
     },
+    page: (path, fields, headers = {}) =>
+      send(path, {
+        method: fields ? 'POST' : 'GET',
+        body: fields ? new URLSearchParams(fields) : null,
+        headers: { 'sec-fetch-site': 'same-origin', accept: 'text/html', ...headers },
+      }),
     signIn: ({ remember } = {}) =>
       client.rest('POST', '/auth/login', { password: PASSWORD, ...(remember === undefined ? {} : { remember }) }),
   };

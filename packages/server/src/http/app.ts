@@ -12,7 +12,9 @@ import { createDocs } from './docs.ts';
 import { cors } from './guard.ts';
 import { noStore, securityHeaders } from './headers.ts';
 import { createHealth } from './health.ts';
+import { createPages } from './pages.ts';
 import { createRest, sendError } from './rest.ts';
+import { createReturnAddress } from './return-address.ts';
 import { createTrpc } from './trpc.ts';
 import { createTurns } from './turns.ts';
 import { createVerify, isVerify } from './verify.ts';
@@ -20,6 +22,7 @@ import { createVerify, isVerify } from './verify.ts';
 export function createApp(options: { config: Config; store: Store; services: Services; log: Log }): RequestListener {
   const { config, store, services, log } = options;
   const createContext = createContextFactory({ config, services, log });
+  const returnAddress = createReturnAddress(config);
   const faces = { router: appRouter, config, createContext, log };
 
   const app = express();
@@ -34,6 +37,7 @@ export function createApp(options: { config: Config; store: Store; services: Ser
   app.use(createHealth(store));
   app.use('/api/v1', noStore, cors(config), createRest(faces));
   app.use('/trpc', noStore, cors(config), createTrpc(faces));
+  app.use(createPages({ ...faces, returnAddress, clock: services.clock }));
   app.use(createDocs({ config, router: appRouter, createContext }));
   app.use((req) => {
     throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.path}.` });

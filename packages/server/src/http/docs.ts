@@ -1,14 +1,15 @@
 // The pages that show the API, and its document: who sees them, and what they may load. What the document says is not
 // decided here, and it is not made before somebody asks for it.
 import { type AnyTRPCRouter, TRPCError } from '@trpc/server';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config.ts';
-import type { Context } from '../trpc.ts';
+import type { Principal } from '../services/gate.ts';
 import { version } from '../version.ts';
 import type { CreateContext } from './context.ts';
 import { createRedoc } from './docs/redoc.ts';
 import { createSwaggerUi } from './docs/swagger-ui.ts';
 import { serveText } from './docs/text.ts';
+import { isNavigation } from './navigation.ts';
 import { refuseMethod } from './rest.ts';
 
 /** Both pages set styles in their markup; ReDoc's search runs in a worker that it makes of a blob; icons are data. */
@@ -17,7 +18,7 @@ const DOCS_CSP =
   "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /**
- * Answers `/docs`, `/redoc`, `/openapi.json` and what belongs to them, and `/`; hands on everything else.
+ * Answers `/docs`, `/redoc`, `/openapi.json` and what belongs to them; hands on everything else.
  * @throws Error when ReDoc's bundle is not what this code was written for.
  */
 export function createDocs(options: {
@@ -28,9 +29,8 @@ export function createDocs(options: {
   const { config, router, createContext } = options;
   const pages: ReadonlyMap<string, RequestHandler> =
     config.docs === 'off'
-      ? new Map([['/', serveText('text', 'BackChannel is running. Its API is at /api/v1.\n')]])
+      ? new Map()
       : new Map([
-          ['/', redirect('/docs')],
           ['/docs/', redirect('/docs')],
           ['/redoc/', redirect('/redoc')],
           ['/openapi.json', serveDocument({ config, router })],
@@ -42,7 +42,11 @@ export function createDocs(options: {
     const serve = pages.get(req.path);
     if (!serve) return next();
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuseMethod(req, res, ['GET']);
-    if (config.docs === 'login' && req.path !== '/') await requireOperator(createContext(req, res));
+    if (config.docs === 'login') {
+      const principal = await createContext(req, res).authenticate();
+      if (!principal && isNavigation(req.headers, req.method)) return redirectToLogin(req, res);
+      requireOperator(principal);
+    }
     res.setHeader('Content-Security-Policy', DOCS_CSP);
     // Asked for each time, and sent again only when it has changed.
     res.setHeader('Cache-Control', 'private, no-cache');
@@ -51,14 +55,19 @@ export function createDocs(options: {
 }
 
 /** As for a query of the API: a session, or a token of any scope but the one that opens nothing here. */
-async function requireOperator(context: Context): Promise<void> {
-  const principal = await context.authenticate();
+function requireOperator(principal: Principal | null): void {
   if (!principal) {
     throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first: POST /api/v1/auth/login.' });
   }
   if (principal.kind === 'token' && principal.token.scope === 'proxy') {
     throw new TRPCError({ code: 'FORBIDDEN', message: "This token's scope is proxy; it may not do this." });
   }
+}
+
+/** A person signs in on the page, and comes back. */
+function redirectToLogin(req: Request, res: Response): void {
+  res.setHeader('Cache-Control', 'no-store');
+  res.redirect(`/login?${new URLSearchParams({ next: req.url })}`);
 }
 
 const redirect =

@@ -2,7 +2,7 @@
 // page's policy allows no script in the markup.
 import { readFileSync } from 'node:fs';
 import type { RequestHandler } from 'express';
-import { headTags, iconUrl } from './head.ts';
+import { headTags, iconUrl } from '../head.ts';
 import { serveText } from './text.ts';
 
 const LOGO_URL = 'https://cdn.redoc.ly/redoc/logo-mini.svg';

@@ -1,7 +1,7 @@
 // Swagger UI: the page to try the API out. Its files come from disk, and only those that the page needs.
 import { type RequestHandler, Router } from 'express';
 import swaggerUi from 'swagger-ui-express';
-import { headTags, iconUrl } from './head.ts';
+import { headTags, iconUrl } from '../head.ts';
 import { serveText } from './text.ts';
 
 const assets = ['swagger-ui.css', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js', 'swagger-ui-init.js'];

@@ -1,4 +1,4 @@
-// What the heads of the docs' pages have in common. Everything in it is in the page: nothing more is loaded.
+// What the heads of all pages have in common. Everything in it is in the page: nothing more is loaded.
 
 /** A keyhole in a tile, as a picture in the page. */
 const icon = encodeURIComponent(

@@ -1,0 +1,185 @@
+// The pages for people: sign in, sign out, and where one is signed in. They are a face like REST and tRPC, and do whatever
+// they do by calling procedures; which page an outcome becomes is all that is decided here.
+import { TRPCError } from '@trpc/server';
+import type { Request, RequestHandler, Response } from 'express';
+import { z } from 'zod';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config.ts';
+import { describeError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { AppRouter } from '../router.ts';
+import { type Context, createCallerFactory } from '../trpc.ts';
+import { readForm } from './body.ts';
+import type { CreateContext } from './context.ts';
+import { findCookieValues, PASS_COOKIE } from './cookies.ts';
+import { refuseForeignOrigin } from './guard.ts';
+import { createAddressBanner } from './pages/address.ts';
+import { homePage, OTHERS } from './pages/home.ts';
+import { type Page, pageCsp, renderPage } from './pages/layout.ts';
+import { loginPage, signedInPage } from './pages/login.ts';
+import { halfSignedOutPage, logoutPage, signedOutPage } from './pages/logout.ts';
+import { refusalPage } from './pages/refusal.ts';
+import { createSentBack } from './pages/sent-back.ts';
+import { logError, refuseMethod } from './rest.ts';
+import type { ReturnAddress } from './return-address.ts';
+
+type Caller = ReturnType<AppRouter['createCaller']>;
+
+interface Visit {
+  req: Request;
+  res: Response;
+  context: Context;
+  call: Caller;
+}
+
+type Reply =
+  | { seeOther: string }
+  | { page: Page; status?: number; retryAfterSeconds?: number | undefined; goesOnTo?: URL | null };
+
+type Handler = (visit: Visit) => Promise<Reply>;
+
+const LoginFields = z.strictObject({
+  password: z.string().default(''),
+  remember: z.literal('yes').optional(),
+  next: z.string().optional(),
+});
+const NoFields = z.strictObject({});
+const EndFields = z.strictObject({ end: z.string() });
+
+/** Answers `/`, `/login`, `/logout` and `/sessions`; hands on everything else. */
+export function createPages(options: {
+  config: Config;
+  router: AppRouter;
+  createContext: CreateContext;
+  returnAddress: ReturnAddress;
+  clock: Clock;
+  log: Log;
+}): RequestHandler {
+  const { config, router, createContext, returnAddress, clock, log } = options;
+  const createCaller = createCallerFactory(router);
+  const addressBanner = createAddressBanner(config);
+  const sentBack = createSentBack(config, clock);
+
+  const showLogin: Handler = async ({ req, context }) => {
+    const asked = fieldOf(req, 'next');
+    const next = returnAddress.accept(asked);
+    const banner = addressBanner(req, next);
+    const session = await sessionOf(context);
+    if (!session) return { page: loginPage({ next, banner, username: config.operatorName }), goesOnTo: next };
+    const hasPass = findCookieValues(req.headers.cookie, PASS_COOKIE).length > 0;
+    const from = sentBack.find({ next: asked, reason: fieldOf(req, 'reason'), session, hasPass });
+    return { page: signedInPage({ next, banner, from }) };
+  };
+
+  const signIn: Handler = async ({ req, res, call }) => {
+    const fields = await readFields(LoginFields, req, res);
+    const next = returnAddress.accept(fields.next);
+    const remember = fields.remember !== undefined;
+    try {
+      await call.auth.login({ password: fields.password, remember });
+      return { seeOther: next?.href ?? '/' };
+    } catch (cause) {
+      const error = describeError(cause);
+      if (error.status === 500) throw cause;
+      logError(log, cause, error);
+      const banner = addressBanner(req, next);
+      const page = loginPage({ next, banner, username: config.operatorName, remember, error });
+      return { page, status: error.status, retryAfterSeconds: error.retryAfterSeconds, goesOnTo: next };
+    }
+  };
+
+  const signOut: Handler = async ({ req, res, call }) => {
+    await readFields(NoFields, req, res);
+    try {
+      await call.auth.logout();
+      return { page: signedOutPage };
+    } catch (cause) {
+      // The cookies are cleared already, before the database was asked.
+      const error = describeError(cause);
+      logError(log, cause, error);
+      const { status, retryAfterSeconds } = error;
+      return { page: halfSignedOutPage(error), status, retryAfterSeconds };
+    }
+  };
+
+  const showHome: Handler = async ({ context, call }) => {
+    if (!(await sessionOf(context))) return { seeOther: '/login' };
+    const { sessions } = await call.auth.sessions.list();
+    return { page: homePage({ sessions, now: clock(), hasDocs: config.docs !== 'off' }) };
+  };
+
+  const endSessions: Handler = async ({ req, res, context, call }) => {
+    const { end } = await readFields(EndFields, req, res);
+    if (!(await sessionOf(context))) return { seeOther: '/login' };
+    if (end === OTHERS) await call.auth.sessions.revokeOthers();
+    else await call.auth.sessions.revoke({ id: end }).catch(ignoreGone);
+    return { seeOther: '/' };
+  };
+
+  const pages: ReadonlyMap<string, { GET: Handler; POST?: Handler }> = new Map([
+    ['/', { GET: showHome }],
+    ['/login', { GET: showLogin, POST: signIn }],
+    ['/logout', { GET: async () => ({ page: logoutPage }), POST: signOut }],
+    ['/sessions', { GET: async () => ({ seeOther: '/' }), POST: endSessions }],
+  ]);
+
+  const answer = async (req: Request, res: Response, handlers: { GET: Handler; POST?: Handler }): Promise<void> => {
+    const method = req.method === 'HEAD' ? 'GET' : req.method;
+    const handler = method === 'GET' || method === 'POST' ? handlers[method] : undefined;
+    if (!handler) return refuseMethod(req, res, Object.keys(handlers));
+    refuseForeignOrigin(req, config);
+    const context = createContext(req, res);
+    send(res, await handler({ req, res, context, call: createCaller(context) }));
+  };
+
+  return (req, res, next) => {
+    const handlers = pages.get(req.path);
+    if (!handlers) return next();
+    res.setHeader('Cache-Control', 'no-store');
+    answer(req, res, handlers).catch((cause: unknown) => {
+      const error = describeError(cause);
+      logError(log, cause, error);
+      if (res.headersSent) return res.destroy();
+      const { status, retryAfterSeconds } = error;
+      const page = refusalPage(error, status === 403 ? addressBanner(req, null) : null);
+      return send(res, { page, status, retryAfterSeconds });
+    });
+  };
+}
+
+function send(res: Response, reply: Reply): void {
+  if ('seeOther' in reply) {
+    // What a form is answered with, so that the next page is asked for by GET (RFC 9110, 15.4.4).
+    res.status(303).setHeader('Location', reply.seeOther);
+    res.end();
+    return;
+  }
+  const { page, status = 200, retryAfterSeconds, goesOnTo = null } = reply;
+  if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds));
+  res.setHeader('Content-Security-Policy', pageCsp(goesOnTo));
+  res.status(status).type('html').send(renderPage(page));
+}
+
+/** A field of the address. Where there are several of the name, none was meant more than the others, and none is taken. */
+function fieldOf(req: Request, name: string): string | null {
+  const start = req.url.indexOf('?');
+  const [value = null, ...others] = start < 0 ? [] : new URLSearchParams(req.url.slice(start)).getAll(name);
+  return others.length > 0 ? null : value;
+}
+
+/** The session that a browser has here; a token's caller has none. */
+async function sessionOf(context: Context) {
+  const principal = await context.authenticate();
+  return principal?.kind === 'session' ? principal.session : null;
+}
+
+async function readFields<T>(fields: z.ZodType<T>, req: Request, res: Response): Promise<T> {
+  const parsed = fields.safeParse(await readForm(req, res));
+  if (!parsed.success) throw new TRPCError({ code: 'BAD_REQUEST', cause: parsed.error });
+  return parsed.data;
+}
+
+/** A session that is ended twice has ended. */
+function ignoreGone(error: unknown): void {
+  if (!(error instanceof TRPCError && error.code === 'NOT_FOUND')) throw error;
+}

@@ -1,0 +1,40 @@
+// Whether a page was asked for at PUBLIC_URL. Where it was not, a sign-in is made for another host than applications ask at,
+// or is refused as foreign, and nothing else would say why.
+import type { IncomingMessage } from 'node:http';
+import type { Config } from '../../config.ts';
+import { createTrust, foldAddress } from '../client-address.ts';
+import { type Html, html } from './html.ts';
+
+/** The banner for a request, or null where its address is PUBLIC_URL's. `next` is where the sign-in is to lead. */
+export type AddressBanner = (req: IncomingMessage, next: URL | null) => Html | null;
+
+export function createAddressBanner(config: Pick<Config, 'publicUrl' | 'trustedProxies'>): AddressBanner {
+  const { publicUrl } = config;
+  const isTrusted = createTrust(config.trustedProxies);
+
+  /** The origin in the address bar, as far as it can be known: without a proxy that is believed, its scheme cannot. */
+  const askedAt = (req: IncomingMessage): string | null => {
+    const peer = foldAddress(req.socket.remoteAddress);
+    const forwarded = (name: string) => {
+      const value = peer !== null && isTrusted(peer) ? req.headers[`x-forwarded-${name}`] : undefined;
+      return value === undefined ? undefined : String(value).split(',')[0]?.trim();
+    };
+    const scheme = forwarded('proto') ?? new URL(publicUrl).protocol.slice(0, -1);
+    const host = forwarded('host') ?? req.headers.host;
+    if (!host || !/^https?$/.test(scheme)) return null;
+    const url = URL.parse(`${scheme}://${host}`);
+    return url && url.host !== '' ? url.origin : null;
+  };
+
+  return (req, next) => {
+    const asked = askedAt(req);
+    if (asked === null || asked === publicUrl) return null;
+    const there = `${publicUrl}/login${next ? `?${new URLSearchParams({ next: next.href })}` : ''}`;
+    return html`<div class="note above">
+<p><strong>This is not the address that PUBLIC_URL names.</strong> You are at <code>${asked}</code>, and a sign-in counts
+only where it is made. Go to <a href="${there}">${publicUrl}</a> instead, or, if you mean to be here, set
+<code>PUBLIC_URL=${asked}</code> and start the server again.</p>
+<p>Does your address bar say ${publicUrl} already? Then let the proxy pass on <code>Host</code>.</p>
+</div>`;
+  };
+}

@@ -1,0 +1,24 @@
+// Markup that escapes what is put into it, so that nothing of a request becomes markup. Attributes' values need quotes.
+
+export interface Html {
+  readonly markup: string;
+}
+
+type Part = Html | string | number | null | readonly Html[];
+
+/** A template of markup. Texts are escaped; pieces that `html` made, and lists of them, stand as they are; null is nothing. */
+export function html(texts: TemplateStringsArray, ...parts: Part[]): Html {
+  return { markup: texts.reduce((markup, text, index) => `${markup}${render(parts[index - 1] ?? null)}${text}`) };
+}
+
+function render(part: Part): string {
+  if (part === null) return '';
+  if (typeof part === 'string' || typeof part === 'number') return escapeHtml(String(part));
+  return 'markup' in part ? part.markup : part.map(({ markup }) => markup).join('');
+}
+
+const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? '');
+}

@@ -1,0 +1,88 @@
+// The sign-in page: a form, or for whoever is signed in already, the way on. What it answers to a password is the API's.
+import type { ErrorDescription } from '../../errors.ts';
+import { type Html, html } from './html.ts';
+import type { Page } from './layout.ts';
+import type { Sender } from './sent-back.ts';
+import { duration } from './time.ts';
+
+export interface LoginForm {
+  /** Where the sign-in leads; accepted already. */
+  next: URL | null;
+  banner: Html | null;
+  /** The name that password managers keep the password under. */
+  username: string;
+  remember?: boolean;
+  /** Why the last try did not sign in. */
+  error?: ErrorDescription | null;
+}
+
+export function loginPage({ next, banner, username, remember = false, error = null }: LoginForm): Page {
+  const problem = error ? describeProblem(error) : null;
+  return {
+    title: problem ? `${problem.title} – Sign in` : 'Sign in',
+    banner,
+    main: html`<h1>Sign in</h1>
+${next ? html`<p class="lead">to continue to <strong>${next.host}</strong></p>` : null}
+${
+  problem
+    ? html`<div class="note bad" id="problem" role="alert"><p><strong>${problem.title}.</strong> ${problem.advice}</p></div>`
+    : null
+}
+<form class="form" method="post" action="/login">
+${next ? html`<input type="hidden" name="next" value="${next.href}">` : null}
+<input type="text" id="username" autocomplete="username" value="${username}" readonly hidden>
+<div class="field">
+<label for="password">Password</label>
+<input type="password" id="password" name="password" autocomplete="current-password" required autofocus
+ autocapitalize="none" spellcheck="false"${problem ? html` aria-describedby="problem"` : null}${
+   problem?.isWrong ? html` aria-invalid="true"` : null
+ }>
+</div>
+<label class="check"><input type="checkbox" name="remember" value="yes"${remember ? html` checked` : null}>
+Keep me signed in on this device</label>
+<button class="main">Sign in</button>
+</form>`,
+  };
+}
+
+interface Problem {
+  title: string;
+  advice: string;
+  /** Whether it is the field that is to be mended, and not the moment. */
+  isWrong: boolean;
+}
+
+function describeProblem({ code, message, issues, retryAfterSeconds = 0 }: ErrorDescription): Problem {
+  const again = `Try again in ${duration(retryAfterSeconds)}.`;
+  switch (code) {
+    case 'UNAUTHORIZED':
+      return { title: 'Wrong password', advice: 'Look at Caps Lock and the keyboard’s language.', isWrong: true };
+    case 'TOO_MANY_REQUESTS':
+      return { title: 'Too many wrong passwords', advice: `${again} Until then none is checked.`, isWrong: false };
+    case 'SERVICE_UNAVAILABLE':
+      return { title: 'Not possible at the moment', advice: `${message} ${again}`, isWrong: false };
+    default:
+      return { title: 'That can’t be the password', advice: issues?.[0]?.message ?? message, isWrong: true };
+  }
+}
+
+/** For whoever is signed in: it never leads on by itself, for an application that sends people back would never end. */
+export function signedInPage(options: { next: URL | null; banner: Html | null; from: Sender | null }): Page {
+  const { next, banner, from } = options;
+  return {
+    title: 'You are signed in',
+    banner,
+    main: html`<h1>You are signed in</h1>
+${
+  from
+    ? html`<div class="note"><p><strong>Does ${from.host ?? 'an application'} keep sending you back here?</strong></p>
+<ul>${from.reasons.map((reason) => html`<li>${reason}</li>`)}</ul></div>`
+    : null
+}
+<div class="stack">
+${next ? html`<a class="button main" href="${next.href}">Continue to ${next.host}</a>` : null}
+<a class="button ${next ? 'full' : 'main'}" href="/">See where you are signed in</a>
+<form method="post" action="/logout"><button class="full">Sign out</button></form>
+</div>`,
+  };
+}
