@@ -5,10 +5,12 @@ WORKDIR /app
 # Without the root's package.json: what that asks for, a Node of its own among it, is for development.
 COPY pnpm-lock.yaml pnpm-workspace.yaml .pnpmfile.mjs ./
 COPY packages/server/package.json packages/server/
+COPY packages/client-sdk/package.json packages/client-sdk/
 COPY packages/cli/package.json packages/cli/
-# The command line and, as its dependency, the server.
+# The command line and, as its dependencies, the server and the client.
 RUN npx --yes pnpm@12 install --prod --frozen-lockfile --filter @backchannel/cli...
 COPY packages/server/src packages/server/src
+COPY packages/client-sdk/src packages/client-sdk/src
 COPY packages/cli/src packages/cli/src
 
 FROM node:24-slim

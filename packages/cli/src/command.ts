@@ -6,17 +6,21 @@ import { escapeControlCharacters } from '@backchannel/server/client';
 import { badUsage } from './failure.ts';
 import { table } from './table.ts';
 
+/** What a word can be, for the shell's completion; loaded when that is made and not before. */
+export type Choices = readonly string[] | (() => Promise<readonly string[]>);
+
 interface Option {
   type: 'boolean' | 'string';
   short?: string;
-  /** What stands for the value in the help, for `string`. */
+  /** What stands for the value in the help, for `string`; of a FILE the shell knows the names. */
   value?: string;
+  choices?: Choices;
   /** Whether it may be given several times, for `string`. */
   multiple?: boolean;
   about: string;
 }
 
-type Options = Readonly<Record<string, Option>>;
+export type Options = Readonly<Record<string, Option>>;
 
 type Value<O extends Option> = O['type'] extends 'boolean' ? boolean : O extends { multiple: true } ? string[] : string;
 type Values<O extends Options> = { -readonly [K in keyof O]?: Value<O[K]> } & { json?: boolean };
@@ -42,8 +46,14 @@ export interface Outcome {
   exitCode: 0 | 1;
 }
 
+/** What can follow a command's name: its own options and argument, or further commands. */
+export type Shape =
+  | { readonly options: Options; readonly argument?: string; readonly choices?: Choices }
+  | { readonly commands: Readonly<Record<string, Command>> };
+
 export interface Command {
   readonly help: string;
+  readonly shape: Shape;
   /** @throws Failure when the arguments are wrong, or the command has no result. */
   run(args: readonly string[]): Promise<Outcome>;
 }
@@ -59,9 +69,14 @@ export function defineCommand<const O extends Options>(definition: {
   about: string;
   options: O;
   /** Whether one argument is taken, and what it is called. */
-  argument?: 'password' | 'ID' | 'SOURCE' | 'FILE';
-  run(values: Values<O>, argument: string | undefined): Promise<Result>;
+  argument?: 'password' | 'ID' | 'SOURCE' | 'FILE' | 'PROCEDURE' | 'SHELL';
+  /** What the argument can be. */
+  choices?: Choices;
+  /** A second argument that may come after the first. */
+  further?: 'JSON';
+  run(values: Values<O>, argument: string | undefined, further: string | undefined): Promise<Result>;
 }): Command {
+  const { argument, choices, further } = definition;
   const options: Options = { ...definition.options, ...standard };
   const help = [
     `Usage: backchannel ${definition.usage} [options]`,
@@ -71,11 +86,12 @@ export function defineCommand<const O extends Options>(definition: {
 
   return {
     help,
+    shape: { options, ...(argument && { argument }), ...(choices && { choices }) },
     run: async (args) => {
-      const { values, positionals, wantsHelp } = readArguments(args, options, { argument: definition.argument });
+      const { values, positionals, wantsHelp } = readArguments(args, options, { argument, further });
       if (wantsHelp) return { stdout: help, stderr: [], exitCode: 0 };
       // The names and types are the ones that readArguments has just checked against the same table.
-      const result = await definition.run(values as Values<O>, positionals[0]);
+      const result = await definition.run(values as Values<O>, positionals[0], positionals[1]);
       const { text, json, advice = [], remarks = [], ok = true } = result;
       const exitCode = ok ? 0 : 1;
       if (!values.json) return { stdout: text, stderr: [...remarks, ...advice], exitCode };
@@ -102,6 +118,7 @@ export function defineGroup(definition: {
 
   return {
     help,
+    shape: { commands: Object.fromEntries(Object.entries(commands).map(([name, each]) => [name, each.command])) },
     run: async ([name, ...rest]) => {
       if (name === undefined) throw badUsage(`${usage} takes a command: ${line}`);
       if (name === '--help' || name === '-h') return { stdout: help, stderr: [], exitCode: 0 };
@@ -115,7 +132,11 @@ export function defineGroup(definition: {
   };
 }
 
-function readArguments(args: readonly string[], options: Options, { argument }: { argument: string | undefined }) {
+function readArguments(
+  args: readonly string[],
+  options: Options,
+  { argument, further }: { argument: string | undefined; further: string | undefined },
+) {
   // Not strict: its words for what is wrong are not ours.
   const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true });
   const values: Record<string, string | boolean | string[]> = {};
@@ -136,7 +157,10 @@ function readArguments(args: readonly string[], options: Options, { argument }: 
   }
 
   if (!argument && positionals.length > 0) throw badUsage('this command takes no argument');
-  if (positionals.length > 1) throw badUsage(`one ${argument} at most; put quotes around one that has spaces`);
+  if (positionals.length > (further ? 2 : 1)) {
+    const most = further ? `one ${argument} and one ${further}` : `one ${argument}`;
+    throw badUsage(`${most} at most; put quotes around one that has spaces`);
+  }
   return { values, positionals, wantsHelp };
 }
 

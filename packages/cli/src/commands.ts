@@ -1,10 +1,10 @@
 // The table of commands, and what is said about all of them. Each is loaded when it is asked for: `hash` must not wait
 // for what the others need.
-import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { nearest } from '@backchannel/server/checks/nearest';
 import { type Command, indented, type Outcome } from './command.ts';
 import { badUsage } from './failure.ts';
+import { version } from './version.ts';
 
 interface Entry {
   /** For the list of commands. */
@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, Entry>> = {
   },
   backup: { about: 'copy the database and its key to a file', load: () => import('./commands/backup.ts') },
   restore: { about: 'put a backup back in its place', load: () => import('./commands/restore.ts') },
+  call: { about: 'call a procedure of a server, this one or another', load: () => import('./commands/call.ts') },
 };
 
 /**
@@ -47,6 +48,12 @@ export async function runCommand(argv: readonly string[]): Promise<Outcome> {
   if (name !== 'help') return (await load(name)).run(rest);
   const [topic, ...words] = rest;
   return topic === undefined ? show(overview()) : (await load(topic)).run([...words, '--help']);
+}
+
+/** Every command by its name. */
+export async function loadCommands(): Promise<Record<string, Command>> {
+  const loaded = Object.entries(commands).map(async ([name, entry]) => [name, (await entry.load()).command] as const);
+  return Object.fromEntries(await Promise.all(loaded));
 }
 
 async function load(name: string): Promise<Command> {
@@ -74,12 +81,6 @@ function overview(): string {
     'A password is asked for without an echo, or read from a pipe, where none is given.\n' +
       'stdout is the result, stderr advice. Exit codes: 0 done, 1 no (wrong password, a fault found), 2 bad usage.',
   ].join('\n\n');
-}
-
-/** The version, as the package says it. */
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '';
 }
 
 const show = (text: string): Outcome => ({ stdout: text, stderr: [], exitCode: 0 });

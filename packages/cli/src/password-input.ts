@@ -2,6 +2,7 @@
 // with it. It never shows one.
 import { passwordProblem } from '@backchannel/server/password';
 import { badUsage } from './failure.ts';
+import { readPipe } from './pipe.ts';
 import { openPrompt } from './prompt.ts';
 
 export interface PasswordInput {
@@ -9,9 +10,6 @@ export interface PasswordInput {
   /** What is unwise about how it was given. */
   advice: string[];
 }
-
-/** More than this is no password, whoever pipes it in. In bytes. */
-const MOST_PIPED_BYTES = 64 * 1024;
 
 /**
  * The argument where there is one; else what is typed at the terminal, or what comes through a pipe, without the one
@@ -22,7 +20,7 @@ export async function readPassword(
   argument: string | undefined,
   options: { twice?: boolean } = {},
 ): Promise<PasswordInput> {
-  const password = argument ?? (process.stdin.isTTY ? await askPassword(options) : await readPipe());
+  const password = argument ?? (process.stdin.isTTY ? await askPassword(options) : await readPiped());
   refuseUnusable(password);
   const advice = characterAdvice(password);
   if (argument !== undefined) {
@@ -42,24 +40,12 @@ async function askPassword({ twice = false }: { twice?: boolean }): Promise<stri
   return password;
 }
 
-async function readPipe(): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of process.stdin) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > MOST_PIPED_BYTES) break;
-    }
-  } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? error.code : error;
-    throw badUsage(`the password cannot be read from standard input (${reason})`);
-  }
-  if (bytes === 0) {
+async function readPiped(): Promise<string> {
+  const text = await readPipe('the password');
+  if (text === '') {
     throw badUsage('no password: pipe one in, or run this at a terminal to be asked (docker run needs -it)');
   }
-  // A byte order mark, as PowerShell puts before what it pipes, goes with the decoding.
-  return new TextDecoder().decode(Buffer.concat(chunks)).replace(/\r?\n$/, '');
+  return text.replace(/\r?\n$/, '');
 }
 
 function refuseUnusable(password: string): void {

@@ -7,7 +7,7 @@ import { checkout } from './run.ts';
 const home = checkout();
 afterAll(() => home[Symbol.dispose]());
 
-const single = ['hash', 'hash-master', 'verify', 'secret', 'check-config', 'events', 'backup', 'restore'];
+const single = ['hash', 'hash-master', 'verify', 'secret', 'check-config', 'events', 'backup', 'restore', 'call'];
 const groups = {
   password: ['set'],
   sessions: ['list', 'revoke'],
@@ -103,6 +103,8 @@ describe('bad usage is one line on stderr and exit code 2', () => {
     [['sessions', 'revoke', '-x'], "unknown option '-x'; there are --all, --json, --help"],
     [['tokens', 'revoke'], 'tokens revoke takes an ID'],
     [['throttle', 'clear'], 'throttle clear takes a SOURCE, or --all'],
+    [['call'], 'call takes a PROCEDURE; see: backchannel call --list'],
+    [['call', 'auth.me', '{}', 'x'], 'one PROCEDURE and one JSON at most; put quotes around one that has spaces'],
     [['password', 'set', 'x'], 'this command takes no argument'],
     [['hash', 'two', 'words'], 'one password at most; put quotes around one that has spaces'],
   ])('%j', async (args, message) => {

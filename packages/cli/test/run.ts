@@ -33,10 +33,14 @@ export interface Checkout extends Disposable {
 export function checkout(files: Record<string, string> = {}, options: { serverPackages?: string[] } = {}): Checkout {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'backchannel-cli-')));
   for (const path of ['package.json', 'pnpm-workspace.yaml']) cpSync(join(repository, path), join(root, path));
-  for (const path of ['cli/package.json', 'cli/src', 'server/package.json', 'server/src']) {
+  const copied = ['cli', 'server', 'client-sdk'].flatMap((name) => [`${name}/package.json`, `${name}/src`]);
+  for (const path of copied) {
     cpSync(join(repository, 'packages', path), join(root, 'packages', path), { recursive: true });
   }
-  link(join(root, 'packages/server'), join(root, 'packages/cli/node_modules/@backchannel/server'));
+  for (const name of ['server', 'client-sdk']) {
+    link(join(root, 'packages', name), join(root, 'packages/cli/node_modules/@backchannel', name));
+  }
+  link(join(repository, 'packages/client-sdk/node_modules'), join(root, 'packages/client-sdk/node_modules'));
   const installed = options.serverPackages;
   if (!installed) link(serverModules, join(root, 'packages/server/node_modules'));
   for (const name of installed ?? []) {

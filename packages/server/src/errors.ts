@@ -99,7 +99,7 @@ function describe(
 const internal = describe('INTERNAL_SERVER_ERROR', 'Something went wrong on the server; its log says what.');
 
 /** Zod's issues, one for each unknown field rather than one for all. */
-function issuesOf(error: ZodError): Issue[] {
+export function issuesOf(error: ZodError): Issue[] {
   return error.issues.flatMap((issue) => {
     const path = issue.path.map(String);
     if (issue.code === 'unrecognized_keys') {

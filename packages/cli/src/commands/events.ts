@@ -26,7 +26,12 @@ export const command = defineCommand({
     'Prints what happened, newest first: sign-ins, failures, revocations, changes. Times are local; with --json they are\n' +
     'ISO 8601 in UTC.',
   options: {
-    type: { type: 'string', value: 'TYPE', about: 'only events of this type, such as login.failed' },
+    type: {
+      type: 'string',
+      value: 'TYPE',
+      choices: async () => (await import('@backchannel/server/events')).eventTypes,
+      about: 'only events of this type, such as login.failed',
+    },
     limit: { type: 'string', value: 'N', about: `how many, 1 to ${MOST}; 50 unless told` },
   },
   run: async (values) => {

@@ -43,7 +43,12 @@ const create = defineCommand({
     'may do there, `proxy` opens applications behind forward-auth and nothing else.',
   options: {
     name: { type: 'string', value: 'NAME', about: 'what to call it' },
-    scope: { type: 'string', value: 'SCOPE', about: 'what it opens: read, full or proxy' },
+    scope: {
+      type: 'string',
+      value: 'SCOPE',
+      choices: ['read', 'full', 'proxy'],
+      about: 'what it opens: read, full or proxy',
+    },
     host: {
       type: 'string',
       value: 'HOST',

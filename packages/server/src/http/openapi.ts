@@ -2,14 +2,13 @@
 // imported when somebody asks for the document and not before: its libraries would make each start 0.1 s longer.
 import type { AnyTRPCRouter } from '@trpc/server';
 import { generateOpenApiDocument, type OpenApiRouter } from 'trpc-to-openapi';
-import { z } from 'zod';
 import type { oas31 } from 'zod-openapi';
 import { callersOf, cookieHeaders, securityOf, sessionScheme, tokenScheme } from './openapi/access.ts';
 import { describeApi, tags } from './openapi/description.ts';
 import { createErrorResponses, ErrorSchema } from './openapi/errors.ts';
 import { exampleOf } from './openapi/examples.ts';
 import { tidy } from './openapi/tidy.ts';
-import { listProcedures } from './operations.ts';
+import { inputSchema, listProcedures } from './operations.ts';
 
 export interface DocumentOptions {
   router: AnyTRPCRouter;
@@ -101,7 +100,7 @@ function describeOperation(
 
 /** trpc-to-openapi loses what an optional parameter says of itself; the schema that checks the input still has it. */
 function describeParameters(operation: oas31.OperationObject, { name, input }: Procedure): oas31.ParameterObject[] {
-  const { properties = {} } = inputSchema(input);
+  const { properties = {} } = describeInput(input);
   return (operation.parameters ?? []).flatMap((parameter) => {
     if (!('name' in parameter)) return [];
     const property = properties[parameter.name];
@@ -122,16 +121,16 @@ function describeBody(
   const generated = body && 'content' in body ? body.content['application/json']?.schema : undefined;
   if (!generated || !('properties' in generated) || Object.keys(generated.properties ?? {}).length === 0) return null;
   // trpc-to-openapi loses it where fields are checked together.
-  const { additionalProperties = true } = inputSchema(procedure.input);
+  const { additionalProperties = true } = describeInput(procedure.input);
   const schema = { ...generated, additionalProperties };
   const example = exampleOf(schema, { schemas, where: `${procedure.name}'s input` });
   return { required: true, content: { 'application/json': { schema, example } } };
 }
 
 /** An input as zod itself describes it: whole, with a path's fields. */
-function inputSchema(input: Procedure['input']): oas31.SchemaObject {
+function describeInput(input: Procedure['input']): oas31.SchemaObject {
   if (!input) return {};
-  return tidy(z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' })) as oas31.SchemaObject;
+  return tidy(inputSchema(input)) as oas31.SchemaObject;
 }
 
 function describeSuccess(

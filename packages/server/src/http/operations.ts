@@ -40,6 +40,9 @@ function inputOf(procedure: AnyTRPCProcedure): z.ZodType | null {
   return input instanceof z.ZodType ? input : null;
 }
 
+/** An input as JSON Schema: what a caller may send. */
+export const inputSchema = (input: z.ZodType) => z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' });
+
 interface Route {
   /** The names of fields stand where the path has `{name}`. */
   segments: readonly { text: string; isField: boolean }[];
@@ -103,7 +106,7 @@ const converters: Record<string, (text: string) => unknown> = {
 };
 
 function queryReader(input: z.ZodType | null): Operation['readQuery'] {
-  const schema = input ? z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' }) : null;
+  const schema = input ? inputSchema(input) : null;
   const types = new Map(
     Object.entries(schema?.properties ?? {}).map(([name, property]) => [
       name,

@@ -14,6 +14,7 @@ export const Password = z
   .meta({
     description: 'At most 72 bytes in UTF-8, without NUL.',
     examples: ['admin123'],
+    format: 'password',
     minLength: 1,
     maxLength: PASSWORD_MAX_BYTES,
   });

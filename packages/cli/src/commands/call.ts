@@ -1,0 +1,136 @@
+// `backchannel call`: any procedure of a server, over the network. It opens no database and reads no configuration.
+import { BackchannelError } from '@backchannel/client-sdk';
+import { escapeControlCharacters } from '@backchannel/server/client';
+import { defineCommand, type Result } from '../command.ts';
+import { badUsage, refusal } from '../failure.ts';
+import { readPassword } from '../password-input.ts';
+import { isPiped, isTyped, readInput } from '../remote/input.ts';
+import { issueLines } from '../remote/issues.ts';
+import {
+  describe,
+  fieldsOf,
+  findProcedure,
+  listOf,
+  loadProcedures,
+  type Procedure,
+  toJson,
+} from '../remote/procedures.ts';
+import { openClient, type RemoteOptions, readToken, readUrl, TOKEN_VARIABLE, URL_VARIABLE } from '../remote/server.ts';
+import { version } from '../version.ts';
+
+export const command = defineCommand({
+  usage: 'call PROCEDURE [JSON]',
+  about:
+    "Calls a procedure of a server, and prints its answer as JSON. The input is JSON, @FILE, or - for a pipe; it's checked\n" +
+    'before anything is sent. --list has the procedures. Exit code 1: the server refused, or cannot be reached.',
+  options: {
+    url: { type: 'string', value: 'URL', about: `which server; ${URL_VARIABLE} unless told` },
+    token: { type: 'string', value: 'TOKEN', about: `an API token; better in ${TOKEN_VARIABLE}, which no list shows` },
+    'token-file': { type: 'string', value: 'FILE', about: 'a file that holds the token' },
+    password: { type: 'boolean', about: 'sign in for this call, and out again; the password is asked for, or piped' },
+    list: { type: 'boolean', about: 'print the procedures, or what PROCEDURE takes' },
+  },
+  argument: 'PROCEDURE',
+  choices: async () => (await loadProcedures()).map(({ name }) => name),
+  further: 'JSON',
+  run: async ({ list, json, ...options }, name, argument) => {
+    if (list) return describeProcedures(name);
+    if (name === undefined) throw badUsage('call takes a PROCEDURE; see: backchannel call --list');
+    const procedure = await findProcedure(name);
+    const token = chooseToken(procedure, options);
+    const url = readUrl(options);
+    if (options.password && isPiped(argument)) {
+      throw badUsage('the password is read from standard input: give the input as @FILE');
+    }
+    const input = await readInput(procedure, argument);
+    const client = openClient({ url, token, userAgent: `backchannel-cli/${version()}` });
+    const password = options.password ? (await readPassword(undefined)).password : null;
+    const remarks = await adviceOn(procedure, { argument, options });
+    try {
+      if (password !== null) await client.auth.login.mutate({ password });
+      try {
+        const answer = await send(client, procedure, input);
+        return { text: indented(answer), json: answer, remarks };
+      } finally {
+        // Nothing keeps the cookie of a session, also of one that the call itself opened. Whether the end of it could be
+        // told is not what was asked.
+        const hasSession = password !== null || procedure.meta.cookie === 'sets';
+        if (hasSession) await client.auth.logout.mutate().catch(() => {});
+      }
+    } catch (error) {
+      if (!(error instanceof BackchannelError)) throw error;
+      throw refusal(json ? inJson(error) : inWords(error, { isTokenBad: token !== null && error.status === 401 }));
+    }
+  },
+});
+
+async function describeProcedures(name: string | undefined): Promise<Result> {
+  if (name !== undefined) {
+    const procedure = await findProcedure(name);
+    return { text: await describe(procedure), json: await toJson(procedure) };
+  }
+  const procedures = await loadProcedures();
+  return { text: listOf(procedures), json: { procedures: await Promise.all(procedures.map(toJson)) } };
+}
+
+/** @throws Failure with exit code 2 where the server would refuse whatever the input is. */
+function chooseToken({ name, meta }: Procedure, options: RemoteOptions & { password?: boolean }): string | null {
+  if (options.password) {
+    const other = options.token ?? options['token-file'];
+    if (other !== undefined) throw badUsage('a token and --password: leave one of them out');
+    return null;
+  }
+  if (meta.access === 'session' || meta.access === 'fresh') {
+    throw badUsage(`${name} needs a session, which no token is: add --password to sign in for this call`);
+  }
+  // A session that this opens is to be ended again, and beside a token no cookie is looked at.
+  if (meta.cookie === 'sets') return null;
+  const token = readToken(options);
+  if (token === null && meta.access === 'operator') {
+    throw badUsage(`${name} needs a token, in ${TOKEN_VARIABLE} or --token-file FILE, or --password to sign in`);
+  }
+  return token;
+}
+
+async function adviceOn(
+  procedure: Procedure,
+  { argument, options }: { argument: string | undefined; options: RemoteOptions },
+): Promise<string[]> {
+  const advice: string[] = [];
+  const shows = "stays in the shell's history and shows in the list of processes";
+  if (options.token !== undefined) advice.push(`A token as an argument ${shows}: put it into ${TOKEN_VARIABLE}.`);
+  const hasPassword = (await fieldsOf(procedure)).some(([, { format }]) => format === 'password');
+  if (hasPassword && isTyped(argument)) advice.push(`A password as an argument ${shows}: give it as @FILE or -.`);
+  return advice;
+}
+
+type Answer = Record<string, unknown>;
+interface Callable {
+  query(input: unknown): Promise<Answer>;
+  mutate(input: unknown): Promise<Answer>;
+}
+
+function send(client: object, { name, type }: Procedure, input: unknown): Promise<Answer> {
+  // The client has a node for each part of a name; the name is one of the router's own.
+  const found = name.split('.').reduce<unknown>((node, part) => (node as Record<string, unknown>)[part], client);
+  const callable = found as Callable;
+  return type === 'query' ? callable.query(input) : callable.mutate(input);
+}
+
+/** JSON as people read it; only its own line breaks are left. */
+const indented = (value: unknown): string =>
+  JSON.stringify(value, null, 2).split('\n').map(escapeControlCharacters).join('\n');
+
+const inJson = ({ code, status, message, issues, retryAfterSeconds }: BackchannelError): string =>
+  escapeControlCharacters(JSON.stringify({ code, status, message, issues, retryAfterSeconds }));
+
+function inWords(error: BackchannelError, { isTokenBad }: { isTokenBad: boolean }): string {
+  const { code, status, message, issues, retryAfterSeconds } = error;
+  const kind = status === null ? code : `${code}, ${status}`;
+  return [
+    `${escapeControlCharacters(message)} (${kind})`,
+    ...issueLines(issues),
+    ...(isTokenBad ? ['The token is not one of this server, or it has been revoked or has expired.'] : []),
+    ...(retryAfterSeconds === null ? [] : [`Try again in ${retryAfterSeconds} s.`]),
+  ].join('\n');
+}

@@ -1,0 +1,63 @@
+// Which server is called and what it is shown: by the options, else by the environment. The only place of the command
+// line that reads variables which are no settings of the server.
+import { readFileSync } from 'node:fs';
+import { type BackchannelClient, createBackchannelClient } from '@backchannel/client-sdk';
+import { badUsage } from '../failure.ts';
+
+export const URL_VARIABLE = 'BACKCHANNEL_URL';
+export const TOKEN_VARIABLE = 'BACKCHANNEL_TOKEN';
+
+export interface RemoteOptions {
+  url?: string;
+  token?: string;
+  'token-file'?: string;
+}
+
+/** @throws Failure with exit code 2 where it says nowhere which server. */
+export function readUrl({ url }: RemoteOptions): string {
+  const found = url ?? (process.env[URL_VARIABLE] || undefined);
+  if (found === undefined) {
+    throw badUsage(`say which server: --url http://localhost:8000, or ${URL_VARIABLE} in the environment`);
+  }
+  return found;
+}
+
+/** The token; null where there is none. @throws Failure with exit code 2 for two of them, or a file without one. */
+export function readToken({ token, 'token-file': file }: RemoteOptions): string | null {
+  if (token !== undefined && file !== undefined) throw badUsage('--token and --token-file: leave one of them out');
+  if (token !== undefined) return token;
+  if (file !== undefined) return readTokenFile(file);
+  return process.env[TOKEN_VARIABLE] || null;
+}
+
+function readTokenFile(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? error.code : error;
+    throw badUsage(`--token-file: ${JSON.stringify(file)} cannot be read (${reason})`);
+  }
+  if (text === '') throw badUsage(`--token-file: ${JSON.stringify(file)} is empty`);
+  return text;
+}
+
+/** @throws Failure with exit code 2 where the address or the token cannot be one. */
+export function openClient(options: { url: string; token: string | null; userAgent: string }): BackchannelClient {
+  const { url, token, userAgent } = options;
+  try {
+    return createBackchannelClient({
+      url,
+      ...(token === null ? {} : { token }),
+      // What the list of sessions and the events then call this.
+      fetch: (input, init) => {
+        const headers = new Headers(init?.headers);
+        headers.set('user-agent', userAgent);
+        return fetch(input, { ...init, headers });
+      },
+    });
+  } catch (error) {
+    if (error instanceof TypeError) throw badUsage(error.message.replace(/^(\w+): /, '--$1 '));
+    throw error;
+  }
+}
