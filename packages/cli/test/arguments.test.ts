@@ -7,7 +7,18 @@ import { checkout } from './run.ts';
 const home = checkout();
 afterAll(() => home[Symbol.dispose]());
 
-const single = ['hash', 'hash-master', 'verify', 'secret', 'check-config', 'events', 'backup', 'restore', 'call'];
+const single = [
+  'hash',
+  'hash-master',
+  'verify',
+  'secret',
+  'check-config',
+  'events',
+  'backup',
+  'restore',
+  'call',
+  'completion',
+];
 const groups = {
   password: ['set'],
   sessions: ['list', 'revoke'],
@@ -105,6 +116,8 @@ describe('bad usage is one line on stderr and exit code 2', () => {
     [['throttle', 'clear'], 'throttle clear takes a SOURCE, or --all'],
     [['call'], 'call takes a PROCEDURE; see: backchannel call --list'],
     [['call', 'auth.me', '{}', 'x'], 'one PROCEDURE and one JSON at most; put quotes around one that has spaces'],
+    [['completion'], "completion takes the shell's name: bash, zsh, fish"],
+    [['completion', 'constructor'], "completion takes the shell's name: bash, zsh, fish"],
     [['password', 'set', 'x'], 'this command takes no argument'],
     [['hash', 'two', 'words'], 'one password at most; put quotes around one that has spaces'],
   ])('%j', async (args, message) => {

@@ -1,0 +1,74 @@
+// The completion of bash and zsh. Both run one function, which looks the place up; how each hands the words in and the
+// candidates out is its own.
+import type { Next, Place } from './places.ts';
+
+/** For bash from 3.2 on, the one of macOS. */
+export const bashScript = (places: readonly Place[]): string => `# Completion of backchannel for bash. In ~/.bashrc:
+#   source <(backchannel completion bash)
+${lookUp(places)}
+_backchannel() {
+  local current=\${COMP_WORDS[COMP_CWORD]} candidates='' files='' file
+  _backchannel_look_up "$current" "\${COMP_WORDS[@]:1:COMP_CWORD - 1}"
+  COMPREPLY=($(compgen -W "$candidates" -- "$current"))
+  [ -n "$files" ] || return 0
+  compopt -o filenames 2>/dev/null
+  while IFS= read -r file; do COMPREPLY+=("$file"); done < <(compgen -f -- "$current")
+}
+complete -F _backchannel backchannel`;
+
+export const zshScript = (places: readonly Place[]): string => `#compdef backchannel
+# Completion of backchannel for zsh. In ~/.zshrc, after compinit:
+#   source <(backchannel completion zsh)
+${lookUp(places)}
+_backchannel() {
+  local candidates='' files=''
+  _backchannel_look_up "\${words[CURRENT]}" "\${(@)words[2,CURRENT-1]}"
+  if [ -n "$files" ]; then _files; else compadd -- \${=candidates}; fi
+}
+compdef _backchannel backchannel`;
+
+/**
+ * A function of the word that is being typed and of all before it: it sets `candidates`, or `files` where names of files
+ * can be typed. Options are candidates once there is a dash, or where there is nothing else.
+ */
+function lookUp(places: readonly Place[]): string {
+  return `_backchannel_look_up() {
+  local current=$1 place='' previous='' help='' commands='' options='' word
+  shift
+  for word in "$@"; do
+    previous=$word
+    case "\${place:+$place }$word" in
+      help) help=yes ;;
+      ${places.flatMap(({ path }) => (path === '' ? [] : [`'${path}'`])).join(' | ')})
+        place="\${place:+$place }$word" ;;
+    esac
+  done
+  case "$place $previous" in
+${valuesIn(places).join('\n')}
+  esac
+  case "$place" in
+${places.map((place) => `    '${place.path}') ${candidatesAt(place)} ;;`).join('\n')}
+  esac
+  if [ -n "$help" ]; then candidates=$commands files=''
+  elif [ "\${current#-}" != "$current" ]; then candidates=$options files=''
+  elif [ -n "$commands" ]; then candidates=$commands
+  elif [ -z "$candidates$files" ]; then candidates=$options
+  fi
+}`;
+}
+
+/** One line for each thing that can come after an option. */
+function valuesIn(places: readonly Place[]): string[] {
+  const all = places.flatMap(({ path, values }) =>
+    values.map(({ option, next }) => ({ at: `${path} ${option}`, next })),
+  );
+  const lines = Map.groupBy(all, ({ next }) => assign(next));
+  return [...lines].map(([assigned, of]) => `    ${of.map(({ at }) => `'${at}'`).join(' | ')}) ${assigned}; return ;;`);
+}
+
+const assign = (next: Next): string => (next === 'file' ? 'files=yes' : `candidates='${next.join(' ')}'`);
+
+function candidatesAt({ isGroup, words, options }: Place): string {
+  const own = isGroup && words !== 'file' ? `commands='${words.join(' ')}'` : assign(words);
+  return `${own} options='${options.join(' ')}'`;
+}

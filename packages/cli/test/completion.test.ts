@@ -1,0 +1,133 @@
+// The completion scripts in real shells: what they offer where, and that Tab completes.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { loadCommands, runCommand } from '../src/commands.ts';
+import { loadProcedures } from '../src/remote/procedures.ts';
+import { environment, hasTerminal, openTerminal } from './run.ts';
+
+const shells = ['bash', 'zsh', 'fish'] as const;
+type Shell = (typeof shells)[number];
+
+const folder = mkdtempSync(join(tmpdir(), 'backchannel-completion-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+writeFileSync(join(folder, 'a file.txt'), '');
+const pathOf = (shell: Shell) => join(folder, `completion.${shell}`);
+for (const shell of shells) writeFileSync(pathOf(shell), (await runCommand(['completion', shell])).stdout);
+
+const run = (shell: Shell, args: string[]) =>
+  execFileSync(shell, args, { cwd: folder, env: { ...environment, HOME: folder }, encoding: 'utf8' });
+
+/** The shells of this machine; those that are not there are skipped, and the names of the tests say so. */
+const isThere = (shell: Shell) => {
+  try {
+    return run(shell, ['-c', 'echo yes']) === 'yes\n';
+  } catch {
+    return false;
+  }
+};
+const here = new Set(shells.filter(isThere));
+
+const interactive: Record<Shell, string> = {
+  bash: 'bash --norc -i',
+  zsh: 'zsh -f -i',
+  fish: 'fish --no-config -i',
+};
+
+/** What a shell offers for the last of these words. */
+const offers: Record<Shell, (words: string[]) => string[]> = {
+  bash: (words) =>
+    lines(
+      run('bash', [
+        '--norc',
+        '-c',
+        `source ${pathOf('bash')}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _backchannel
+         printf '%s\\n' "\${COMPREPLY[@]}"`,
+        ...['bash', 'backchannel', ...words],
+      ]),
+    ),
+  zsh: (words) =>
+    lines(
+      run('zsh', [
+        '-f',
+        '-c',
+        `compdef() { :; }; _files() { print -l *; }; compadd() { shift; print -l -- "$@" | grep -e "^\${words[CURRENT]}"; }
+         source ${pathOf('zsh')}; words=("$@"); CURRENT=$#; _backchannel`,
+        ...['zsh', 'backchannel', ...words],
+      ]),
+    ),
+  fish: (words) =>
+    lines(run('fish', ['--no-config', '-c', `source ${pathOf('fish')}; complete -C "backchannel ${words.join(' ')}"`])),
+};
+const lines = (text: string) => text.split('\n').filter((line) => line !== '');
+
+describe.each(shells)('%s (skipped where it is not installed)', (shell) => {
+  test.skipIf(!here.has(shell))('offers every command, every procedure, and what else can come next', async () => {
+    const commands = await loadCommands();
+    const procedures = (await loadProcedures()).map(({ name }) => name);
+    const cases: [words: string[], offered: string[]][] = [
+      [['toke'], ['tokens']],
+      [
+        ['tokens', ''],
+        ['list', 'create', 'revoke'],
+      ],
+      [
+        ['tokens', 'create', '--scope', ''],
+        ['read', 'full', 'proxy'],
+      ],
+      [['tokens', 'create', '--name', ''], []],
+      [['tokens', 'create', '--name', 'x', '--sc'], ['--scope']],
+      [
+        ['events', '--type', 'token.'],
+        ['token.created', 'token.revoked'],
+      ],
+      [['call', ''], procedures],
+      [['call', 'auth.ev'], ['auth.events.list']],
+      [['call', 'auth.me', '--pass'], ['--password']],
+      [
+        ['completion', ''],
+        ['bash', 'zsh', 'fish'],
+      ],
+      [['help', 'sess'], ['sessions']],
+      [
+        ['help', 'tokens', ''],
+        ['list', 'create', 'revoke'],
+      ],
+      [['help', 'hash', ''], []],
+      [['-'], ['--help', '--version']],
+      [
+        ['nothing', 'x', ''],
+        [...Object.keys(commands), 'help'],
+      ],
+      [['call', '--token-file', ''], expect.arrayContaining([expect.stringMatching(/^a\\? file\.txt$/)])],
+    ];
+    for (const [words, offered] of cases) {
+      const found = offers[shell](words);
+      // Fish sorts, and offers options that it shows only after a dash.
+      const shown = words.at(-1)?.startsWith('-') ? found : found.filter((each) => !each.startsWith('--'));
+      expect([words, shown.sort()]).toEqual([words, Array.isArray(offered) ? offered.sort() : offered]);
+    }
+  });
+
+  test.skipIf(!here.has(shell) || !hasTerminal)('completes at Tab', async () => {
+    using terminal = openTerminal(`HOME=${folder} ${interactive[shell]}`, { cwd: folder });
+    const begin = shell === 'zsh' ? 'autoload -Uz compinit; compinit -u -D; ' : '';
+    // What is typed is shown as well, and is not what is waited for.
+    terminal.type(`${begin}source ${pathOf(shell)}; echo rea""dy\r`);
+    await terminal.shown('ready');
+    terminal.type('backchannel call auth.ev\t');
+    await terminal.shown('ents.list');
+    // Ctrl-U takes the line away.
+    terminal.type('\u0015exit\r');
+    await terminal.ended();
+  });
+});
+
+test('a script says where it goes, and names no shell that there is not', async () => {
+  for (const shell of shells) {
+    const { stdout } = await runCommand(['completion', shell]);
+    expect(stdout).toContain(`backchannel completion ${shell}`);
+  }
+});
