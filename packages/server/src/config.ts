@@ -57,6 +57,9 @@ export interface Config {
   operatorName: string;
   operatorEmail: string | null;
   docs: 'public' | 'login' | 'off';
+  /** Where metrics are; null where they are off. 0 is any free port, for tests. */
+  metricsPort: number | null;
+  metricsHost: string;
   /** One of pino's levels, or `silent`. */
   logLevel: string;
   logFormat: 'pretty' | 'json';
@@ -120,6 +123,8 @@ export function loadConfig(options: LoadConfigOptions = {}): Config {
     operatorName: env.OPERATOR_NAME,
     operatorEmail: env.OPERATOR_EMAIL ?? null,
     docs: env.DOCS,
+    metricsPort: env.METRICS_PORT ?? null,
+    metricsHost: env.METRICS_HOST,
     logLevel: env.LOG_LEVEL,
     logFormat: env.LOG_FORMAT ?? (isTerminal ? 'pretty' : 'json'),
     threadPoolSize: Number((options.env ?? process.env).UV_THREADPOOL_SIZE) || 4,

@@ -1,8 +1,9 @@
 // Starts the server as a process and ends it on signals. Everything a person reads on a terminal is written here.
 import { type Config, ConfigError, isStartedByNpx, loadConfig } from './config.ts';
 import { onOrphaned, onSignal } from './lifetime.ts';
+import { ListenError } from './listen.ts';
 import { createLog, type Log } from './log.ts';
-import { ListenError, openServer, type RunningServer } from './server.ts';
+import { openServer, type RunningServer } from './server.ts';
 import { SecretKeyError } from './services/keys.ts';
 import { startBlock } from './start-block.ts';
 import { DataFolderError } from './store/data-folder.ts';
@@ -30,7 +31,9 @@ export async function run(args: readonly string[]): Promise<void> {
     return;
   }
   const { config, server } = started;
-  console.log(startBlock({ config, url: server.url, password: server.services.password }));
+  console.log(
+    startBlock({ config, url: server.url, metricsUrl: server.metricsUrl, password: server.services.password }),
+  );
   await lowerWorkerPriority();
 }
 

@@ -10,9 +10,10 @@ import { version } from './version.ts';
 export function startBlock(options: {
   config: Config;
   url: string;
+  metricsUrl?: string | null;
   password: Pick<Password, 'origin' | 'generated'>;
 }): string {
-  const { config, url, password } = options;
+  const { config, url, metricsUrl, password } = options;
   const main = fileURLToPath(new URL('./main.ts', import.meta.url));
   const reach = isLoopback(config.host)
     ? 'only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:8000'
@@ -22,6 +23,7 @@ export function startBlock(options: {
     ...(config.docs === 'off'
       ? []
       : ([['Docs', `${url}/docs  ${url}/redoc  ${url}/openapi.json`]] as [string, string][])),
+    ...(metricsUrl ? ([['Metrics', metricsUrl]] as [string, string][]) : []),
     ['Data', config.dataDir],
     ['Reach', reach],
     ['Service', `${process.execPath} ${main}`],

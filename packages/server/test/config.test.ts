@@ -98,6 +98,8 @@ describe('defaults', () => {
       operatorName: 'operator',
       operatorEmail: null,
       docs: 'public',
+      metricsPort: null,
+      metricsHost: '127.0.0.1',
       logLevel: 'info',
       logFormat: 'pretty',
       threadPoolSize: 4,
@@ -177,6 +179,8 @@ describe('problems', () => {
     OPERATOR_NAME: 'Jörg',
     OPERATOR_EMAIL: 'alice',
     DOCS: 'yes',
+    METRICS_PORT: '65536',
+    METRICS_HOST: 'http://127.0.0.1',
     LOG_LEVEL: 'verbose',
     LOG_FORMAT: 'text',
   };
@@ -736,6 +740,18 @@ describe('paths', () => {
 });
 
 describe('choices', () => {
+  test('METRICS_PORT is off unless set, and no second name for PORT', () => {
+    expect(load({}).metricsPort).toBeNull();
+    expect(load({ METRICS_PORT: '9464', METRICS_HOST: '::1' })).toMatchObject({
+      metricsPort: 9464,
+      metricsHost: '::1',
+    });
+    expect(problems({ METRICS_PORT: '8000' })).toEqual([
+      expect.objectContaining({ variable: 'METRICS_PORT', problem: 'is PORT, too: metrics have a port of their own' }),
+    ]);
+    expect(load({ PORT: '0', METRICS_PORT: '0' }).metricsPort).toBe(0);
+  });
+
   test('DOCS, LOG_LEVEL and LOG_FORMAT take exactly their words', () => {
     for (const DOCS of ['public', 'login', 'off']) expect(load({ DOCS }).docs).toBe(DOCS);
     for (const LOG_LEVEL of ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']) {

@@ -17,6 +17,8 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string;
   readonly config: Config;
   readonly services: Services;
+  /** Where its metrics are; null where they are off. */
+  readonly metricsUrl: string | null;
   /** Milliseconds by which the server's clock is ahead of the machine's. */
   advance(ms: number): void;
   /** A caller with a cookie jar of its own. */
@@ -70,6 +72,9 @@ export async function startServer(
     },
     get services() {
       return server.services;
+    },
+    get metricsUrl() {
+      return server.metricsUrl;
     },
     advance: (ms) => {
       ahead += ms;

@@ -404,7 +404,7 @@ describe('CORS', () => {
       expect(corsOf(answer)).toEqual({
         'access-control-allow-origin': [allowed],
         'access-control-allow-credentials': ['true'],
-        'access-control-expose-headers': ['Retry-After'],
+        'access-control-expose-headers': ['Retry-After, X-Request-Id'],
       });
       expect(answer.headers.vary?.join()).toContain('Origin');
     }

@@ -68,7 +68,7 @@ const forwarded = (address: string, method = 'GET'): Headers => {
 const navigation: Headers = { 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document', Accept: 'text/html' };
 
 const identity = ({ headers }: RawAnswer) =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => /^(remote|x)-/.test(name)));
+  Object.fromEntries(Object.entries(headers).filter(([name]) => /^(remote|x(?!-request-id))-/.test(name)));
 
 /** Not a sign of who it might be, and the error in the contract's shape. */
 function expectRefused(answer: RawAnswer, challenge = 'Bearer realm="backchannel"') {

@@ -3,6 +3,7 @@
 import { checkAddresses } from '@backchannel/server/checks/addresses';
 import { checkEnvFile } from '@backchannel/server/checks/env-file';
 import { advice, type Finding } from '@backchannel/server/checks/finding';
+import { checkMetrics } from '@backchannel/server/checks/metrics';
 import { checkModes } from '@backchannel/server/checks/modes';
 import { checkProxies } from '@backchannel/server/checks/proxies';
 import { type Config, ConfigError, loadConfig } from '@backchannel/server/config';
@@ -45,6 +46,7 @@ async function check(): Promise<Finding[]> {
     ...(isUsable ? [...checkSecretKey(config), ...checkModes(config)] : []),
     ...checkAddresses(config),
     ...checkProxies(config),
+    ...checkMetrics(config),
   ];
 }
 

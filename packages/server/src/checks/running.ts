@@ -4,6 +4,7 @@ import type { PasswordOrigin } from '../services/password.ts';
 import { checkAddresses } from './addresses.ts';
 import { checkEnvFile } from './env-file.ts';
 import type { Finding } from './finding.ts';
+import { checkMetrics } from './metrics.ts';
 import { checkModes } from './modes.ts';
 import { type CountingPassword, checkPassword } from './password.ts';
 import { checkProxies } from './proxies.ts';
@@ -16,6 +17,7 @@ export function checkRunning(config: Config, origin: PasswordOrigin): Finding[] 
     ...checkModes(config),
     ...checkAddresses(config),
     ...checkProxies(config),
+    ...checkMetrics(config),
   ];
   return findings.filter(({ level }) => level !== 'ok');
 }

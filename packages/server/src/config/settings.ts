@@ -87,6 +87,8 @@ export const Environment = z
     OPERATOR_NAME: fixed(OperatorName, 'operator', 'alice'),
     OPERATOR_EMAIL: open(OperatorEmail, '', 'alice@example.com'),
     DOCS: fixed(oneOf(['public', 'login', 'off']), 'public', 'login'),
+    METRICS_PORT: open(wholeNumber(0, 65_535), '', '9464'),
+    METRICS_HOST: fixed(Host, '127.0.0.1', '127.0.0.1'),
     LOG_LEVEL: fixed(oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info', 'debug'),
     LOG_FORMAT: open(oneOf(['pretty', 'json']), 'pretty', 'json'),
   })
@@ -95,6 +97,11 @@ export const Environment = z
     error: 'is longer than SESSION_MAX_DAYS, so that no session could ever be idle for so long: lower it or raise that',
     // Also when other settings are wrong: the list of problems is to be complete.
     when: ({ issues }) => !issues.some((issue) => String(issue.path?.[0]).startsWith('SESSION_')),
+  })
+  .refine((env) => env.METRICS_PORT === undefined || env.METRICS_PORT === 0 || env.METRICS_PORT !== env.PORT, {
+    path: ['METRICS_PORT'],
+    error: 'is PORT, too: metrics have a port of their own',
+    when: ({ issues }) => !issues.some((issue) => ['PORT', 'METRICS_PORT'].includes(String(issue.path?.[0]))),
   })
   .refine((env) => env.COOKIE_DOMAIN === undefined || isHttpsUnder(env.PUBLIC_URL, env.COOKIE_DOMAIN), {
     path: ['COOKIE_DOMAIN'],

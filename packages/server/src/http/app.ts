@@ -12,15 +12,25 @@ import { createDocs } from './docs.ts';
 import { cors } from './guard.ts';
 import { noStore, securityHeaders } from './headers.ts';
 import { createHealth } from './health.ts';
+import type { Metrics } from './metrics.ts';
+import { createObserver } from './observe.ts';
 import { createPages } from './pages.ts';
+import { createRequestIds } from './request-id.ts';
 import { createRest, sendError } from './rest.ts';
 import { createReturnAddress } from './return-address.ts';
 import { createTrpc } from './trpc.ts';
 import { createTurns } from './turns.ts';
 import { createVerify, isVerify } from './verify.ts';
 
-export function createApp(options: { config: Config; store: Store; services: Services; log: Log }): RequestListener {
-  const { config, store, services, log } = options;
+export function createApp(options: {
+  config: Config;
+  store: Store;
+  services: Services;
+  log: Log;
+  /** Where metrics are kept, if they are. */
+  metrics: Pick<Metrics, 'record'> | null;
+}): RequestListener {
+  const { config, store, services, log, metrics } = options;
   const createContext = createContextFactory({ config, services, log });
   const returnAddress = createReturnAddress(config);
   const faces = { router: appRouter, config, createContext, log };
@@ -44,11 +54,15 @@ export function createApp(options: { config: Config; store: Store; services: Ser
   });
   const onError: ErrorRequestHandler = (error: unknown, _req, res, _next) => sendError(res, asClientError(error), log);
   app.use(onError);
-  const verify = createVerify({ config, services, log });
+  const identify = createRequestIds(config);
+  const observe = createObserver({ router: appRouter, log, record: metrics?.record ?? null });
+  const verify = createVerify({ config, services, log, identify });
   const takeTurn = createTurns();
   return (req, res) => {
     req.url = pathOf(req.url ?? '');
+    observe?.(req, res);
     if (isVerify(req.url)) return verify(req, res);
+    identify(req, res);
     takeTurn(req.method, () => app(req, res));
   };
 }

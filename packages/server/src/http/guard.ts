@@ -62,7 +62,7 @@ export function cors(config: Origins): RequestHandler {
     if (origin !== undefined && config.allowedOrigins.includes(origin)) {
       res.setHeader('Access-Control-Allow-Origin', origin);
       res.setHeader('Access-Control-Allow-Credentials', 'true');
-      res.setHeader('Access-Control-Expose-Headers', 'Retry-After');
+      res.setHeader('Access-Control-Expose-Headers', 'Retry-After, X-Request-Id');
       if (req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined) {
         res.setHeader('Access-Control-Allow-Methods', 'GET, POST, DELETE');
         res.setHeader('Access-Control-Allow-Headers', 'Authorization, Content-Type, Trpc-Accept, Trpc-Batch-Mode');

@@ -81,7 +81,7 @@ export function createPages(options: {
     } catch (cause) {
       const error = describeError(cause);
       if (error.status === 500) throw cause;
-      logError(log, cause, error);
+      logError(log, cause, { res, described: error });
       const banner = addressBanner(req, next);
       const page = loginPage({ next, banner, username: config.operatorName, remember, error });
       return { page, status: error.status, retryAfterSeconds: error.retryAfterSeconds, goesOnTo: next };
@@ -96,7 +96,7 @@ export function createPages(options: {
     } catch (cause) {
       // The cookies are cleared already, before the database was asked.
       const error = describeError(cause);
-      logError(log, cause, error);
+      logError(log, cause, { res, described: error });
       const { status, retryAfterSeconds } = error;
       return { page: halfSignedOutPage(error), status, retryAfterSeconds };
     }
@@ -138,7 +138,7 @@ export function createPages(options: {
     res.setHeader('Cache-Control', 'no-store');
     answer(req, res, handlers).catch((cause: unknown) => {
       const error = describeError(cause);
-      logError(log, cause, error);
+      logError(log, cause, { res, described: error });
       if (res.headersSent) return res.destroy();
       const { status, retryAfterSeconds } = error;
       const page = refusalPage(error, status === 403 ? addressBanner(req, null) : null);

@@ -9,6 +9,7 @@ import { readJsonText, toFields } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';
 import { createOperations } from './operations.ts';
+import { requestIdOf } from './request-id.ts';
 
 export function createRest(options: {
   router: AnyTRPCRouter;
@@ -109,7 +110,7 @@ export function sendJson(res: ServerResponse, status: number, body: unknown): vo
 /** Answers any error in the contract's shape, and logs what the outside is not told. */
 export function sendError(res: ServerResponse, error: unknown, log: Log): void {
   const described = describeError(error);
-  logError(log, error, described);
+  logError(log, error, { res, described });
   if (res.headersSent) {
     res.destroy();
     return;
@@ -121,8 +122,14 @@ export function sendError(res: ServerResponse, error: unknown, log: Log): void {
 }
 
 /** Expected refusals are debug lines, shed ones too; what the server failed at is an error with its stack. */
-export function logError(log: Log, error: unknown, { status, code }: ErrorDescription): void {
+export function logError(
+  log: Log,
+  error: unknown,
+  options: { res: ServerResponse; described: ErrorDescription },
+): void {
+  const { status, code } = options.described;
+  const requestId = requestIdOf(options.res);
   if (status >= 500 && !(error instanceof RetryLaterError))
-    log.error({ err: error, code }, STATUS_CODES[status] ?? 'error');
-  else log.debug({ code }, STATUS_CODES[status] ?? 'refused');
+    log.error({ err: error, code, requestId }, STATUS_CODES[status] ?? 'error');
+  else log.debug({ code, requestId }, STATUS_CODES[status] ?? 'refused');
 }

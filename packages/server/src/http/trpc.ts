@@ -43,7 +43,7 @@ export function createTrpc(options: {
       error: null,
       createContext: async () => createContext(req, res),
       maxBatchSize: MAX_BATCH,
-      onError: ({ error }) => logError(log, error, describeError(error)),
+      onError: ({ error }) => logError(log, error, { res, described: describeError(error) }),
       responseMeta: ({ errors }) => retryAfter(errors),
     });
     for (const name of ['Allow', 'Retry-After']) {
@@ -59,7 +59,7 @@ export function createTrpc(options: {
   const refuse = (res: Response, cause: unknown): void => {
     const error = getTRPCErrorFromUnknown(cause);
     const described = describeError(error);
-    logError(log, error, described);
+    logError(log, error, { res, described });
     const unknown = { type: 'unknown', path: undefined, input: undefined, ctx: undefined } as const;
     const shape = getTRPCErrorShape({ config: router._def._config, error, ...unknown });
     sendJson(res, described.status, { error: shape });

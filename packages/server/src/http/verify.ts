@@ -13,6 +13,8 @@ import { createCookies } from './cookies.ts';
 import { setSecurityHeaders } from './headers.ts';
 import { isNavigation } from './navigation.ts';
 import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
+import type { IdentifyRequest } from './request-id.ts';
+import { requestIdOf } from './request-id.ts';
 import { sendError, sendJson } from './rest.ts';
 import { createReturnAddress } from './return-address.ts';
 
@@ -46,8 +48,13 @@ const noReturnCodes: Record<NoReturn, string> = {
  * turns a 401 that has a Location into a 302, `?basic=1` asks for HTTP Basic too. What else is in the query is not ours to
  * judge: some proxies put the original one there.
  */
-export function createVerify(options: { config: Config; services: Services; log: Log }): RequestListener {
-  const { config, services, log } = options;
+export function createVerify(options: {
+  config: Config;
+  services: Services;
+  log: Log;
+  identify: IdentifyRequest;
+}): RequestListener {
+  const { config, services, log, identify } = options;
   const { gate, activity } = services;
   const cookies = createCookies(config, services.clock);
   const clientAddress = createClientAddress(config, log);
@@ -87,8 +94,16 @@ export function createVerify(options: { config: Config; services: Services; log:
     const original = said === 'contradiction' ? null : said;
     const isBrowsing = said !== 'contradiction' && isNavigation(req.headers, original?.method ?? req.method);
     const back = isBrowsing ? findWayBack(original) : null;
+    // Whom it lets pass is answered with as little as it takes: nobody sees that answer but the proxy.
+    identify(req, res);
     const noReturn = back?.missing ? { noReturn: back.missing } : {};
-    const refused = { reason, ...noReturn, host: original?.hostname ?? null, ip: clientAddress(req) };
+    const refused = {
+      requestId: requestIdOf(res),
+      reason,
+      ...noReturn,
+      host: original?.hostname ?? null,
+      ip: clientAddress(req),
+    };
     log.info(refused, 'forward-auth: refused');
     setSecurityHeaders(res);
     res.setHeader('Cache-Control', 'no-store');
@@ -143,6 +158,7 @@ export function createVerify(options: { config: Config; services: Services; log:
 
   return (req, res) => {
     answer(req, res).catch((error: unknown) => {
+      identify(req, res);
       setSecurityHeaders(res);
       sendError(res, error, log);
     });

@@ -55,13 +55,26 @@ export function hashForms(hash: string): { hash: string; base64: string; env: st
 }
 
 /** The lanes of the queue: they take turns, so that a flood in one does not hold up another. */
-export type HashingLane = 'known-device' | 'unknown-device' | 'operator';
+export const hashingLanes = ['known-device', 'unknown-device', 'operator'] as const;
+export type HashingLane = (typeof hashingLanes)[number];
+
+/** How busy the queue is, and what it has done since it was made. */
+export interface HashingFigures {
+  running: number;
+  waiting: Readonly<Record<HashingLane, number>>;
+  /** Jobs that have ended. */
+  done: number;
+  /** All their waiting and working, in seconds. */
+  waitedSeconds: number;
+  workedSeconds: number;
+}
 
 export interface HashingQueue {
   /** Runs `job` when its lane's turn comes; null at once when the lane is full. */
   run<T>(lane: HashingLane, job: () => Promise<T>): Promise<T> | null;
   /** Whether a job in this lane would be turned away now. */
   isFull(lane: HashingLane): boolean;
+  figures(): HashingFigures;
 }
 
 const WAITING_PER_LANE = 16;
@@ -74,16 +87,17 @@ export function createHashingQueue(options: { threadPoolSize?: number; cores?: n
   const { threadPoolSize = 4, cores = availableParallelism() } = options;
   const atOnce = Math.max(1, Math.min(cores, threadPoolSize - 2));
   const waiting = new Map<HashingLane, (() => void)[]>();
+  const done = { done: 0, waitedSeconds: 0, workedSeconds: 0 };
   let running = 0;
 
   const handOver = () => {
     for (const [lane, jobs] of waiting) {
-      const start = jobs.shift();
-      if (!start) continue;
+      const begin = jobs.shift();
+      if (!begin) continue;
       // The lane that was served goes to the end of the round.
       waiting.delete(lane);
       waiting.set(lane, jobs);
-      start();
+      begin();
       return;
     }
     running--;
@@ -91,17 +105,36 @@ export function createHashingQueue(options: { threadPoolSize?: number; cores?: n
 
   const isFull = (lane: HashingLane) => running >= atOnce && (waiting.get(lane)?.length ?? 0) >= WAITING_PER_LANE;
 
+  /** Runs a job whose turn it is, and then the next one. */
+  const start = async <T>(job: () => Promise<T>, askedAt: number): Promise<T> => {
+    const startedAt = performance.now();
+    try {
+      return await job();
+    } finally {
+      done.done++;
+      done.waitedSeconds += (startedAt - askedAt) / 1000;
+      done.workedSeconds += (performance.now() - startedAt) / 1000;
+      handOver();
+    }
+  };
+
   return {
     isFull,
+    figures: () => {
+      const count = (lane: HashingLane) => waiting.get(lane)?.length ?? 0;
+      const lengths = Object.fromEntries(hashingLanes.map((lane) => [lane, count(lane)]));
+      return { ...done, running, waiting: lengths as Record<HashingLane, number> };
+    },
     run: (lane, job) => {
       if (isFull(lane)) return null;
+      const askedAt = performance.now();
       if (running < atOnce) {
         running++;
-        return Promise.resolve().then(job).finally(handOver);
+        return Promise.resolve().then(() => start(job, askedAt));
       }
       const jobs = waiting.get(lane) ?? [];
       waiting.set(lane, jobs);
-      return new Promise<void>((start) => jobs.push(start)).then(job).finally(handOver);
+      return new Promise<void>((begin) => jobs.push(begin)).then(() => start(job, askedAt));
     },
   };
 }

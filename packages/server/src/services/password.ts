@@ -5,10 +5,18 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Store } from '../store/database.ts';
 import { PasswordEntity } from '../store/entities.ts';
+import { type AttemptPurpose, type Attempts, createAttempts } from './attempts.ts';
 import type { Client } from './client.ts';
 import type { Device } from './devices.ts';
 import type { Events } from './events.ts';
-import { BUILT_IN_PASSWORD, createHashingQueue, type HashingLane, hashPassword, verifyPassword } from './hashing.ts';
+import {
+  BUILT_IN_PASSWORD,
+  createHashingQueue,
+  type HashingFigures,
+  type HashingLane,
+  hashPassword,
+  verifyPassword,
+} from './hashing.ts';
 import type { Admitted, Throttle, Throttled, Try } from './throttle.ts';
 
 /** How long a client is asked to wait when too many passwords are being checked. */
@@ -35,7 +43,7 @@ export type PasswordCheck =
 
 /** Who tries a password, and what for. */
 export interface Attempt {
-  readonly purpose: 'login' | 'step-up';
+  readonly purpose: AttemptPurpose;
   readonly client: Client;
   readonly device: Device | null;
   /** The session that asks, where one does. */
@@ -49,6 +57,8 @@ export interface Password {
   readonly generated: string | null;
   /** The one place where a master password is checked: counted before, recorded when wrong; `settle` forgives a right one. */
   check(password: string, attempt: Attempt): Promise<PasswordCheck>;
+  /** How often it was tried, and how busy bcrypt is. */
+  figures(): { attempts: ReturnType<Attempts['figures']>; hashing: HashingFigures };
   /** Hashes any password at the configured cost; null when too many are being hashed. */
   hash(password: string): Promise<string | null>;
   /** Whether a session with this fingerprint was opened with the password that counts now. */
@@ -80,6 +90,7 @@ export async function openPassword(options: {
   const { config, store, events, throttle, clock, mayMake } = options;
   const found = mayMake ? await findPassword({ config, store, clock }) : await findPasswordAsItIs({ config, store });
   const queue = createHashingQueue({ threadPoolSize: config.threadPoolSize });
+  const attempts = createAttempts();
   let { hash: current, origin } = found;
 
   /** One that is kept in the database may be set by another process; what the environment sets holds until restart. */
@@ -107,7 +118,7 @@ export async function openPassword(options: {
     fingerprint,
     settle: async (open) => {
       try {
-        return await store.write(async (em) => {
+        const opened = await store.write(async (em) => {
           if ((await fingerprintWithin(em)) !== fingerprint) {
             await events.record(em, failed(attempt));
             return null;
@@ -115,7 +126,10 @@ export async function openPassword(options: {
           await throttle.forgive(em, admitted);
           return open(em);
         });
+        attempts.count(attempt.purpose, opened === null ? 'wrong' : 'right');
+        return opened;
       } catch (error) {
+        attempts.count(attempt.purpose, 'unavailable');
         throttle.forgiveLater(admitted);
         throw error;
       }
@@ -133,17 +147,30 @@ export async function openPassword(options: {
     return { outcome: 'wrong' };
   };
 
+  const check = async (password: string, attempt: Attempt): Promise<PasswordCheck> => {
+    const lane: HashingLane = attempt.device ? 'known-device' : 'unknown-device';
+    // Before anything is read: a flood is shed without touching the database.
+    if (queue.isFull(lane)) return busy;
+    const refusal = await throttle.refusal(toTry(attempt));
+    if (refusal) return refusal;
+    return (await queue.run(lane, () => countAndVerify(password, attempt))) ?? busy;
+  };
+
   return {
     origin: () => origin,
     generated: found.generated,
     check: async (password, attempt) => {
-      const lane: HashingLane = attempt.device ? 'known-device' : 'unknown-device';
-      // Before anything is read: a flood is shed without touching the database.
-      if (queue.isFull(lane)) return busy;
-      const refusal = await throttle.refusal(toTry(attempt));
-      if (refusal) return refusal;
-      return (await queue.run(lane, () => countAndVerify(password, attempt))) ?? busy;
+      try {
+        const checked = await check(password, attempt);
+        // A right one is counted when what it opens is written.
+        if (checked.outcome !== 'right') attempts.count(attempt.purpose, checked.outcome);
+        return checked;
+      } catch (error) {
+        attempts.count(attempt.purpose, 'unavailable');
+        throw error;
+      }
     },
+    figures: () => ({ attempts: attempts.figures(), hashing: queue.figures() }),
     hash: async (password) => queue.run('operator', () => hashPassword(password, { cost: config.bcryptCost })),
     fingerprint: () => passwordFingerprint(current),
     isCurrent: async (fingerprint) => {

@@ -23,6 +23,11 @@ export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
 }
 
+export interface StoreFigures {
+  /** Writes under way, and in the queue for it. */
+  writesWaiting: number;
+}
+
 export interface Store {
   /** Runs `work` on an entity manager of its own, outside a transaction. */
   read<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
@@ -30,6 +35,8 @@ export interface Store {
   write<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
   /** What keeps the store from serving: nothing, the database, or migrations that have not been applied. */
   missing(): Promise<('database' | 'migrations')[]>;
+  /** How busy it is. */
+  figures(): StoreFigures;
   /** The ORM itself, for tests of the schema. */
   readonly orm: MikroORM;
   [Symbol.asyncDispose](): Promise<void>;
@@ -61,6 +68,7 @@ export async function openStore(database: { engine: 'sqlite'; file: string }): P
   }
 
   let writing: Promise<unknown> = Promise.resolve();
+  let writesWaiting = 0;
   return {
     orm,
     read: async (work) => {
@@ -74,8 +82,12 @@ export async function openStore(database: { engine: 'sqlite'; file: string }): P
       // One after another: a writer that waits for another process is not overtaken by its own process's next ones.
       // Its patience begins now, in the queue: however many wait, each is answered in time.
       const giveUpAt = performance.now() + WRITE_PATIENCE_MS;
+      writesWaiting++;
       const written = writing.then(() => retryWhileBusy(() => orm.em.fork().transactional(work), { giveUpAt }));
-      writing = written.catch(() => {});
+      const isOver = () => {
+        writesWaiting--;
+      };
+      writing = written.then(isOver, isOver);
       return written;
     },
     missing: async () => {
@@ -86,6 +98,7 @@ export async function openStore(database: { engine: 'sqlite'; file: string }): P
         return ['database'];
       }
     },
+    figures: () => ({ writesWaiting }),
     [Symbol.asyncDispose]: () => orm.close(true),
   };
 }

@@ -1,0 +1,35 @@
+// The id by which a request is found again: in the answer, in the log, and in the log of the proxy before it.
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Config } from '../config.ts';
+import { createTrust, foldAddress } from './client-address.ts';
+
+const HEADER = 'X-Request-Id';
+
+/** What proxies make of themselves: UUIDs, hexadecimal, base64url, with a few marks between. Nothing that bends a log. */
+const isSane = (id: string) => /^[\w.:+/=@-]{1,128}$/.test(id);
+
+export type IdentifyRequest = (req: IncomingMessage, res: ServerResponse) => void;
+
+/** Puts the id on the answer: the one that a trusted proxy sent, where it is one, else one of its own. */
+export function createRequestIds(config: Pick<Config, 'trustedProxies'>): IdentifyRequest {
+  const isTrusted = createTrust(config.trustedProxies);
+
+  return (req, res) => {
+    const sent = req.headers['x-request-id'];
+    if (typeof sent === 'string' && isSane(sent)) {
+      const peer = foldAddress(req.socket.remoteAddress);
+      if (peer !== null && isTrusted(peer)) {
+        res.setHeader(HEADER, sent);
+        return;
+      }
+    }
+    res.setHeader(HEADER, randomUUID());
+  };
+}
+
+/** The id that an answer has; undefined where it was given none. */
+export const requestIdOf = (res: ServerResponse): string | undefined => {
+  const id = res.getHeader(HEADER);
+  return typeof id === 'string' ? id : undefined;
+};
