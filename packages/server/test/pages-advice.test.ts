@@ -65,6 +65,26 @@ describe('a banner says that the address is not the one that PUBLIC_URL names', 
   });
 });
 
+test('a form over http signs nobody in where the cookie would be lost, and says where to go', async () => {
+  await using server = await startServer({ publicUrl: 'https://auth.example.com:0', ...https });
+  const { host, port } = new URL(server.url);
+  const send = (origin: string, to: string) =>
+    sendRaw(server.url, 'POST /login', {
+      headers: { ...form, host: to, origin },
+      body: String(new URLSearchParams({ password: PASSWORD })),
+    });
+  const lost = await send(`http://${host}`, host);
+  expect([lost.status, lost.headers['set-cookie']]).toEqual([400, undefined]);
+  const words = wordsOf(lost);
+  expect(words).toContain(`Sign in at ${server.url}/login.`);
+  expect(words).toContain(`You are at http://${host},`);
+  expect((await send(server.url, host)).status).toBe(303);
+  // Browsers keep such a cookie of this machine.
+  expect((await send(`http://localhost:${port}`, `localhost:${port}`)).status).toBe(303);
+  const events = await server.services.events.list({ type: 'login.succeeded', limit: 10 });
+  expect(JSON.stringify(events).match(/login\.succeeded/g)).toHaveLength(2);
+});
+
 describe('to who is signed in and is sent here all the same, the page says why:', () => {
   const configs = {
     http: { publicUrl: 'http://auth.example.com:0' },

@@ -13,7 +13,7 @@ import { readForm } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { findCookieValues, PASS_COOKIE } from './cookies.ts';
 import { refuseForeignOrigin } from './guard.ts';
-import { createAddressBanner } from './pages/address.ts';
+import { createAddressBanner, refuseLostCookie } from './pages/address.ts';
 import { homePage, OTHERS } from './pages/home.ts';
 import { type Page, pageCsp, renderPage } from './pages/layout.ts';
 import { loginPage, signedInPage } from './pages/login.ts';
@@ -72,6 +72,7 @@ export function createPages(options: {
   };
 
   const signIn: Handler = async ({ req, res, call }) => {
+    refuseLostCookie(req, config);
     const fields = await readFields(LoginFields, req, res);
     const next = returnAddress.accept(fields.next);
     const remember = fields.remember !== undefined;
@@ -141,7 +142,8 @@ export function createPages(options: {
       logError(log, cause, { res, described: error });
       if (res.headersSent) return res.destroy();
       const { status, retryAfterSeconds } = error;
-      const page = refusalPage(error, status === 403 ? addressBanner(req, null) : null);
+      // What was refused may be so for no other reason than where it was asked.
+      const page = refusalPage(error, addressBanner(req, null));
       return send(res, { page, status, retryAfterSeconds });
     });
   };

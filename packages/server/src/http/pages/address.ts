@@ -1,6 +1,8 @@
 // Whether a page was asked for at PUBLIC_URL. Where it was not, a sign-in is made for another host than applications ask at,
 // or is refused as foreign, and nothing else would say why.
 import type { IncomingMessage } from 'node:http';
+import { TRPCError } from '@trpc/server';
+import { isLoopbackOrigin } from '../../config/address.ts';
 import type { Config } from '../../config.ts';
 import { createTrust, foldAddress } from '../client-address.ts';
 import { type Html, html } from './html.ts';
@@ -19,8 +21,11 @@ export function createAddressBanner(config: Pick<Config, 'publicUrl' | 'trustedP
       const value = peer !== null && isTrusted(peer) ? req.headers[`x-forwarded-${name}`] : undefined;
       return value === undefined ? undefined : String(value).split(',')[0]?.trim();
     };
-    const scheme = forwarded('proto') ?? new URL(publicUrl).protocol.slice(0, -1);
     const host = forwarded('host') ?? req.headers.host;
+    // What a form of this server says of its page is exact.
+    const page = URL.parse(req.headers.origin ?? '');
+    if (page?.host === host) return page?.origin ?? null;
+    const scheme = forwarded('proto') ?? new URL(publicUrl).protocol.slice(0, -1);
     if (!host || !/^https?$/.test(scheme)) return null;
     const url = URL.parse(`${scheme}://${host}`);
     return url && url.host !== '' ? url.origin : null;
@@ -37,4 +42,17 @@ only where it is made. Go to <a href="${there}">${publicUrl}</a> instead, or, if
 <p>Does your address bar say ${publicUrl} already? Then let the proxy pass on <code>Host</code>.</p>
 </div>`;
   };
+}
+
+/**
+ * Throws BAD_REQUEST for a form whose page came over http where cookies are Secure: the browser would drop the sign-in
+ * without a word, and show the form again. On a loopback address it keeps them.
+ */
+export function refuseLostCookie(req: IncomingMessage, config: Pick<Config, 'publicUrl' | 'secureCookies'>): void {
+  const page = URL.parse(req.headers.origin ?? '');
+  if (!config.secureCookies || page?.protocol !== 'http:' || isLoopbackOrigin(page.origin)) return;
+  throw new TRPCError({
+    code: 'BAD_REQUEST',
+    message: `A sign-in here is kept over https alone, and this page came over http. Sign in at ${config.publicUrl}/login.`,
+  });
 }

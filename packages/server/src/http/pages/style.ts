@@ -74,7 +74,8 @@ input[type=password]:focus-visible { outline-offset: 0; border-color: var(--focu
 .above { margin: 0 0 1rem }
 ul { margin: .5rem 0 0; padding-left: 1.2rem }
 li + li { margin-top: .4rem }
-.head { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: .75rem 1rem }
+.head { display: flex; align-items: center; justify-content: space-between; gap: 1rem }
+.head form { flex: none }
 .list { list-style: none; margin: 1.5rem 0 0; padding: 0; border-top: 1px solid var(--line) }
 .list li { display: flex; align-items: center; justify-content: space-between; gap: 1rem; margin: 0; padding: 1rem 0; border-bottom: 1px solid var(--line) }
 .list div { min-width: 0 }
