@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { hashPassword } from '../src/services/hashing.ts';
 import { makeToken, startOwnServer } from './callers.ts';
 import { type Answer, PASSWORD, sendRaw, startServer, type TestClient } from './harness.ts';
+import { createRandom } from './random.ts';
 import { tearTable } from './torn-table.ts';
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -445,8 +446,32 @@ describe('every page', () => {
       expect([answer.status, headingOf(answer)]).toEqual([500, 'Internal Server Error']);
       expectPage(answer);
       expect(answer.body).toContain('Something went wrong on the server; its log says what.');
+      expect(answer.body).toContain(`in the request <code>${answer.headers.get('x-request-id')}</code>`);
       expect(answer.body).not.toMatch(/no such|sqlite|elsewhere|\n\s+at /i);
     }
+  });
+
+  test('answers whatever it is sent with a page, and lives on', async () => {
+    await using server = await startServer();
+    const client = server.client();
+    const { below, pick, text } = createRandom(4711);
+    const junk = () =>
+      pick('password', 'next', 'remember', 'end', '=', '&', '%', '%00', '+', '\u0000', '"><b>', 'é', '\n', 'x');
+    for (let run = 0; run < 150; run += 1) {
+      if (run % 30 === 0) await server.services.throttle.clear();
+      if (run % 50 === 25) await client.signIn();
+      const body = below(5) === 0 ? Buffer.from(Array.from({ length: 40 }, () => below(256))) : text(12, junk);
+      const query = text(8, junk).replace(/[^\x21-\x7e]/g, '');
+      const line = `${pick('GET', 'POST', 'POST', 'HEAD', 'DELETE')} ${pick(...paths)}${pick('', `?${query}`)}`;
+      const cookie = pick('', client.cookie);
+      const answer = await sendRaw(server.url, line, { headers: { ...form, cookie }, body });
+      const seen = `${answer.status} to ${line} ${String(body)}`;
+      expect([200, 303, 400, 401, 405, 429], seen).toContain(answer.status);
+      if (answer.status === 303) expect(['/', '/login'], seen).toContain(answer.headers.location?.[0]);
+      else expect(answer.headers['content-type'], seen).toEqual(['text/html; charset=utf-8']);
+      expect(answer.text).not.toContain('<b>');
+    }
+    expect((await client.page('/login')).status).toBe(200);
   });
 
   test('has no place for what is in a request', async () => {

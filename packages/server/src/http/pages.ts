@@ -20,6 +20,7 @@ import { loginPage, signedInPage } from './pages/login.ts';
 import { halfSignedOutPage, logoutPage, signedOutPage } from './pages/logout.ts';
 import { refusalPage } from './pages/refusal.ts';
 import { createSentBack } from './pages/sent-back.ts';
+import { requestIdOf } from './request-id.ts';
 import { logError, refuseMethod } from './rest.ts';
 import type { ReturnAddress } from './return-address.ts';
 
@@ -143,7 +144,7 @@ export function createPages(options: {
       if (res.headersSent) return res.destroy();
       const { status, retryAfterSeconds } = error;
       // What was refused may be so for no other reason than where it was asked.
-      const page = refusalPage(error, addressBanner(req, null));
+      const page = refusalPage(error, { banner: addressBanner(req, null), requestId: requestIdOf(res) });
       return send(res, { page, status, retryAfterSeconds });
     });
   };

@@ -22,8 +22,8 @@ export function describeApi({ publicUrl }: { publicUrl: string }): string {
 
 # Signing in
 
-**In a browser**, at \`/docs\`: open *Sign in with the master password*, put your password in, and execute it. The
-browser keeps the session in a cookie that no script can read, and sends it with every call from then on.
+**In a browser**, at \`/login\`; or at \`/docs\`: open *Sign in with the master password*, put your password in, and execute
+it. The browser keeps the session in a cookie that no script can read, and sends it with every call from then on.
 
 **In a shell**, curl keeps the cookie in a file:
 
@@ -73,6 +73,7 @@ other methods.
 | Address | What it is |
 |---|---|
 | \`/trpc\` | the same procedures for tRPC clients, by the names that each operation gives |
+| \`/\`, \`/login\`, \`/logout\` | pages for people: where one is signed in, to sign in, to sign out |
 | \`/healthz\` | 200 as long as the process lives |
 | \`/readyz\` | 200 when it can serve, else 503 with \`{"status", "missing": ["database" or "migrations"]}\` |
 | \`/docs\`, \`/redoc\`, \`/openapi.json\` | this document: to try out, to read, and for programs |

@@ -28,7 +28,7 @@ export function renderPage({ title, main, banner = null, isWide = false }: Page)
   <title>${title} · BackChannel</title>
 </head>
 <body>
-<main class="${isWide ? 'wide' : ''}">
+<main${isWide ? html` class="wide"` : null}>
 <p class="brand">${mark} BackChannel</p>
 ${banner}
 <div class="sheet">

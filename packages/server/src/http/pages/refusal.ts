@@ -1,20 +1,26 @@
 // The page for whatever goes wrong elsewhere than in a form that can be shown again.
 import { STATUS_CODES } from 'node:http';
 import type { ErrorDescription } from '../../errors.ts';
-import { html } from './html.ts';
+import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import { duration } from './time.ts';
 
-export function refusalPage(error: ErrorDescription, banner: Page['banner'] = null): Page {
+export function refusalPage(
+  error: ErrorDescription,
+  about: { banner: Html | null; requestId: string | undefined },
+): Page {
   const { message, status, retryAfterSeconds, issues = [] } = error;
+  const { banner, requestId } = about;
   const title = STATUS_CODES[status] ?? 'Error';
   const wait = retryAfterSeconds === undefined ? null : html`<p>Try again in ${duration(retryAfterSeconds)}.</p>`;
   const details = issues.map(({ path, message }) => html`<li><code>${path}</code>: ${message}</li>`);
+  // What broke is in the log, by this id.
+  const trace = status === 500 && requestId ? html`<p>It happened in the request <code>${requestId}</code>.</p>` : null;
   return {
     title,
     banner,
     main: html`<h1>${title}</h1>
-<p>${message}</p>${details.length > 0 ? html`<ul>${details}</ul>` : null}${wait}
+<p>${message}</p>${details.length > 0 ? html`<ul>${details}</ul>` : null}${wait}${trace}
 <p><a href="/login">Sign in</a></p>`,
   };
 }
