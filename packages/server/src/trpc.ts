@@ -6,6 +6,7 @@ import type { Device } from './services/devices.ts';
 import type { Principal } from './services/gate.ts';
 import type { Services } from './services/services.ts';
 import type { SessionTokens } from './services/sessions.ts';
+import type { SessionRow } from './store/entities.ts';
 
 /** What a procedure knows of its caller, whichever transport it came by. */
 export interface Context {
@@ -19,6 +20,8 @@ export interface Context {
   recordUse(principal: Principal): void;
   /** Puts the session's cookies on the answer: its own, and with COOKIE_DOMAIN the pass. `expiresAt` is in milliseconds since 1970. */
   setSessionCookies(tokens: SessionTokens, expiresAt: number): void;
+  /** Puts the pass of a session on the answer anew, where COOKIE_DOMAIN is set: it may be younger than the session. */
+  renewPass(session: SessionRow): Promise<void>;
   /** Takes the session's cookies from the browser. */
   clearSessionCookies(): void;
   /** Puts the cookie on the answer by which the browser will be known. */

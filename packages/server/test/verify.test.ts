@@ -322,6 +322,21 @@ describe('the pass, the second cookie of a session', () => {
     expect((await verify(server, pass)).status).toBe(401);
   });
 
+  test('is given to a session that is older than COOKIE_DOMAIN when its browser is sent to sign in', async () => {
+    await using server = await startServer({ ...sso, cookieDomain: null });
+    const session = { Cookie: `__Host-backchannel_session=stale; ${(await sessionCookie(server)).Cookie}` };
+    expect((await sendRaw(server.url, 'GET /login', { headers: session })).headers['set-cookie']).toBeUndefined();
+    await server.restart({ cookieDomain: 'example.com' });
+    const page = await sendRaw(server.url, 'GET /login', { headers: session });
+    const [line = '', ...others] = page.headers['set-cookie'] ?? [];
+    expect([others, line]).toEqual([
+      [],
+      expect.stringMatching(/^__Secure-backchannel_pass=[^;]+; Max-Age=\d+; Domain=example\.com;/),
+    ]);
+    expect((await verify(server, { Cookie: line.split(';')[0] ?? '' })).status).toBe(204);
+    expect((await sendRaw(server.url, 'GET /login')).headers['set-cookie']).toBeUndefined();
+  });
+
   test('a stale session cookie beside it is passed over', async () => {
     const cookies = await signIn(secure);
     const both = { Cookie: `__Host-backchannel_session=stale; other=1; ${PASS}=${cookies.get(PASS)}` };

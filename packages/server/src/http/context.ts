@@ -48,6 +48,11 @@ export function createContextFactory(options: { config: Config; services: Servic
         setCookie(cookies.session.set(tokens.session, expiresAt));
         if (cookies.pass) setCookie(cookies.pass.set(tokens.pass, expiresAt));
       },
+      renewPass: async (session) => {
+        if (!cookies.pass) return;
+        const renewed = await services.sessions.renewPass(cookies.session.read(cookieHeader), session);
+        if (renewed) setCookie(cookies.pass.set(renewed.pass, renewed.expiresAt));
+      },
       // A request that a token decides has no cookie that is anybody's business.
       clearSessionCookies: () => {
         if (bearer !== null) return;

@@ -67,6 +67,7 @@ export function createPages(options: {
     const banner = addressBanner(req, next);
     const session = await sessionOf(context);
     if (!session) return { page: loginPage({ next, banner, username: config.operatorName }), goesOnTo: next };
+    await context.renewPass(session);
     const hasPass = findCookieValues(req.headers.cookie, PASS_COOKIE).length > 0;
     const from = sentBack.find({ next: asked, reason: fieldOf(req, 'reason'), session, hasPass });
     return { page: signedInPage({ next, banner, from }) };

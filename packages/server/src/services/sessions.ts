@@ -79,6 +79,8 @@ export interface Sessions {
     device: Device | null;
     previous: () => Promise<SessionRow | null>;
   }): Promise<SignIn>;
+  /** A new pass for a session, made from whichever of these tokens is its own; null where none is. */
+  renewPass(sessionTokens: readonly string[], session: SessionRow): Promise<{ pass: string; expiresAt: number } | null>;
   /** Checks the password once more; the session then counts as freshly signed in. */
   stepUp(options: {
     password: string;
@@ -222,6 +224,15 @@ export function createSessions(options: {
         pass: await keys.sign('pass', secret, ends.absoluteEndAt),
       };
       return { outcome: 'signed-in', seen: { session, ends }, tokens, device };
+    },
+    renewPass: async (sessionTokens, session) => {
+      const expiresAt = sessionEnds(session, config).absoluteEndAt;
+      for (const token of sessionTokens) {
+        const secret = await keys.open('session', token);
+        if (secret === null || sha256(secret) !== session.secretSha256) continue;
+        return { pass: await keys.sign('pass', secret, expiresAt), expiresAt };
+      }
+      return null;
     },
     stepUp: async ({ password: candidate, session, client, device }) => {
       const check = await password.check(candidate, { purpose: 'step-up', client, device, sessionId: session.id });

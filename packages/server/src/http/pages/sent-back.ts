@@ -63,13 +63,13 @@ proxy send X-Forwarded-Proto, and name it in TRUSTED_PROXIES.`;
   const reasonsFor = (target: URL, visit: { session: SessionRow; hasPass: boolean }): Html[] => {
     const found = obstacle(target);
     if (found) return [found];
+    if (!isSoon(target.host, visit.session)) return [];
     if (target.hostname !== home.hostname && !visit.hasPass) {
       return [
-        html`This browser has no cookie for ${config.cookieDomain}: it signed in before COOKIE_DOMAIN was set. Sign out,
-and in again.`,
+        html`This browser does not keep the cookie for ${config.cookieDomain}: its settings may forbid it, and browsers keep
+none for a domain under which anybody can have a name, such as co.uk.`,
       ];
     }
-    if (!isSoon(target.host, visit.session)) return [];
     return [
       html`The proxy in front of ${target.host} may not hand the <code>Cookie</code> header on to
 <code>/api/v1/auth/verify</code>.`,
