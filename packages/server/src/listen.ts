@@ -23,8 +23,12 @@ interface Address {
 export function listen(server: Server, address: Address): Promise<number> {
   const { host, port } = address;
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(asListenError(error, address)));
-    server.listen({ host, port }, () => resolve((server.address() as AddressInfo).port));
+    const refuse = (error: NodeJS.ErrnoException) => reject(asListenError(error, address));
+    server.once('error', refuse);
+    server.listen({ host, port }, () => {
+      server.off('error', refuse);
+      resolve((server.address() as AddressInfo).port);
+    });
   });
 }
 

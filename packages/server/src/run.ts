@@ -18,6 +18,7 @@ export async function run(args: readonly string[]): Promise<void> {
     if (isStopping) return;
     isStopping = true;
     started?.log.info(`${reason}: closing`);
+    await started?.server.drain();
     await started?.server[Symbol.asyncDispose]();
     process.exit(0);
   };

@@ -1,8 +1,9 @@
 // A whole server from a configuration, without a side effect until it is asked for: main.ts and the tests open it.
-import { createServer } from 'node:http';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
+import { createDrain } from './drain.ts';
 import { createApp } from './http/app.ts';
+import { createConnections } from './http/connections.ts';
 import { listen, stopListening } from './listen.ts';
 import type { Log } from './log.ts';
 import { openServices, type Services } from './services/services.ts';
@@ -15,6 +16,8 @@ export interface RunningServer {
   readonly services: Services;
   /** Where its metrics are; null where they are off. */
   readonly metricsUrl: string | null;
+  /** Stops accepting, and lets every connection come to its end; what comes first where others are still sending. */
+  drain(): Promise<void>;
   /** Stops accepting, finishes what is in flight (10 s at most), flushes, closes. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -28,14 +31,15 @@ export async function openServer(options: { config: Config; log: Log; clock?: Cl
   const services = opened.use(await openServices({ config: options.config, store, log, ...(clock ? { clock } : {}) }));
   await services.start();
 
-  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 30_000 });
+  const server = createConnections(log);
+  const { isDraining, drain } = createDrain(server);
   const { host, metricsPort, metricsHost } = options.config;
   const metrics =
-    metricsPort === null ? null : opened.use(await openMetrics({ metricsPort, metricsHost }, { services, store }));
+    metricsPort === null ? null : opened.use(await openMetrics({ metricsPort, metricsHost }, { services, store, log }));
   const port = await listen(server, { host, port: options.config.port, names: ['HOST', 'PORT'] });
   const config = withPort(options.config, port);
   // In the same turn as the port is opened: no request can come between.
-  server.on('request', createApp({ config, store, services, log, metrics }));
+  server.on('request', createApp({ config, store, services, log, metrics, isDraining }));
   opened.defer(() => stopListening(server));
 
   const closing = opened.move();
@@ -43,6 +47,7 @@ export async function openServer(options: { config: Config; log: Log; clock?: Cl
     url: config.publicUrl,
     services,
     metricsUrl: metrics?.url ?? null,
+    drain,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   };
 }
@@ -58,7 +63,7 @@ function withPort(config: Config, port: number): Config {
 /** Loaded when it is asked for: who has it off pays nothing for it. */
 async function openMetrics(
   config: { metricsPort: number; metricsHost: string },
-  opened: { services: Services; store: Store },
+  opened: { services: Services; store: Store; log: Log },
 ) {
   const metrics = await import('./http/metrics.ts');
   return metrics.openMetrics({ config, ...opened });

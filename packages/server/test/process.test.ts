@@ -2,9 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 
@@ -89,6 +91,80 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with exit code 0, after wh
   server.child.kill(signal);
   expect(await inFlight).toContain('backchannel_session=');
   expect(await server.ended).toEqual({ code: 0, signal: null });
+});
+
+/** Sends one request after the other on a connection of its own, until it is told to close it. */
+async function burst(url: string, cookie: string, answered: (status: number, path: string) => void) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const requests = [
+    ['GET', '/api/v1/auth/me'],
+    ['GET', '/api/v1/auth/verify'],
+    ['POST', '/api/v1/auth/login', '{"password":"admin123"}'],
+    ['GET', '/trpc/auth.me'],
+    ['GET', '/readyz'],
+  ] as const;
+  for (let turn = 0; ; turn++) {
+    const [method, path, body] = requests[turn % requests.length] ?? requests[0];
+    const headers = { ...(body ? { 'content-type': 'application/json' } : { cookie }) };
+    const sent = request(url + path, { method, headers, agent }).end(body);
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    await finished(answer.resume());
+    if (!answer.complete) throw new Error('half an answer');
+    answered(answer.statusCode ?? 0, path);
+    if (answer.headers.connection === 'close') return answer.headers['set-cookie'] ?? [];
+  }
+}
+
+test('SIGTERM in the middle of a burst loses no request, and nothing that was answered', async () => {
+  const env = { DATA_DIR: newFolder(), BCRYPT_COST: '10', SESSION_MAX_LIVE: '10000' };
+  await using server = run(env);
+  const url = (await server.url()).replace('localhost', '127.0.0.1');
+  const cookie = await signIn(url);
+  const statuses: Record<string, Set<number>> = {};
+  let count = 0;
+  const underWay = Promise.withResolvers<void>();
+  const clients = Array.from({ length: 40 }, () =>
+    burst(url, cookie, (status, path) => {
+      statuses[path] ??= new Set();
+      statuses[path].add(status);
+      if (++count === 400) underWay.resolve();
+    }),
+  );
+  await Promise.race([underWay.promise, Promise.all(clients)]);
+  server.child.kill('SIGTERM');
+  // Each of them throws at a connection that ends without the whole answer.
+  const last = await Promise.all(clients);
+  expect(await server.ended).toEqual({ code: 0, signal: null });
+  const { '/api/v1/auth/login': logins, '/readyz': ready, ...others } = statuses;
+  for (const each of Object.values(others)) expect([200, 204]).toEqual(expect.arrayContaining([...each]));
+  // A burst of sign-ins is more than bcrypt takes: what is turned away is told so.
+  expect([200, 503]).toEqual(expect.arrayContaining([...(logins ?? [])]));
+  expect([200, 503]).toEqual(expect.arrayContaining([...(ready ?? [])]));
+
+  await using again = run(env);
+  const urlNow = await again.url();
+  const sessions = last.flat().filter((line) => line.startsWith('backchannel_session='));
+  for (const line of [cookie, ...sessions]) expect(await me(urlNow, line.split(';')[0] ?? '')).toBe(200);
+});
+
+test('while it closes it is not ready, and lives', async () => {
+  await using server = run({ DATA_DIR: newFolder() });
+  const url = (await server.url()).replace('localhost', '127.0.0.1');
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
+  let text = '';
+  socket.on('data', (data) => {
+    text += data;
+  });
+  await once(socket, 'connect');
+  const ask = (path: string) => socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  ask('/readyz');
+  await expect.poll(() => text).toContain('200 OK');
+  server.child.kill('SIGTERM');
+  await expect.poll(() => server.stderr()).toContain('SIGTERM: closing');
+  ask('/readyz');
+  await once(socket, 'close');
+  expect(text).toMatch(/503 Service Unavailable.*Connection: close.*\{"status":"closing","missing":\[\]\}$/s);
+  expect((await server.ended).code).toBe(0);
 });
 
 test('a second signal ends it at once, though a request is in flight', async () => {

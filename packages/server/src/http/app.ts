@@ -29,8 +29,10 @@ export function createApp(options: {
   log: Log;
   /** Where metrics are kept, if they are. */
   metrics: Pick<Metrics, 'record'> | null;
+  /** Whether the server is about to end. */
+  isDraining: () => boolean;
 }): RequestListener {
-  const { config, store, services, log, metrics } = options;
+  const { config, store, services, log, metrics, isDraining } = options;
   const createContext = createContextFactory({ config, services, log });
   const returnAddress = createReturnAddress(config);
   const faces = { router: appRouter, config, createContext, log };
@@ -44,7 +46,7 @@ export function createApp(options: {
   app.enable('strict routing');
 
   app.use(securityHeaders);
-  app.use(createHealth(store));
+  app.use(createHealth({ store, isDraining }));
   app.use('/api/v1', noStore, cors(config), createRest(faces));
   app.use('/trpc', noStore, cors(config), createTrpc(faces));
   app.use(createPages({ ...faces, returnAddress, clock: services.clock }));

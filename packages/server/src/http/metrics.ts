@@ -2,14 +2,16 @@
  * The metrics, in Prometheus' text format, on a listener of their own: they are for who runs the server, not for whoever
  * may sign in. Loaded only where METRICS_PORT is set. Every label has values from a list; none comes from a caller.
  */
-import { createServer, type RequestListener } from 'node:http';
+import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { listen, stopListening } from '../listen.ts';
+import type { Log } from '../log.ts';
 import { hashingLanes } from '../services/hashing.ts';
 import type { Services } from '../services/services.ts';
 import type { Store } from '../store/database.ts';
 import { version } from '../version.ts';
+import { createConnections } from './connections.ts';
 import type { Observed } from './observe.ts';
 
 /** From a check that the gate has kept to one that waits for bcrypt, in seconds. */
@@ -26,8 +28,9 @@ export async function openMetrics(options: {
   config: { metricsHost: string; metricsPort: number };
   services: Pick<Services, 'password' | 'sessions' | 'tokens'>;
   store: Pick<Store, 'missing' | 'figures'>;
+  log: Log;
 }): Promise<Metrics> {
-  const { config, services, store } = options;
+  const { config, services, store, log } = options;
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const record = addRequests(registry);
@@ -36,7 +39,8 @@ export async function openMetrics(options: {
   const about = gauge(registry, 'backchannel_info', 'The version, as a label; always 1.', ['version']);
   about.set({ version }, 1);
 
-  const server = createServer(answer(registry));
+  const server = createConnections(log);
+  server.on('request', answer(registry));
   await listen(server, { host: config.metricsHost, port: config.metricsPort, names: ['METRICS_HOST', 'METRICS_PORT'] });
   const { port } = server.address() as AddressInfo;
   const host = config.metricsHost.includes(':') ? `[${config.metricsHost}]` : config.metricsHost;
