@@ -443,7 +443,7 @@ describe('every page', () => {
     db.exec('alter table sessions rename to elsewhere');
     db.close();
     for (const answer of [await client.page('/'), await client.page('/login', { password: PASSWORD })]) {
-      expect([answer.status, headingOf(answer)]).toEqual([500, 'Internal Server Error']);
+      expect([answer.status, headingOf(answer)]).toEqual([500, 'That did not work']);
       expectPage(answer);
       expect(answer.body).toContain('Something went wrong on the server; its log says what.');
       expect(answer.body).toContain(`in the request <code>${answer.headers.get('x-request-id')}</code>`);
