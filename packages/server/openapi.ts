@@ -7,7 +7,11 @@ import { version } from './src/version.ts';
 const document = createOpenApiDocument({
   router: appRouter,
   version,
-  publicUrl: 'http://localhost:8000',
-  cookieName: 'backchannel_session',
+  config: {
+    publicUrl: 'http://localhost:8000',
+    cookieName: 'backchannel_session',
+    secureCookies: false,
+    cookieDomain: null,
+  },
 });
 writeFileSync(new URL('openapi.json', import.meta.url), `${JSON.stringify(document, null, 2)}\n`);

@@ -7,11 +7,11 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import type { AnyTRPCProcedure, AnyTRPCRouter } from '@trpc/server';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { oas31 } from 'zod-openapi';
 import { errorStatuses } from '../src/errors.ts';
-import { createOpenApiDocument } from '../src/http/openapi.ts';
+import { createOpenApiDocument, type DocumentConfig } from '../src/http/openapi.ts';
 import { listProcedures } from '../src/http/operations.ts';
 import { appRouter } from '../src/router.ts';
 import { NewToken } from '../src/services/new-token.ts';
@@ -27,14 +27,15 @@ import {
   type Standing,
   startOwnServer,
 } from './callers.ts';
-import { startServer, type TestServer } from './harness.ts';
+import { PASSWORD, type RawAnswer, sendRaw, startServer, type TestServer } from './harness.ts';
 
-const document = createOpenApiDocument({
-  router: appRouter,
-  version,
+const config: DocumentConfig = {
   publicUrl: 'http://localhost:8000',
   cookieName: 'backchannel_session',
-});
+  secureCookies: false,
+  cookieDomain: null,
+};
+const document = createOpenApiDocument({ router: appRouter, version, config });
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats.default(ajv);
 ajv.addSchema(document, 'document');
@@ -43,13 +44,16 @@ interface Operation extends oas31.OperationObject {
   method: string;
   path: string;
 }
-const operations: Operation[] = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
+const everyOperation: Operation[] = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
   Object.entries(item).map(([method, operation]): Operation => ({ ...operation, method: method.toUpperCase(), path })),
 );
+const isForwardAuth = ({ path }: Operation) => path === '/auth/verify';
+/** Those that are procedures. */
+const operations = everyOperation.filter((operation) => !isForwardAuth(operation));
 const named = (operation: Operation) => `${operation.method} ${operation.path}`;
 
 test('the document lists every operation once, under its own name', () => {
-  expect(operations.map(named).sort()).toEqual([
+  expect(everyOperation.map(named).sort()).toEqual([
     'DELETE /auth/sessions',
     'DELETE /auth/sessions/{id}',
     'DELETE /auth/tokens/{id}',
@@ -58,6 +62,7 @@ test('the document lists every operation once, under its own name', () => {
     'GET /auth/sessions',
     'GET /auth/status',
     'GET /auth/tokens',
+    'GET /auth/verify',
     'GET /client/dashboard',
     'GET /client/profile',
     'GET /client/protected',
@@ -70,7 +75,7 @@ test('the document lists every operation once, under its own name', () => {
     'POST /auth/tokens',
   ]);
   expect(operations).toHaveLength(listProcedures(appRouter).length);
-  expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
+  expect(new Set(everyOperation.map(({ operationId }) => operationId)).size).toBe(everyOperation.length);
 });
 
 test('the document is valid OpenAPI 3.1, and every reference in it leads somewhere', async () => {
@@ -84,7 +89,7 @@ test('the document is valid OpenAPI 3.1, and every reference in it leads somewhe
 
 test('every operation says in words what it is and what it gives', () => {
   const described = new Set(document.tags?.filter((tag) => tag.description).map((tag) => tag.name));
-  for (const operation of operations) {
+  for (const operation of everyOperation) {
     expect(operation.summary, named(operation)).toMatch(/^[A-Z].*[^.]$/);
     expect(operation.description, named(operation)).toMatch(/^[A-Z]/);
     expect(
@@ -133,23 +138,40 @@ test("what the document says of a token's name is what is checked", () => {
   }
 });
 
-test('the session scheme names the cookie that the server sets, and the token scheme is a bearer', async () => {
-  await using server = await startServer({ cookieName: '__Host-doorman' });
-  const { body } = await server.client().rest('GET', '/../../openapi.json');
+test('the schemes name the cookies that the server sets, and each way to show a token', async () => {
+  await using server = await startServer(subdomains);
+  const { json: body } = await sendRaw(server.url, 'GET /openapi.json');
+  const description = expect.any(String);
   expect(body.components.securitySchemes).toEqual({
-    session: { type: 'apiKey', in: 'cookie', name: '__Host-doorman', description: expect.any(String) },
-    token: { type: 'http', scheme: 'bearer', bearerFormat: 'bct_…', description: expect.any(String) },
+    session: { type: 'apiKey', in: 'cookie', name: '__Host-doorman', description },
+    pass: { type: 'apiKey', in: 'cookie', name: '__Secure-backchannel_pass', description },
+    token: { type: 'http', scheme: 'bearer', bearerFormat: 'bct_…', description },
+    basic: { type: 'http', scheme: 'basic', description },
+    tokenHeader: { type: 'apiKey', in: 'header', name: 'X-Backchannel-Token', description },
   });
+  const used = new Set(JSON.stringify(body.paths).match(/(?<="security":\[.*?\{")\w+(?=":\[\])/g));
+  expect([...used].sort()).toEqual(Object.keys(body.components.securitySchemes).sort());
   expect(JSON.stringify(body)).not.toContain('backchannel_session');
+  expect(document.components?.securitySchemes).not.toHaveProperty('pass');
+});
+
+test('signing in and out set and clear the cookies that the document of this server shows', async () => {
+  await using server = await startServer(subdomains);
+  const { json: body } = await sendRaw(server.url, 'GET /openapi.json');
+  for (const [path, input] of [
+    ['/auth/login', { password: PASSWORD }],
+    ['/auth/logout', {}],
+  ] as const) {
+    const { headers } = await post(server, path, input);
+    const { examples } = body.paths[path].post.responses[200].headers['Set-Cookie'];
+    const shown = Object.values<{ value: string }>(examples).map(({ value }) => cookieShape(value));
+    expect(headers['set-cookie']?.map(cookieShape)).toEqual(shown);
+    expect(shown).toContainEqual(expect.stringMatching(/^__Secure-backchannel_pass=.*Domain=example\.com/));
+  }
 });
 
 test('the document is the same each time, and making it leaves the schemas as they were', async () => {
-  const again = createOpenApiDocument({
-    router: appRouter,
-    version,
-    publicUrl: 'http://localhost:8000',
-    cookieName: 'backchannel_session',
-  });
+  const again = createOpenApiDocument({ router: appRouter, version, config });
   expect(again).toEqual(document);
   await using server = await startServer();
   const input = { password: 'x', remember: 'true' };
@@ -196,6 +218,15 @@ const audiences: [Standing[], security: oas31.SecurityRequirementObject[], words
     'For a session that showed the password within STEP_UP_MINUTES, and for no token.',
   ],
 ];
+
+/** A server whose session is good for its subdomains, too. */
+const subdomains: Parameters<typeof startServer>[0] = {
+  publicUrl: 'https://auth.example.com:0',
+  secureCookies: true,
+  cookieName: '__Host-doorman',
+  cookieDomain: 'example.com',
+  trustedProxies: ['127.0.0.1'],
+};
 
 /** Those whose session or token is over. */
 const endedCallers = furtherCallers.filter(({ isEnded }) => isEnded);
@@ -258,6 +289,117 @@ test.each(operations)(
     expect(documented.filter(({ message }) => !messages.has(message))).toEqual([]);
   },
 );
+
+describe('GET /auth/verify', () => {
+  const verify = everyOperation.find(isForwardAuth) ?? expect.fail('it is not in the document');
+  const navigation = {
+    'sec-fetch-mode': 'navigate',
+    'sec-fetch-dest': 'document',
+    'x-forwarded-method': 'GET',
+    'x-forwarded-proto': 'http',
+    'x-forwarded-host': 'localhost:9000',
+    'x-forwarded-uri': '/albums?year=2026',
+  };
+
+  test('answers whom the document says, and as it says: with nothing else, and all of it', async () => {
+    const seen = new Map<number, Set<string>>();
+    const check = async (server: TestServer, headers: Headers, query = '') => {
+      const answer = await sendRaw(server.url, `GET /api/v1/auth/verify${query}`, { headers });
+      const { status } = answer;
+      const told = expectVerifyDocumented(verify, answer);
+      seen.set(status, (seen.get(status) ?? new Set()).union(told));
+      return status;
+    };
+
+    const passing: Standing[] = [];
+    for (const { standing, arrive } of [...callers, ...endedCallers]) {
+      await using server = await startOwnServer({ trustedProxies: ['127.0.0.1'], operatorEmail: 'me@example.com' });
+      const headers = await arrive(server);
+      if ((await check(server, headers)) === 204) passing.push(standing);
+      // What else a proxy hangs on is not looked at.
+      for (const query of ['?basic=1', '?redirect=1', '?verbose=1&verbose=2']) {
+        await check(server, headers, query);
+        await check(server, { ...headers, ...navigation }, query);
+      }
+      if (standing !== 'fresh session') continue;
+      const gate = vi.spyOn(server.services.gate, 'authenticate');
+      gate.mockRejectedValue(new Error('a secret of the server'));
+      expect(await check(server, headers)).toBe(500);
+      gate.mockRejectedValue(new StoreUnavailableError('a secret of the database'));
+      expect(await check(server, headers)).toBe(503);
+    }
+    expect(passing).toEqual(['stale session', 'fresh session', 'proxy token']);
+
+    const documented = Object.entries(verify.responses ?? {}).map(([status, response]) => {
+      const { headers = {} } = follow(response);
+      return [status, Object.keys(headers).sort()];
+    });
+    expect([...seen].sort().map(([status, headers]) => [String(status), [...headers].sort()])).toEqual(documented);
+  });
+
+  test('is opened by each of the schemes that it names', async () => {
+    await using server = await startServer(subdomains);
+    const signedIn = await post(server, '/auth/login', { password: PASSWORD });
+    const cookieOf = (name: string) =>
+      signedIn.headers['set-cookie']?.find((line) => line.startsWith(`${name}=`)) ?? '';
+    const [session = ''] = cookieOf('__Host-doorman').split(';');
+    const [pass = ''] = cookieOf('__Secure-backchannel_pass').split(';');
+    const made = await post(server, '/auth/tokens', { name: 'x', scope: 'proxy' }, { cookie: session });
+    const { secret } = made.json;
+    const shown: Record<string, Headers> = {
+      session: { cookie: session },
+      pass: { cookie: pass },
+      token: { authorization: `Bearer ${secret}` },
+      basic: { authorization: `Basic ${btoa(`anybody:${secret}`)}` },
+      tokenHeader: { 'X-Backchannel-Token': secret },
+    };
+    const { json: body } = await sendRaw(server.url, 'GET /openapi.json');
+    const schemes = body.paths['/auth/verify'].get.security.flatMap(Object.keys);
+    expect(schemes).toEqual(Object.keys(shown));
+    for (const [scheme, headers] of Object.entries(shown)) {
+      const { status } = await sendRaw(server.url, 'GET /api/v1/auth/verify', { headers });
+      expect([scheme, status]).toEqual([scheme, 204]);
+    }
+  });
+});
+
+function post(server: TestServer, path: string, input: object, headers: Headers = {}): Promise<RawAnswer> {
+  const body = JSON.stringify(input);
+  return sendRaw(server.url, `POST /api/v1${path}`, {
+    headers: { 'content-type': 'application/json', ...headers },
+    body,
+  });
+}
+
+/** Those of forward-auth's headers that mean something to whoever asks. */
+const meaningful = /^(remote-|x-auth-|location$|www-authenticate$|retry-after$|set-cookie$|allow$)/i;
+
+/** Fails unless the document has this answer of forward-auth; the names of the documented headers that it has. */
+function expectVerifyDocumented(operation: Operation, { status, headers, text, json }: RawAnswer): Set<string> {
+  const at = `${pointerOf(operation)}/responses/${status}`;
+  const response = lookUp(at);
+  expect(response, `${status} ${text}`).toBeDefined();
+  const { headers: documented = {}, content } = follow(response);
+  if (content) expect(problems(`${pointerTo(response, at)}/content/application~1json/schema`, json)).toEqual([]);
+  else expect(text).toBe('');
+  const names = new Map(Object.keys(documented).map((name) => [name.toLowerCase(), name]));
+  const sent = Object.keys(headers).filter((name) => meaningful.test(name));
+  expect(sent.filter((name) => !names.has(name))).toEqual([]);
+  for (const [name, header] of Object.entries(documented) as [string, oas31.HeaderObject][]) {
+    const [value] = headers[name.toLowerCase()] ?? [];
+    if (value === undefined) expect([status, name, header.required ?? false]).toEqual([status, name, false]);
+    else if (name !== 'Retry-After') {
+      expect(problems(`${pointerTo(response, at)}/headers/${name}/schema`, value), name).toEqual([]);
+    }
+  }
+  return new Set(sent.map((name) => names.get(name) ?? name));
+}
+
+/** A response itself, where it is a reference; and where it is. */
+const pointerTo = (response: unknown, at: string): string =>
+  typeof response === 'object' && response !== null && '$ref' in response ? String(response.$ref) : at;
+const follow = (response: unknown): oas31.ResponseObject =>
+  (pointerTo(response, '') === '' ? response : lookUp(pointerTo(response, ''))) as oas31.ResponseObject;
 
 test('the shell commands in the prose work as they stand', async (context) => {
   const run = promisify(execFile);
@@ -463,11 +605,13 @@ function expectDocumented(operation: Operation, answer: Received): void {
   // Signing out clears the cookie first, so that an error after it has the header too.
   if (status >= 400) return;
   const { required = false, examples = {} } = (documented['Set-Cookie'] ?? {}) as oas31.HeaderObject;
-  const shape = (line: string) => line.replace(/=.*?;/, '=…;').replace(/Max-Age=[1-9]\d*/, 'Max-Age=…');
-  const told = Object.values(examples).map((each) => ('value' in each ? shape(String(each.value)) : ''));
-  const set = headers.getSetCookie().map(shape);
+  const told = Object.values(examples).map((each) => ('value' in each ? cookieShape(String(each.value)) : ''));
+  const set = headers.getSetCookie().map(cookieShape);
   expect(set, what).toEqual(set.length > 0 || required ? told : []);
 }
+
+/** A Set-Cookie line without what differs from time to time. */
+const cookieShape = (line: string) => line.replace(/=.*?;/, '=…;').replace(/Max-Age=[1-9]\d*/, 'Max-Age=…');
 
 /** What is wrong with a value by the schema at a place of the document. */
 function problems(pointer: string, value: unknown): string[] {

@@ -10,6 +10,7 @@ import { createRedoc } from './docs/redoc.ts';
 import { createSwaggerUi } from './docs/swagger-ui.ts';
 import { serveText } from './docs/text.ts';
 import { isNavigation } from './navigation.ts';
+import type { DocumentConfig } from './openapi.ts';
 import { refuseMethod } from './rest.ts';
 
 /** Both pages set styles in their markup; ReDoc's search runs in a worker that it makes of a blob; icons are data. */
@@ -22,7 +23,7 @@ const DOCS_CSP =
  * @throws Error when ReDoc's bundle is not what this code was written for.
  */
 export function createDocs(options: {
-  config: Pick<Config, 'docs' | 'publicUrl' | 'cookieName'>;
+  config: Pick<Config, 'docs'> & DocumentConfig;
   router: AnyTRPCRouter;
   createContext: CreateContext;
 }): RequestHandler {
@@ -76,15 +77,10 @@ const redirect =
     res.redirect(path);
 
 /** Made at the first request and kept: a start does not wait for the libraries behind it. */
-function serveDocument(options: {
-  config: Pick<Config, 'publicUrl' | 'cookieName'>;
-  router: AnyTRPCRouter;
-}): RequestHandler {
-  const { config, router } = options;
-  const { publicUrl, cookieName } = config;
+function serveDocument(options: { config: DocumentConfig; router: AnyTRPCRouter }): RequestHandler {
   const make = async () => {
     const { createOpenApiDocument } = await import('./openapi.ts');
-    const document = createOpenApiDocument({ router, version, publicUrl, cookieName });
+    const document = createOpenApiDocument({ ...options, version });
     return serveText('json', JSON.stringify(document));
   };
   let made: Promise<RequestHandler> | undefined;

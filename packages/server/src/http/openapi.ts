@@ -3,21 +3,27 @@
 import type { AnyTRPCRouter } from '@trpc/server';
 import { generateOpenApiDocument, type OpenApiRouter } from 'trpc-to-openapi';
 import type { oas31 } from 'zod-openapi';
+import type { Config } from '../config.ts';
+import { createCookies } from './cookies.ts';
 import { callersOf, cookieHeaders, securityOf, sessionScheme, tokenScheme } from './openapi/access.ts';
 import { describeApi, tags } from './openapi/description.ts';
 import { createErrorResponses, ErrorSchema } from './openapi/errors.ts';
 import { exampleOf } from './openapi/examples.ts';
+import { describeForwardAuth, forwardAuthSchemes } from './openapi/forward-auth.ts';
 import { tidy } from './openapi/tidy.ts';
 import { inputSchema, listProcedures } from './operations.ts';
+import { VERIFY_PATH } from './verify.ts';
+
+/** What of the configuration the document says. */
+export type DocumentConfig = Pick<Config, 'publicUrl' | 'cookieName' | 'secureCookies' | 'cookieDomain'>;
 
 export interface DocumentOptions {
   router: AnyTRPCRouter;
   version: string;
-  /** As an origin: no slash at the end. */
-  publicUrl: string;
-  /** The full name of the session cookie. */
-  cookieName: string;
+  config: DocumentConfig;
 }
+
+const BASE_PATH = '/api/v1';
 
 type Procedure = ReturnType<typeof listProcedures>[number];
 type Schemas = Record<string, oas31.SchemaObject | oas31.ReferenceObject>;
@@ -28,16 +34,18 @@ type Schemas = Record<string, oas31.SchemaObject | oas31.ReferenceObject>;
  * @throws TypeError when a procedure can't be described: without an example, without a tag's description.
  */
 export function createOpenApiDocument(options: DocumentOptions): oas31.OpenAPIObject {
-  const { router, version, publicUrl, cookieName } = options;
+  const { router, version } = options;
   // The library's type for a router asks for its own meta, an index signature; it reads no more of it than `openapi`,
   // which ours has.
-  const raw = generateOpenApiDocument(router as OpenApiRouter, { title: 'BackChannel', version, baseUrl: '/api/v1' });
-  return complete(tidy(raw), { router, version, publicUrl, cookieName });
+  const raw = generateOpenApiDocument(router as OpenApiRouter, { title: 'BackChannel', version, baseUrl: BASE_PATH });
+  return complete(tidy(raw), options);
 }
 
 /** Everything beside inputs and outputs: who may call, what can go wrong, examples, and words. */
 function complete(generated: oas31.OpenAPIObject, options: DocumentOptions): oas31.OpenAPIObject {
-  const { router, version, publicUrl, cookieName } = options;
+  const { router, version, config } = options;
+  const { publicUrl, cookieName, cookieDomain } = config;
+  const cookies = cookieHeaders(createCookies(config, () => 0));
   // Those called error.* describe errors as the library's own handler would answer them. Ours answers Error.
   const outputs = Object.entries(generated.components?.schemas ?? {}).filter(([name]) => !name.startsWith('error.'));
   const schemas: Schemas = { Error: ErrorSchema, ...Object.fromEntries(outputs) };
@@ -49,9 +57,11 @@ function complete(generated: oas31.OpenAPIObject, options: DocumentOptions): oas
     const key = method.toLowerCase() as Lowercase<typeof method>;
     const operation = generated.paths?.[path]?.[key];
     if (!operation) throw new TypeError(`${procedure.name} is missing in the document`);
-    const responses = { ...describeSuccess(operation, { procedure, cookieName, schemas }), ...errors.of(procedure) };
+    const responses = { ...describeSuccess(operation, { procedure, cookies, schemas }), ...errors.of(procedure) };
     paths[path] = { ...paths[path], [key]: { ...describeOperation(operation, { procedure, schemas }), responses } };
   }
+
+  paths[VERIFY_PATH.replace(BASE_PATH, '')] = { get: describeForwardAuth({ cookieDomain, errors }) };
 
   return {
     openapi: generated.openapi,
@@ -62,13 +72,17 @@ function complete(generated: oas31.OpenAPIObject, options: DocumentOptions): oas
       contact: { name: 'The operator of this server', url: publicUrl },
       license: { name: 'MIT', url: 'https://spdx.org/licenses/MIT.html' },
     },
-    servers: [{ url: '/api/v1', description: 'This server' }],
+    servers: [{ url: BASE_PATH, description: 'This server' }],
     tags,
     paths,
     components: {
       schemas,
       responses: errors.components(),
-      securitySchemes: { session: sessionScheme(cookieName), token: tokenScheme },
+      securitySchemes: {
+        session: sessionScheme(cookieName),
+        token: tokenScheme,
+        ...forwardAuthSchemes(cookieDomain),
+      },
     },
   };
 }
@@ -135,9 +149,9 @@ function describeInput(input: Procedure['input']): oas31.SchemaObject {
 
 function describeSuccess(
   operation: oas31.OperationObject,
-  options: { procedure: Procedure; cookieName: string; schemas: Schemas },
+  options: { procedure: Procedure; cookies: ReturnType<typeof cookieHeaders>; schemas: Schemas },
 ): oas31.ResponsesObject {
-  const { procedure, cookieName, schemas } = options;
+  const { procedure, cookies, schemas } = options;
   const { name, meta } = procedure;
   const response: oas31.ResponseObject | undefined = operation.responses?.['200'];
   const schema = response?.content?.['application/json']?.schema;
@@ -146,7 +160,7 @@ function describeSuccess(
   return {
     200: {
       description: meta.openapi.successDescription,
-      ...(meta.cookie ? { headers: { 'Set-Cookie': cookieHeaders[meta.cookie](cookieName) } } : {}),
+      ...(meta.cookie ? { headers: { 'Set-Cookie': cookies[meta.cookie] } } : {}),
       content: { 'application/json': { schema, example } },
     },
   };

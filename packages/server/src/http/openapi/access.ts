@@ -2,7 +2,9 @@
 import type { oas31 } from 'zod-openapi';
 import { DEVICE_MAX_AGE_MS } from '../../services/devices.ts';
 import type { Access, Meta } from '../../trpc.ts';
-import { DEVICE_COOKIE } from '../cookies.ts';
+import type { Cookies, TokenCookie } from '../cookies.ts';
+
+const DAY_MS = 86_400_000;
 
 /** Any one of a list opens the operation; an empty list leaves it open to all. */
 export const securityOf: Record<Access, oas31.SecurityRequirementObject[]> = {
@@ -21,32 +23,30 @@ export const callersOf = (type: 'query' | 'mutation'): Record<Access, string> =>
 });
 
 /** What an operation does to cookies. OpenAPI has one entry for a header, however often that is there. */
-export const cookieHeaders: Record<NonNullable<Meta['cookie']>, (cookieName: string) => oas31.HeaderObject> = {
-  sets: (cookieName) => ({
-    description:
-      'Two of them, `Secure` where PUBLIC_URL is https: the session, until its absolute end; and what the browser is ' +
-      'known by from now on, so that nobody elsewhere can lock it out with wrong passwords.',
-    required: true,
-    schema: { type: 'string' },
-    examples: {
-      session: { value: exampleCookie(cookieName, { value: 'eyJhbGciOiJIUzI1NiJ9…', maxAgeSeconds: 2_592_000 }) },
-      device: {
-        value: exampleCookie(DEVICE_COOKIE, {
-          value: 'eyJhbGciOiJIUzI1NiJ9…',
-          maxAgeSeconds: DEVICE_MAX_AGE_MS / 1000,
-        }),
-      },
+export function cookieHeaders(cookies: Cookies): Record<NonNullable<Meta['cookie']>, oas31.HeaderObject> {
+  const token = 'eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl';
+  const example = (cookie: TokenCookie | null, days: number) =>
+    cookie && { value: days > 0 ? cookie.set(token, days * DAY_MS) : cookie.clear() };
+  const withPass = (days: number) => {
+    const [session, pass] = [example(cookies.session, days), example(cookies.pass, days)];
+    return { ...(session && { session }), ...(pass && { pass }) };
+  };
+  const passed = cookies.pass ? 'the pass, which is the same for the subdomains of COOKIE_DOMAIN; ' : '';
+  return {
+    sets: {
+      description:
+        `One for each cookie: the session, until its absolute end; ${passed}and what the browser is known by from now ` +
+        'on, so that nobody elsewhere can lock it out with wrong passwords.',
+      required: true,
+      schema: { type: 'string' },
+      examples: { ...withPass(30), device: { value: cookies.device.set(token, DEVICE_MAX_AGE_MS) } },
     },
-  }),
-  clears: (cookieName) => ({
-    description: 'Takes the session from a browser that has none any more; it is not sent to other callers.',
-    schema: { type: 'string' },
-    examples: { session: { value: exampleCookie(cookieName, { value: '', maxAgeSeconds: 0 }) } },
-  }),
-};
-
-function exampleCookie(name: string, { value, maxAgeSeconds }: { value: string; maxAgeSeconds: number }): string {
-  return `${name}=${value}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly; SameSite=Lax`;
+    clears: {
+      description: 'Takes the session from a browser that has none any more; it is not sent to other callers.',
+      schema: { type: 'string' },
+      examples: withPass(0),
+    },
+  };
 }
 
 export const tokenScheme: oas31.SecuritySchemeObject = {

@@ -14,6 +14,11 @@ export const tags: oas31.TagObject[] = [
     'x-displayName': 'Client',
     description: 'What who is signed in can see of itself and of the server.',
   },
+  {
+    name: 'forward-auth',
+    'x-displayName': 'Forward-auth',
+    description: 'For reverse proxies: who may pass to other applications.',
+  },
 ];
 
 /** Markdown. */
@@ -53,7 +58,7 @@ curl -H 'Authorization: Bearer bct_YOUR_SECRET' ${publicUrl}/api/v1/auth/me
 No token makes or revokes tokens, changes the password or steps up. A bearer decides alone: a cookie beside it is ignored.
 At \`/docs\`, *Authorize* takes a secret as well.
 
-# What holds for every operation
+# What holds for every operation but forward-auth
 
 - Bodies are JSON, in and out, and nothing is converted: \`"5"\` is no number. Unknown fields are refused, in the body and
   in the query string. A body may have ${MAX_BODY_BYTES / 1024} KiB.

@@ -180,21 +180,33 @@ function refusalsOf({ name, type, meta }: Procedure): RefusalName[] {
   ];
 }
 
+/** What an operation that is no procedure refuses, described where it is. */
+export const describeRefusal = (
+  name: RefusalName,
+  headers: Record<string, oas31.HeaderObject>,
+): oas31.ResponseObject => ({
+  ...describeResponse([name]),
+  headers,
+});
+
 /** Hands out references to error responses, and remembers which ones the document then has to hold. */
 export function createErrorResponses() {
   const used = new Map<string, oas31.ResponseObject>();
+  const referTo = (all: RefusalName[]): oas31.ResponsesObject => {
+    const byStatus = Map.groupBy(all, (name) => errorStatuses[refusals[name].code]);
+    return Object.fromEntries(
+      [...byStatus].map(([status, names]) => {
+        const component = names.join('Or');
+        used.set(component, describeResponse(names));
+        return [status, { $ref: `#/components/responses/${component}` }];
+      }),
+    );
+  };
   return {
     /** The error responses of a procedure by status; refusals with one status share a response. */
-    of: (procedure: Procedure): oas31.ResponsesObject => {
-      const byStatus = Map.groupBy(refusalsOf(procedure), (name) => errorStatuses[refusals[name].code]);
-      return Object.fromEntries(
-        [...byStatus].map(([status, names]) => {
-          const component = names.join('Or');
-          used.set(component, describeResponse(names));
-          return [status, { $ref: `#/components/responses/${component}` }];
-        }),
-      );
-    },
+    of: (procedure: Procedure): oas31.ResponsesObject => referTo(refusalsOf(procedure)),
+    /** Those of any operation that asks the database. */
+    ofFailures: (): oas31.ResponsesObject => referTo(['Failed', 'DatabaseAway']),
     components: (): Record<string, oas31.ResponseObject> => Object.fromEntries(used),
   };
 }
