@@ -8,6 +8,7 @@ import {
   PASSWORD,
   type RawAnswer,
   readError,
+  sendBytes,
   sendRaw,
   startServer,
   type TestServer,
@@ -341,6 +342,23 @@ describe('the pass, the second cookie of a session', () => {
     const cookies = await signIn(secure);
     const both = { Cookie: `__Host-backchannel_session=stale; other=1; ${PASS}=${cookies.get(PASS)}` };
     expect((await verify(secure, both)).status).toBe(204);
+  });
+
+  test('a cookie of nearly its name, which a sibling subdomain can set, is not taken for it', async () => {
+    const cookies = await signIn(secure);
+    const name = '__Host-backchannel_session';
+    const session = `${name}=${cookies.get(name)}`;
+    // Browsers hold no name to the rules of __Host- that has a no-break space before it.
+    const withCookie = (cookie: string) => {
+      const head = `GET /api/v1/auth/verify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: ${cookie}\r\n\r\n`;
+      return sendBytes(secure.url, Buffer.from(head, 'latin1'));
+    };
+    expect((await withCookie(`\t ${session} `)).status).toBe(204);
+    for (const space of ['\xa0', '\x85']) {
+      expect((await withCookie(`${space}${session}`)).status).toBe(401);
+      const tossed = [1, 2, 3].map((count) => `${space.repeat(count)}${name}=garbage`);
+      expect((await withCookie([...tossed, session].join('; '))).status).toBe(204);
+    }
   });
 
   const replayed: [string, (value: string) => Headers][] = [

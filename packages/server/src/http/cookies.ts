@@ -55,16 +55,30 @@ export function createCookies(
   };
 }
 
-/** The values of one cookie, in order, without parsing the others (RFC 6265, 5.4): names are compared exactly. */
+/**
+ * The values of one cookie, in order, without parsing the others (RFC 6265, 5.4): names are compared exactly. A sibling
+ * subdomain may set a cookie whose name has a no-break space before `__Host-`, and trim() would take it for ours.
+ */
 export function findCookieValues(header: string | undefined, name: string): string[] {
   const values: string[] = [];
   if (!header) return values;
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=');
-    if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
-    const value = pair.slice(equals + 1).trim();
+    if (equals < 0 || withoutSpaces(pair.slice(0, equals)) !== name) continue;
+    const value = withoutSpaces(pair.slice(equals + 1));
     if (value.length > 0 && value.length <= MAX_VALUE_BYTES) values.push(value);
     if (values.length === MAX_VALUES) break;
   }
   return values;
 }
+
+/** Without what HTTP holds for white space at the ends (OWS, RFC 9110, 5.6.3), and nothing that only JavaScript does. */
+function withoutSpaces(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(text[start])) start += 1;
+  while (end > start && isSpace(text[end - 1])) end -= 1;
+  return text.slice(start, end);
+}
+
+const isSpace = (character: string | undefined) => character === ' ' || character === '\t';
