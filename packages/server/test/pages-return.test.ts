@@ -142,6 +142,7 @@ describe('an address that is not one of ours is dropped, and is neither a redire
     'https://auth。example。com/',
     'https://127.0.0.1/',
     'https://0x7f.1/',
+    'https://photos.example.com%C2%AD/',
     'https://2130706433/',
     'https://[::1]/',
     'https://localhost/',

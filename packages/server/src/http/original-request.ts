@@ -79,5 +79,7 @@ function understand({ method, proto, host, uri }: Said): OriginalRequest {
 function readHost(host: string, scheme: string): URL | null {
   const parsed = parseOrigin(`${scheme}://${host}`);
   const url = 'origin' in parsed ? new URL(parsed.origin) : null;
-  return url && host.toLowerCase().startsWith(url.hostname) ? url : null;
+  if (url === null || !host.toLowerCase().startsWith(url.hostname)) return null;
+  // URL leaves out characters that are invisible, such as %C2%AD at the end: no proxy does, when it chooses whom to ask.
+  return /^(?::\d*)?$/.test(host.slice(url.hostname.length)) ? url : null;
 }

@@ -31,8 +31,9 @@ export function createReturnAddress(config: Pick<Config, 'publicUrl' | 'cookieDo
       if (url.username !== '' || url.password !== '') return null;
       if (url.protocol !== 'https:' && (url.protocol !== 'http:' || home.protocol === 'https:')) return null;
       // An address that had to be read into shape first, such as https:evil or 0x7f.1, is nobody's honest one.
-      const isPlain = isPath || next.toLowerCase().startsWith(`${url.protocol}//${url.hostname}`);
-      return isPlain ? url : null;
+      const start = `${url.protocol}//${url.hostname}`;
+      const isPlain = next.toLowerCase().startsWith(start) && /^(?:[:/?#]|$)/.test(next.slice(start.length));
+      return isPath || isPlain ? url : null;
     },
   };
 }
