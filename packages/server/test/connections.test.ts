@@ -86,6 +86,15 @@ test('headers over 16 KiB are 431 with what to do, in the shape of every error',
   expect((await sendRaw(server.url, 'GET /api/v1/auth/status', { headers: { cookie } })).status).toBe(200);
 });
 
+test('headers are read to the last one, however many a stranger put before those of the proxy', async () => {
+  const client = server.client();
+  await client.signIn();
+  const fill = Array.from({ length: 1500 }, (): [string, string] => ['a', '']);
+  const headers: [string, string][] = [['Connection', 'close'], ...fill, ['Cookie', client.cookie]];
+  const answer = await sendRaw(server.url, 'GET /api/v1/auth/verify', { headers });
+  expect(answer.status).toBe(204);
+});
+
 test('what is no HTTP is 400 in the same shape, and never mixed into an answer that is on its way', async () => {
   const answer = await sendBytes(server.url, 'hello\r\n\r\n');
   expect(readError('REST', 400, answer.json)).toEqual({ code: 'BAD_REQUEST', message: 'This is no HTTP request.' });

@@ -31,6 +31,9 @@ export function createConnections(log: Log): Server {
     keepAliveTimeout: KEEP_ALIVE_MS,
   });
   server.setTimeout(ANSWER_PATIENCE_MS);
+  // Bytes are limit enough. Node before 24.18.1 takes no header beyond the thousandth and says nothing (CVE-2026-58044):
+  // a stranger's could stand in the place of those that the proxy adds.
+  server.maxHeadersCount = 0;
   server.maxConnections = MAX_CONNECTIONS;
   let isTold = false;
   server.on('drop', () => {
