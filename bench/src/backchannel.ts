@@ -4,7 +4,7 @@ import { makeFolder, openServer, type ServerProcess } from './processes.ts';
 
 export const PASSWORD = 'admin123';
 
-/** Starts it in `folder`, where it also keeps what V8 compiled; the same folder again is a second start. */
+/** Starts it in `folder`; the same folder again is a second start. */
 export function openBackchannel(options: {
   core: number | null;
   folder?: string;
@@ -17,7 +17,6 @@ export function openBackchannel(options: {
     env: {
       PORT: '0',
       DATA_DIR: `${folder}/data`,
-      NODE_COMPILE_CACHE: `${folder}/compiled`,
       LOG_LEVEL: 'warn',
       ...options.env,
     },

@@ -26,7 +26,7 @@ export async function start({ rounds }: { rounds: number }): Promise<void> {
       path: '/api/v1/auth/status',
       open: () => {
         folder = makeFolder('start');
-        return openBackchannel({ core: null, folder });
+        return openBackchannel({ core: null, folder, env: { NODE_COMPILE_CACHE: `${folder}/compiled` } });
       },
       starts: [],
     },

@@ -2,7 +2,6 @@
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { createDrain } from './drain.ts';
-import { createApp } from './http/app.ts';
 import { createConnections } from './http/connections.ts';
 import { listen, stopListening } from './listen.ts';
 import type { Log } from './log.ts';
@@ -28,7 +27,10 @@ export async function openServer(options: { config: Config; log: Log; clock?: Cl
   prepareDataFolder(options.config.dataDir);
   await using opened = new AsyncDisposableStack();
   const store = opened.use(await openStore(options.config.database));
+  // Loaded while bcrypt, on another thread, looks at the password.
+  const loading = import('./http/app.ts');
   const services = opened.use(await openServices({ config: options.config, store, log, ...(clock ? { clock } : {}) }));
+  const { createApp } = await loading;
   await services.start();
 
   const server = createConnections(log);

@@ -2,9 +2,10 @@
  * Connections before they are requests: how much, how long and how many, and how what is no request is refused. None of
  * these limits is met by a browser or a proxy that means well; each is there for one that does not.
  */
-import { createServer, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Log } from '../log.ts';
+import { createServer, STATUS_CODES } from '../node-http.ts';
 
 /** For all headers of a request together, its first line included, in bytes. Node's own, said so that it stays. */
 const MAX_HEADER_BYTES = 16 * 1024;

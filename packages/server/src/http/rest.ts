@@ -1,10 +1,11 @@
 // The REST face: each procedure at the method and path that its meta names. JSON in, JSON out, nothing coerced.
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { type AnyTRPCRouter, callTRPCProcedure, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config.ts';
 import { describeError, type ErrorDescription, InputError, RetryLaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { STATUS_CODES } from '../node-http.ts';
 import { readJsonText, toFields } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';

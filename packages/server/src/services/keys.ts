@@ -12,8 +12,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { jwtVerify, SignJWT } from 'jose';
 import type { Clock } from '../clock.ts';
+
+/** Loaded with the first token: a server that has just started may not see one for a long time. */
+let jose: Promise<typeof import('jose')> | undefined;
+const loadJose = () => {
+  jose ??= import('jose');
+  return jose;
+};
 
 const ISSUER = 'backchannel';
 const ALGORITHM = 'HS256';
@@ -115,14 +121,17 @@ export function createKeyRing(secretKeys: readonly string[], clock: Clock): KeyR
   const [signingKid, signingKey] = signing;
 
   return {
-    sign: (kind, secret, expiresAt) =>
-      new SignJWT({ jti: secret })
+    sign: async (kind, secret, expiresAt) => {
+      const { SignJWT } = await loadJose();
+      return new SignJWT({ jti: secret })
         .setProtectedHeader({ alg: ALGORITHM, typ: `${kind}+jwt`, kid: signingKid })
         .setIssuer(ISSUER)
         .setAudience(`backchannel:${kind}`)
         .setExpirationTime(Math.floor(expiresAt / 1000))
-        .sign(signingKey),
+        .sign(signingKey);
+    },
     open: async (kind, token) => {
+      const { jwtVerify } = await loadJose();
       try {
         const { payload } = await jwtVerify(
           token,
