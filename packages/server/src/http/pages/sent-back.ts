@@ -2,7 +2,7 @@
 // the request. Nothing here decides who is let in anywhere.
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.ts';
-import { isUnder } from '../../config/address.ts';
+import { commonDomain, isUnder } from '../../config/address.ts';
 import type { Config } from '../../config.ts';
 import type { SessionRow } from '../../store/entities.ts';
 import { type Html, html } from './html.ts';
@@ -107,15 +107,4 @@ asked for over http and PUBLIC_URL is https: no sign-in here reaches it, or lead
       return reasons.length > 0 ? { host: target.host, reasons } : null;
     },
   };
-}
-
-/** The longest domain of two labels or more that both host names are under, or null. */
-function commonDomain(one: string, other: string): string | null {
-  const labels = one.split('.').reverse();
-  const shared: string[] = [];
-  for (const [index, label] of other.split('.').reverse().entries()) {
-    if (labels[index] !== label) break;
-    shared.unshift(label);
-  }
-  return shared.length >= 2 && !/^\d+$/.test(shared.at(-1) ?? '') ? shared.join('.') : null;
 }
