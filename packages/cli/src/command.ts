@@ -69,11 +69,11 @@ export function defineCommand<const O extends Options>(definition: {
   about: string;
   options: O;
   /** Whether one argument is taken, and what it is called. */
-  argument?: 'password' | 'ID' | 'SOURCE' | 'FILE' | 'PROCEDURE' | 'SHELL';
+  argument?: 'password' | 'ID' | 'SOURCE' | 'FILE' | 'PROCEDURE' | 'SHELL' | 'HOST';
   /** What the argument can be. */
   choices?: Choices;
   /** A second argument that may come after the first. */
-  further?: 'JSON';
+  further?: 'JSON' | 'UPSTREAM';
   run(values: Values<O>, argument: string | undefined, further: string | undefined): Promise<Result>;
 }): Command {
   const { argument, choices, further } = definition;

@@ -29,6 +29,10 @@ const commands: Readonly<Record<string, Entry>> = {
     about: 'list who waits after wrong passwords, and lift it',
     load: () => import('./commands/throttle.ts'),
   },
+  'proxy-config': {
+    about: 'print what nginx, Caddy or Traefik need to ask here first',
+    load: () => import('./commands/proxy-config.ts'),
+  },
   backup: { about: 'copy the database and its key to a file', load: () => import('./commands/backup.ts') },
   restore: { about: 'put a backup back in its place', load: () => import('./commands/restore.ts') },
   call: { about: 'call a procedure of a server, this one or another', load: () => import('./commands/call.ts') },

@@ -24,6 +24,7 @@ const groups = {
   sessions: ['list', 'revoke'],
   tokens: ['list', 'create', 'revoke'],
   throttle: ['list', 'clear'],
+  'proxy-config': ['nginx', 'caddy', 'traefik'],
 };
 const names = [...single, ...Object.keys(groups)];
 const nested = Object.entries(groups).flatMap(([group, commands]) => commands.map((name) => `${group} ${name}`));

@@ -1,0 +1,300 @@
+// `backchannel proxy-config`: what it prints, whom it advises of what, and what it lets into a configuration. That the blocks
+// do what they say is shown by nginx and Caddy themselves, in e2e/test/proxies.test.ts.
+import { loadConfig } from '@backchannel/server/config';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Failure } from '../src/failure.ts';
+import { adviceFor } from '../src/proxies/advice.ts';
+import { readSite, type SiteOptions } from '../src/proxies/site.ts';
+import { basicToken, bearerToken, ourCookies } from '../src/proxies/stripped.ts';
+import { checkout } from './run.ts';
+
+const home = checkout();
+afterAll(() => home[Symbol.dispose]());
+
+const proxies = ['nginx', 'caddy', 'traefik'] as const;
+const subdomains = {
+  PUBLIC_URL: 'https://auth.example.com',
+  COOKIE_DOMAIN: 'example.com',
+  TRUSTED_PROXIES: '127.0.0.1',
+};
+const app = ['app.example.com', 'http://127.0.0.1:3000'];
+
+/** As the command reads them, without a process for each. */
+function read(words: string[], options: SiteOptions = {}, env: Record<string, string> = subdomains) {
+  const config = loadConfig({ env, root: home.root });
+  return { config, site: readSite(config, [words[0], words[1]], options) };
+}
+
+const print = (words: string[], env: Record<string, string> = subdomains) =>
+  home.run(['proxy-config', ...words], { env });
+
+describe('the block', () => {
+  test.each(proxies)('for %s is all of stdout, names both ends, and says how it was printed', async (proxy) => {
+    const { stdout, exitCode } = await print([proxy, ...app]);
+    expect(exitCode).toBe(0);
+    const [first, , third] = stdout.split('\n');
+    expect(first).toBe(
+      '# https://app.example.com: http://127.0.0.1:3000, behind the sign-in of https://auth.example.com.',
+    );
+    expect(third).toBe(`# Printed by: backchannel proxy-config ${proxy} app.example.com http://127.0.0.1:3000`);
+    expect(stdout).toContain('127.0.0.1:8000');
+    const { block, warnings } = JSON.parse((await print([proxy, ...app, '--json'])).stdout);
+    expect(`${block}\n`).toBe(stdout);
+    expect(warnings).toHaveLength(proxy === 'traefik' ? 1 : 0);
+  });
+
+  test.each(proxies)('for %s and BackChannel itself takes no words, or the name that it has', async (proxy) => {
+    const { stdout, stderr, exitCode } = await print([proxy]);
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+    expect(stdout).toMatch(/^# https:\/\/auth\.example\.com: BackChannel itself\.\n/);
+    expect(stdout).not.toMatch(/verify/);
+    expect((await print([proxy, 'AUTH.example.com:443'])).stdout).toBe(stdout);
+  });
+
+  test.each(proxies)('for %s follows the configuration', async (proxy) => {
+    const env = { ...subdomains, HOST: '::', PORT: '8123', COOKIE_NAME: 'a.b$c', OPERATOR_EMAIL: 'me@example.com' };
+    const { stdout } = await print([proxy, 'App.Example.com:8443', 'localhost:3000', '--basic'], env);
+    expect(stdout).toContain('[::1]:8123');
+    expect(stdout).toContain('basic=1');
+    expect(stdout).toContain('Remote-Email');
+    expect(stdout).toMatch(/app.example.com(?::8443|.*8443)/s);
+    if (proxy !== 'traefik') expect(stdout).toContain('(?:__Host-)?a\\x2eb\\x24c|');
+    const elsewhere = await print([proxy, ...app, '--backchannel', 'http://backchannel:8000/']);
+    expect(elsewhere.stdout).toContain('backchannel:8000');
+    expect(elsewhere.stdout).not.toContain('127.0.0.1:8000');
+  });
+
+  test('for another cookie name has another variable of nginx, for the last of one name counts for all', async () => {
+    const names = ['backchannel_session', 'other', 'another'].map(async (COOKIE_NAME) => {
+      const { stdout } = await print(['nginx', ...app], { ...subdomains, COOKIE_NAME });
+      return /proxy_set_header Cookie (\$\w+);/.exec(stdout)?.[1];
+    });
+    const found = await Promise.all(names);
+    expect(found[0]).toBe('$bc_cookies');
+    expect(new Set(found).size).toBe(3);
+  });
+
+  test('has the certificate that it is given, else says where to put one', async () => {
+    for (const proxy of ['nginx', 'caddy']) {
+      const given = await print([proxy, ...app, '--cert', '/etc/a.pem', '--key', '/etc/b.pem']);
+      expect(given.stdout).toMatch(/\/etc\/a\.pem.*\/etc\/b\.pem/s);
+      expect(given.stdout).not.toContain('EDIT');
+    }
+    expect((await print(['nginx', ...app])).stdout).toContain('# EDIT: where the certificate is');
+    expect((await print(['traefik', ...app])).stdout).toContain('# EDIT: the entry point');
+  });
+});
+
+describe('advice', () => {
+  const localhost = { PUBLIC_URL: 'http://localhost:8000', TRUSTED_PROXIES: '127.0.0.1' };
+  test.each<[string, string[], Record<string, string>, RegExp | null]>([
+    ['nothing, where all is set', app, subdomains, null],
+    [
+      'TRUSTED_PROXIES, where nobody is trusted',
+      app,
+      { ...subdomains, TRUSTED_PROXIES: '' },
+      /^Set TRUSTED_PROXIES=127\.0\.0\.1: else nobody is sent back/,
+    ],
+    [
+      'it beside those that are',
+      app,
+      { ...subdomains, TRUSTED_PROXIES: '10.0.0.1' },
+      /^Set TRUSTED_PROXIES=10\.0\.0\.1,127\.0\.0\.1: /,
+    ],
+    [
+      'it for BackChannel itself, too',
+      [],
+      { ...subdomains, TRUSTED_PROXIES: '' },
+      /^Set TRUSTED_PROXIES=127\.0\.0\.1: else all callers/,
+    ],
+    [
+      'an address of the proxy, where it is elsewhere',
+      [...app, 'http://bc:8000'],
+      { ...subdomains, TRUSTED_PROXIES: '' },
+      /^Set TRUSTED_PROXIES=ADDRESS, the address that the proxy calls/,
+    ],
+    [
+      'COOKIE_DOMAIN, where there is a parent',
+      app,
+      { ...subdomains, COOKIE_DOMAIN: '' },
+      /Set COOKIE_DOMAIN=example\.com, and sign in anew\./,
+    ],
+    [
+      'names of one domain, where there is none',
+      ['app.example.net', 'x'],
+      { ...subdomains, COOKIE_DOMAIN: '' },
+      /the two share no domain/,
+    ],
+    [
+      'the same of a host beside COOKIE_DOMAIN',
+      ['app.example.net', 'x'],
+      subdomains,
+      /only tokens open it: the two share no domain/,
+    ],
+    [
+      'another port, over http',
+      ['app.lan', 'x'],
+      localhost,
+      /Over http that takes the same host name at another port: localhost:PORT/,
+    ],
+    [
+      'a name of its own, at another port',
+      ['localhost:9000', 'x'],
+      localhost,
+      /^localhost is BackChannel's own host name, too, and cookies know no ports: this block takes/,
+    ],
+  ])('tells of %s', (_what, words, env, expected) => {
+    const [host, upstream, backchannel] = words;
+    const { site, config } = read(
+      [host, upstream].filter((word) => word !== undefined),
+      { backchannel },
+      env,
+    );
+    const given = adviceFor(site, config, 'nginx');
+    expect(given).toEqual(expected === null ? [] : [expect.stringMatching(expected)]);
+  });
+
+  test('for Traefik says what it cannot do, and more of it on the same host name', async () => {
+    expect((await print(['traefik', ...app])).stderr).toMatch(
+      /^Traefik hands the pass cookie on .* X-Backchannel-Token/,
+    );
+    const { stderr } = await print(['traefik', 'localhost:9000', 'x'], localhost);
+    expect(stderr).toContain("the application gets the session's cookie, with which it can do all that you can");
+  });
+});
+
+describe('what could not go into a configuration', () => {
+  const hosts = [
+    '',
+    'a b',
+    'a;b',
+    'a{b}',
+    '$host',
+    '"a"',
+    "a'",
+    'a\\b',
+    'a\nb',
+    'a#b',
+    'a/b',
+    'https://a.b',
+    'u@a.b',
+    '*.a.b',
+    '-a.b',
+    'a..b',
+    'a.b:0',
+    'a.b:x',
+    'a.b:65536',
+    '{$HOME}',
+    '`id`',
+    'a.b)',
+    '[::1',
+    '1.2.3.256',
+  ];
+  const upstreams = [
+    '',
+    '/run/app.sock',
+    'unix:/run/app',
+    'ftp://a',
+    'http://',
+    'http://a/b',
+    'http://a?b',
+    'http://a;',
+    'http://u:p@a',
+    'http://a b',
+    'http://a:0',
+    '$upstream',
+    '{upstream}',
+    'http://a\tb',
+    'a"b',
+  ];
+  const options: SiteOptions[] = [
+    { backchannel: 'https://a' },
+    { backchannel: 'a;b' },
+    { cert: '/a' },
+    { cert: 'a', key: '/b' },
+    { cert: '/a;b', key: '/b' },
+    { cert: '/a', key: '/$b' },
+  ];
+  const refused = (words: string[], given?: SiteOptions) => {
+    try {
+      read(words, given);
+    } catch (error) {
+      return error;
+    }
+    return null;
+  };
+
+  test('is bad usage, told in one line', () => {
+    const found = [
+      ...hosts.map((host) => refused([host, 'http://127.0.0.1:3000'])),
+      ...upstreams.map((upstream) => refused(['app.example.com', upstream])),
+      ...options.map((given) => refused(app, given)),
+    ];
+    for (const [index, error] of found.entries()) {
+      expect(error, `try ${index}`).toBeInstanceOf(Failure);
+      expect(error, `try ${index}`).toMatchObject({ exitCode: 2, message: expect.stringMatching(/^backchannel: .+$/) });
+    }
+  });
+
+  test.each([
+    [['app.example.com;', 'x'], '"app.example.com;" is no host name, perhaps with :port, such as app.example.com'],
+    [['app.example.com'], 'app.example.com needs an UPSTREAM, where the application itself is: http://127.0.0.1:3000'],
+    [
+      ['auth.example.com', 'x'],
+      "auth.example.com is BackChannel's own address, PUBLIC_URL; for its block leave UPSTREAM out",
+    ],
+    [['a.b', 'x', 'y'], 'one HOST and one UPSTREAM at most; put quotes around one that has spaces'],
+  ])('is refused without a line of a block: %j', async (words, message) => {
+    const { stdout, stderr, exitCode } = await print(['nginx', ...words]);
+    expect({ stdout, stderr, exitCode }).toEqual({ stdout: '', stderr: `backchannel: ${message}\n`, exitCode: 2 });
+  });
+
+  test('a proxy where BackChannel listens itself, or where it forwards to, is refused', async () => {
+    const here = { PUBLIC_URL: 'http://localhost:8000' };
+    const own = await print(['caddy'], here);
+    expect(own).toMatchObject({ stdout: '', exitCode: 1 });
+    expect(own.stderr).toMatch(/^PUBLIC_URL is http:\/\/localhost:8000, where BackChannel itself listens/);
+    expect(() => read(['localhost:9000', 'http://127.0.0.1:9000'], {}, here)).toThrow('HOST and UPSTREAM are the same');
+    expect(() => read(['localhost:9000', 'x'], {}, { ...here, PORT: '0' })).toThrow('--backchannel');
+  });
+});
+
+describe('what an application is not to see', () => {
+  test('a token as the password of Basic is found behind any name, in either alphabet, and nothing else is', () => {
+    const pattern = new RegExp(`^${basicToken}`);
+    const encode = (text: Buffer) => text.toString('base64');
+    for (let length = 0; length < 7; length++) {
+      for (let last = 0; last < 256; last++) {
+        const user = Buffer.alloc(length, 'ü');
+        if (length > 0) user[length - 1] = last;
+        // What follows the prefix shares a letter with it: each of its alphabet.
+        const next = Buffer.from([last]);
+        const token = Buffer.concat([user, Buffer.from(':bct_'), next]);
+        for (const text of [encode(token), token.toString('base64url')]) expect(`Basic ${text}`).toMatch(pattern);
+        expect(`basic  ${encode(token)}`).toMatch(pattern);
+        for (const other of [':bct-', ':bcT_', 'bct_:', ':bct', ':xbct_', ': bct_']) {
+          const text = encode(Buffer.concat([user, Buffer.from(other), Buffer.from('a')]));
+          if (last !== 0x3a) expect(`Basic ${text}`, other).not.toMatch(pattern);
+        }
+      }
+    }
+  });
+
+  test('a bearer is found in any case, as the server takes it', () => {
+    const pattern = new RegExp(`^${bearerToken}`);
+    for (const text of ['Bearer bct_x', 'bearer   BCT_x', 'BEARER bct_']) expect(text).toMatch(pattern);
+    for (const text of ['Bearer x', 'Bearer xbct_', 'Basic bct_', 'Bearerbct_x', 'X Bearer bct_x']) {
+      expect(text).not.toMatch(pattern);
+    }
+  });
+
+  test('a cookie of any name that COOKIE_NAME takes is found by that name alone', () => {
+    const session = "!#$%&'*+-.^_`|~Aa0";
+    const pattern = new RegExp(`^(?:${ourCookies({ cookies: { session, others: [] } })})$`);
+    for (const name of [session, `__Host-${session}`]) expect(name).toMatch(pattern);
+    for (const name of [session.toLowerCase(), `x${session}`, `${session}x`, session.replace('.', 'x')]) {
+      expect(name).not.toMatch(pattern);
+    }
+    expect(pattern.source).not.toMatch(/["'{}`]/);
+  });
+});
