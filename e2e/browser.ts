@@ -31,8 +31,9 @@ export async function openBrowser(test: TestContext): Promise<Browser> {
     args: [
       // Chromium's sandbox wants privileges that containers rarely grant, and the pages here are the project's own.
       '--no-sandbox',
-      // No name but localhost resolves, so a page can't reach another host even where the machine could.
-      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
+      // No name but these resolves, so a page can't reach another host even where the machine could. Hosts of their own,
+      // under one domain, are for the tests of proxies.
+      '--host-resolver-rules=MAP *.example.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost',
     ],
   });
 }

@@ -22,8 +22,8 @@ export interface Server extends AsyncDisposable {
 }
 
 /**
- * Starts the server and waits until it says where it listens. Of the environment it gets PATH, HOME and `env`. Called
- * inside a test; if that fails, what the server wrote is told too.
+ * Starts the server and waits until it says where it listens. Of the environment it gets PATH, HOME and `env`; with a
+ * PUBLIC_URL there, PORT has to be there too. Called inside a test; if that fails, what the server wrote is told too.
  */
 export async function openServer(env: Record<string, string> = {}): Promise<Server> {
   const dataDir = await mkdtemp(join(tmpdir(), 'backchannel-e2e-'));
@@ -48,7 +48,7 @@ export async function openServer(env: Record<string, string> = {}): Promise<Serv
       for (const stream of [child.stdout, child.stderr]) {
         stream.setEncoding('utf8').on('data', (text: string) => {
           output += text;
-          const address = output.match(/http:\/\/localhost:[1-9]\d*\b(?=[/\s])/)?.[0];
+          const address = findAddress(output, env);
           if (!address) return;
           clearTimeout(timer);
           resolve(address);
@@ -61,6 +61,12 @@ export async function openServer(env: Record<string, string> = {}): Promise<Serv
     await dispose();
     throw error;
   }
+}
+
+/** Behind a proxy it says the address that people use, and listens where it was told to. */
+function findAddress(output: string, { PORT, PUBLIC_URL }: Record<string, string>): string | undefined {
+  if (PUBLIC_URL) return output.includes(` ${PUBLIC_URL}\n`) ? `http://localhost:${PORT}` : undefined;
+  return output.match(/http:\/\/localhost:[1-9]\d*\b(?=[/\s])/)?.[0];
 }
 
 async function end(child: ChildProcess): Promise<number | null> {
