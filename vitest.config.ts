@@ -1,13 +1,30 @@
 // One run over every package and the browser tests, so that one summary tells whether all is well.
 import { defineConfig } from 'vitest/config';
+import { whyNoPostgres } from './e2e/postgres.ts';
 
 // No test waits on purpose: the limits are there for what hangs, on the slowest machine in use.
 const limits = { testTimeout: 20_000, hookTimeout: 20_000 };
 
 const packages = ['server', 'client-sdk', 'cli'].map((name) => ({
   extends: true as const,
-  test: { name, include: [`packages/${name}/test/**/*.test.ts`], ...limits },
+  test: { name, include: [`packages/${name}/test/**/*.test.ts`], exclude: ['**/*.postgresql.test.ts'], ...limits },
 }));
+
+// The server's own tests once more, on the other engine. What has no database in it is not run twice.
+const noPostgres = whyNoPostgres();
+if (noPostgres) console.warn(`Skipped: the server's tests on PostgreSQL (${noPostgres}). They run on SQLite alone.`);
+const postgres = {
+  extends: true as const,
+  test: {
+    name: 'server-postgres',
+    include: ['packages/server/test/**/*.test.ts'],
+    exclude: ['config', 'docs', 'kill', 'process', 'store', 'turns'].map(
+      (name) => `packages/server/test/${name}.test.ts`,
+    ),
+    globalSetup: 'e2e/postgres-setup.ts',
+    ...limits,
+  },
+};
 
 export default defineConfig({
   test: {
@@ -17,6 +34,7 @@ export default defineConfig({
     maxWorkers: '100%',
     projects: [
       ...packages,
+      ...(noPostgres ? [] : [postgres]),
       {
         extends: true,
         // After the others: a browser at work would spoil what they measure. Its first test unpacks Chromium.

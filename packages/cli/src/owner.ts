@@ -16,6 +16,8 @@ export function findForeignOwner({ dataDir, database }: Pick<Config, 'dataDir' |
   const me = process.getuid?.();
   // On Windows there is no such number, and no sudo to mend it.
   if (me === undefined) return null;
+  // On a database server there are no files to be anybody's.
+  if (database.engine !== 'sqlite') return null;
   for (const folder of new Set([dataDir, dirname(database.file)])) {
     const owner = findOwner(folder, database.file);
     if (owner === null || owner.uid === me) continue;

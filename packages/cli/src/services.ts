@@ -1,7 +1,7 @@
 // This machine's BackChannel, opened as a tool: beside the server that is running, or without one. It makes no key and no
 // password, and nothing at all where that would be in the server's way.
 import { existsSync } from 'node:fs';
-import type { Config } from '@backchannel/server/config';
+import { type Config, nameOfDatabase } from '@backchannel/server/config';
 import type { DatabaseState } from '@backchannel/server/inspect';
 import type { Services } from '@backchannel/server/services';
 import { checkData } from './checks/data.ts';
@@ -19,24 +19,25 @@ export async function withServices<T>(
   options: { mayMakeDatabase?: boolean } = {},
 ): Promise<T> {
   refuseUnusable(config);
-  const { file } = config.database;
-  if (!options.mayMakeDatabase && !existsSync(file)) {
-    throw refusal(`There is no database at ${file} yet: start the server first.`);
+  const { database } = config;
+  if (database.engine === 'sqlite' && !options.mayMakeDatabase && !existsSync(database.file)) {
+    throw refusal(`There is no database at ${database.file} yet: start the server first.`);
   }
-  const [{ openServices }, { openStore, StoreUnavailableError }, { createLog }, { UpgradeError }] = await Promise.all([
-    import('@backchannel/server/services'),
-    import('@backchannel/server/store'),
-    import('@backchannel/server/log'),
-    import('@backchannel/server/upgrade'),
-  ]);
+  const [{ openServices }, { DatabaseUrlError, openStore, StoreUnavailableError }, { createLog }, { UpgradeError }] =
+    await Promise.all([
+      import('@backchannel/server/services'),
+      import('@backchannel/server/store'),
+      import('@backchannel/server/log'),
+      import('@backchannel/server/upgrade'),
+    ]);
   try {
     await using store = await openStore(config.database);
     const log = createLog({ logLevel: 'silent', logFormat: 'json' });
     await using services = await openServices({ config, store, log, role: 'tool' });
     return await work(services);
   } catch (error) {
-    if (error instanceof UpgradeError) throw refusal(error.message);
-    if (error instanceof StoreUnavailableError) throw refusal(unusableText(file, error.cause));
+    if (error instanceof UpgradeError || error instanceof DatabaseUrlError) throw refusal(error.message);
+    if (error instanceof StoreUnavailableError) throw refusal(unusableText(config, error.cause));
     throw error;
   }
 }
@@ -47,14 +48,20 @@ export async function withServices<T>(
  */
 export async function lookIntoDatabase(config: Config): Promise<DatabaseState | null> {
   refuseUnusable(config);
-  const { file } = config.database;
-  if (!existsSync(file)) return null;
-  const { inspectDatabase } = await import('@backchannel/server/inspect');
+  const { database } = config;
+  if (database.engine === 'sqlite' && !existsSync(database.file)) return null;
+  const { inspectDatabase, inspectPostgres } = await import('@backchannel/server/inspect');
   try {
-    return inspectDatabase(file);
+    return database.engine === 'sqlite' ? inspectDatabase(database.file) : await inspectPostgres(database);
   } catch (error) {
-    throw refusal(unusableText(file, error));
+    throw refusal(unusableText(config, error));
   }
+}
+
+/** The file of a SQLite database, for what is about files. @throws Failure with exit code 1 where there is none */
+export function fileOf({ database }: Config): string {
+  if (database.engine === 'sqlite') return database.file;
+  throw refusal(`This is for SQLite, and the database is ${database.shown}: use its own tools, such as pg_dump.`);
 }
 
 /** Refuses what the user who runs this cannot use, or must not. @throws Failure with exit code 1, in one sentence. */
@@ -65,6 +72,6 @@ export function refuseUnusable(config: Config): void {
   if (fault) throw refusal(`${fault.about}: ${fault.text}`);
 }
 
-/** In one sentence, whatever SQLite says. */
-const unusableText = (file: string, reason: unknown): string =>
-  `The database ${file} cannot be used: ${reason instanceof Error ? reason.message : reason}.`;
+/** In one sentence, whatever the database says. */
+const unusableText = ({ database }: Config, reason: unknown): string =>
+  `The database ${nameOfDatabase(database)} cannot be used: ${reason instanceof Error ? reason.message : reason}.`;

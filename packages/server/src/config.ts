@@ -8,9 +8,11 @@ import { isLoopback, isLoopbackOrigin } from './config/address.ts';
 import { ConfigError, type ConfigProblem } from './config/problem.ts';
 import { Environment, exampleLine } from './config/settings.ts';
 import { readSources, type Sources } from './config/sources.ts';
+import type { DatabaseAddress } from './config/values.ts';
 
 export { ConfigError, type ConfigProblem } from './config/problem.ts';
 export { settings } from './config/settings.ts';
+export type { DatabaseAddress } from './config/values.ts';
 
 /** Everything that can be set, checked and with defaults filled in. */
 export interface Config {
@@ -44,8 +46,8 @@ export interface Config {
   allowedOrigins: readonly string[];
   /** Addresses, networks (CIDR) and the word `private`: whose X-Forwarded-* headers are believed. */
   trustedProxies: readonly string[];
-  /** The file is an absolute path. */
-  database: { engine: 'sqlite'; file: string };
+  /** Paths in it are absolute. */
+  database: DatabaseAddress;
   /** For new hashes, 10 to 20. */
   bcryptCost: number;
   /** Failures before a source has to wait. */
@@ -115,7 +117,7 @@ export function loadConfig(options: LoadConfigOptions = {}): Config {
     cookieDomain: env.COOKIE_DOMAIN ?? null,
     allowedOrigins: env.ALLOWED_ORIGINS ?? [],
     trustedProxies: env.TRUSTED_PROXIES ?? [],
-    database: { engine: 'sqlite', file: resolve(root, env.DATABASE_URL ?? join(dataDir, 'backchannel.db')) },
+    database: resolveDatabase(env.DATABASE_URL ?? { engine: 'sqlite', file: join(dataDir, 'backchannel.db') }, root),
     bcryptCost: env.BCRYPT_COST,
     loginMaxFailures: env.LOGIN_MAX_FAILURES,
     loginWindowMinutes: env.LOGIN_WINDOW_MINUTES,
@@ -147,6 +149,16 @@ export const isStartedByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
   /[\\/]_npx[\\/]/.test(env.npm_execpath ?? '');
 
 type Parsed = ReturnType<typeof Environment.parse>;
+
+/** The database as it may be shown: the file, or the URL without its password. */
+export const nameOfDatabase = (database: DatabaseAddress): string =>
+  database.engine === 'sqlite' ? database.file : database.shown;
+
+function resolveDatabase(database: DatabaseAddress, root: string): DatabaseAddress {
+  if (database.engine === 'sqlite') return { ...database, file: resolve(root, database.file) };
+  const tlsFiles = Object.entries(database.tlsFiles).map(([name, path]) => [name, resolve(root, path)]);
+  return { ...database, tlsFiles: Object.fromEntries(tlsFiles) };
+}
 
 function choosePassword(env: Parsed, builtIn: boolean): Config['password'] {
   if (env.MASTER_PASSWORD_HASH !== undefined) return { from: 'MASTER_PASSWORD_HASH', hash: env.MASTER_PASSWORD_HASH };

@@ -7,6 +7,7 @@ import { openServer, type RunningServer } from './server.ts';
 import { SecretKeyError } from './services/keys.ts';
 import { startBlock } from './start-block.ts';
 import { DataFolderError } from './store/data-folder.ts';
+import { DatabaseUrlError } from './store/unavailable.ts';
 import { UpgradeError } from './store/upgrade.ts';
 import { lowerWorkerPriority } from './worker-priority.ts';
 
@@ -39,7 +40,7 @@ export async function run(args: readonly string[]): Promise<void> {
 }
 
 /** What the operator can mend: their messages are fit to be shown. */
-const told = [ConfigError, DataFolderError, SecretKeyError, ListenError, UpgradeError];
+const told = [ConfigError, DatabaseUrlError, DataFolderError, SecretKeyError, ListenError, UpgradeError];
 
 async function open(): Promise<{ config: Config; log: Log; server: RunningServer } | null> {
   try {

@@ -24,7 +24,8 @@ export interface RunningServer {
 /** Opens the data folder, the store, the services and the port, in this order; closes them in reverse. */
 export async function openServer(options: { config: Config; log: Log; clock?: Clock }): Promise<RunningServer> {
   const { log, clock } = options;
-  prepareDataFolder(options.config.dataDir);
+  // On a database server there is nothing to keep there: the key is in the configuration.
+  if (options.config.database.engine === 'sqlite') prepareDataFolder(options.config.dataDir);
   await using opened = new AsyncDisposableStack();
   const store = opened.use(await openStore(options.config.database));
   // Loaded while bcrypt, on another thread, looks at the password.

@@ -24,7 +24,7 @@ export function startBlock(options: {
       ? []
       : ([['Docs', `${url}/docs  ${url}/redoc  ${url}/openapi.json`]] as [string, string][])),
     ...(metricsUrl ? ([['Metrics', metricsUrl]] as [string, string][]) : []),
-    ['Data', config.dataDir],
+    ['Data', config.database.engine === 'sqlite' ? config.dataDir : config.database.shown],
     ['Reach', reach],
     ['Service', `${process.execPath} ${main}`],
     ...(password.generated

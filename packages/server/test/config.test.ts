@@ -126,7 +126,7 @@ describe('defaults', () => {
     expect(load({ PORT: '9000' }).publicUrl).toBe('http://localhost:9000');
     expect(load({ PORT: '80' }).publicUrl).toBe('http://localhost');
     expect(load({ PORT: '0' })).toMatchObject({ port: 0, publicUrl: 'http://localhost:0' });
-    expect(load({ DATA_DIR: '/srv/bc' }).database.file).toBe(resolve('/srv/bc/backchannel.db'));
+    expect(load({ DATA_DIR: '/srv/bc' }).database).toHaveProperty('file', resolve('/srv/bc/backchannel.db'));
   });
 
   test('logs are pretty on a terminal and json elsewhere, unless LOG_FORMAT says which', () => {
@@ -171,7 +171,7 @@ describe('problems', () => {
     COOKIE_DOMAIN: 'com',
     ALLOWED_ORIGINS: '*',
     TRUSTED_PROXIES: '10.0.0.0/33',
-    DATABASE_URL: 'postgresql://bc:hunter2@db/bc',
+    DATABASE_URL: 'postgresql://bc:hunter2@db',
     LOGIN_MAX_FAILURES: '0',
     LOGIN_WINDOW_MINUTES: 'none',
     BCRYPT_COST: '31',
@@ -225,6 +225,7 @@ describe('problems', () => {
       'https://',
       '$2b$12$',
       'sqlite:',
+      'postgresql://',
       '::1',
       '@',
       ',',
@@ -714,13 +715,12 @@ describe('paths', () => {
       dataDir: join(root.path, 'y'),
       database: { file: join(root.path, 'y', 'backchannel.db') },
     });
-    expect(config({ DATABASE_URL: 'sqlite:db/x.db' }).database.file).toBe(join(root.path, 'db', 'x.db'));
-    expect(config({ DATABASE_URL: 'SQLite:/srv/x.db' }).database.file).toBe(resolve('/srv/x.db'));
+    expect(config({ DATABASE_URL: 'sqlite:db/x.db' }).database).toHaveProperty('file', join(root.path, 'db', 'x.db'));
+    expect(config({ DATABASE_URL: 'SQLite:/srv/x.db' }).database).toHaveProperty('file', resolve('/srv/x.db'));
   });
 
   test.each([
-    ['postgresql://bc:hunter2@db/bc', /sqlite:PATH, the only one/],
-    ['data/backchannel.db', /sqlite:PATH, the only one/],
+    ['data/backchannel.db', /neither of the form sqlite:PATH nor a postgresql:/],
     ['sqlite:', /names no file/],
     ['sqlite:data/', /names no file/],
     ['sqlite::memory:', /end every session at a restart/],
@@ -730,6 +730,82 @@ describe('paths', () => {
     ['sqlite:~/x.db', /~ is not expanded/],
   ])('DATABASE_URL may not be %s', (DATABASE_URL, why) => {
     expect(problem({ DATABASE_URL })).toMatch(why);
+  });
+
+  test('a postgresql:// URL is taken apart as its own tools do, and needs a SECRET_KEY', () => {
+    const SECRET_KEY = key('k');
+    const of = (DATABASE_URL: string) => load({ DATABASE_URL, SECRET_KEY }).database;
+    expect(of('postgresql://bc:p%40ss@db.example.com/bc%20x')).toEqual({
+      engine: 'postgresql',
+      hosts: [{ host: 'db.example.com', port: 5432 }],
+      user: 'bc',
+      password: 'p@ss',
+      database: 'bc x',
+      tlsMode: null,
+      tlsFiles: {},
+      poolSize: 10,
+      connectTimeoutMs: 2000,
+      statementTimeoutMs: 2000,
+      applicationName: 'backchannel',
+      options: null,
+      shown: 'postgresql://bc@db.example.com:5432/bc%20x',
+    });
+    const cockroach = 'POSTGRES://bc@a:26257,[fd00::1]:26258,c/bc?sslmode=verify-full&options=--cluster%3Dfree';
+    expect(of(`${cockroach}&pool_size=25&connect_timeout=1&statement_timeout=0&application_name=one`)).toMatchObject({
+      hosts: [
+        { host: 'a', port: 26257 },
+        { host: 'fd00::1', port: 26258 },
+        { host: 'c', port: 5432 },
+      ],
+      password: null,
+      tlsMode: 'verify-full',
+      options: '--cluster=free',
+      poolSize: 25,
+      connectTimeoutMs: 1000,
+      statementTimeoutMs: 0,
+      applicationName: 'one',
+      shown: 'postgresql://bc@a:26257,[fd00::1]:26258,c:5432/bc',
+    });
+    expect(of('postgresql://bc@/bc?host=/run/postgresql&port=5433')).toMatchObject({
+      hosts: [{ host: '/run/postgresql', port: 5433 }],
+    });
+    expect(of('postgresql://bc@db/bc?sslmode=require&sslrootcert=/ca.pem&sslcert=/c&sslkey=/k')).toMatchObject({
+      tlsFiles: { rootCert: resolve('/ca.pem'), cert: resolve('/c'), key: resolve('/k') },
+    });
+    expect(problem({ DATABASE_URL: 'postgresql://bc:hunter2@db/bc' })).toMatch(
+      /^SECRET_KEY: is not set, and with Postgre/,
+    );
+  });
+
+  test.each([
+    ['bc:hunter2@db', /names no database/],
+    ['db/bc', /names no user/],
+    [':hunter2@db/bc', /names no user/],
+    ['bc:hunter2@/bc', /is no URL of the form/],
+    ['bc:hun/ter2@db/bc', /percent encoding \(@ is %40/],
+    ['bc:hun#ter2@db/bc', /percent encoding/],
+    ['bc:hunter2%zz@db/bc', /percent encoding/],
+    ['bc:hunter2@db:http/bc', /host or port that is none/],
+    ['bc:hunter2@db:0/bc', /host or port that is none/],
+    ['bc:hunter2@db,,c/bc', /host or port that is none/],
+    ['bc:hunter2@db/bc%00', /NUL/],
+    ['bc:hunter2@db/bc?ssl=true', /unknown parameter .* known are sslmode, .*pool_size/],
+    ['bc:hunter2@db/bc?constructor=1', /unknown parameter/],
+    ['bc:hunter2@db/bc?sslmode=prefer', /sslmode: allow and prefer would go on unencrypted in silence/],
+    ['bc:hunter2@db/bc?sslmode=yes', /sslmode: is none of disable, require, verify-ca, verify-full/],
+    ['bc:hunter2@db/bc?sslmode=require&sslmode=disable', /sslmode: is there twice/],
+    ['bc:hunter2@db/bc?sslmode=verify-ca', /verify-ca needs the sslrootcert/],
+    ['bc:hunter2@db/bc?sslrootcert=/ca.pem', /sslrootcert means nothing without sslmode/],
+    ['bc:hunter2@db/bc?sslmode=verify-full&sslcert=/c.pem', /sslcert and sslkey go together/],
+    ['bc:hunter2@db/bc?pool_size=0', /pool_size: is not a whole number from 1 to 1000/],
+    ['bc:hunter2@db/bc?statement_timeout=2s', /statement_timeout: is not a whole number/],
+    ['bc:hunter2@db/bc?target_session_attrs=any', /can only be read-write/],
+    ['bc:hunter2@db/bc?host=/run/postgresql', /host= or port= beside a host/],
+    ['bc:hunter2@/bc?host=db', /host: is no folder of a Unix socket/],
+  ])('DATABASE_URL may not be postgresql://%s', (rest, why) => {
+    const found = problem({ DATABASE_URL: `postgresql://${rest}`, SECRET_KEY: key('k') });
+    expect(found).toMatch(why);
+    expect(found).not.toMatch(/hunter|ter2/);
   });
 
   test('a ~ or a control character in DATA_DIR is a problem', () => {

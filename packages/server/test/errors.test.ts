@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
-import Sqlite from 'better-sqlite3';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { createLog } from '../src/log.ts';
+import { lockWrites, openElsewhere, tearTable } from './elsewhere.ts';
 import {
   type Answer,
   type Face,
@@ -12,7 +12,6 @@ import {
   sendBytes,
   sendRaw,
   startServer,
-  type TestServer,
   targetOf,
 } from './harness.ts';
 
@@ -404,7 +403,7 @@ test('no password and no cookie gets into the log, at any level', async () => {
   await using open = await startServer({}, { log: createLog({ logLevel: 'trace', logFormat: 'json' }) });
   const client = open.client();
   await client.signIn();
-  using db = openFile(open);
+  await using db = await openElsewhere(open);
   for (const table of ['sessions', 'elsewhere']) {
     for (const path of [
       '/api/v1/auth/login',
@@ -417,7 +416,7 @@ test('no password and no cookie gets into the log, at any level', async () => {
         await sendRaw(open.url, `POST ${path}`, { headers: { ...json, cookie: client.cookie }, body });
       }
     }
-    if (table === 'sessions') db.exec('alter table sessions rename to elsewhere');
+    if (table === 'sessions') await db.run('alter table sessions rename to elsewhere');
     open.advance(1000);
     await sendRaw(open.url, 'GET /api/v1/auth/me', { headers: { cookie: client.cookie } });
   }
@@ -429,20 +428,14 @@ test('no password and no cookie gets into the log, at any level', async () => {
   }
 });
 
-/** Another process at the database's file. */
-function openFile(of: TestServer): Sqlite.Database & Disposable {
-  const db = new Sqlite(of.config.database.file);
-  return Object.assign(db, { [Symbol.dispose]: () => db.close() });
-}
-
 describe('what breaks inside', () => {
   test.each(['production', 'development', 'test'])('is 500 and tells nothing of it, NODE_ENV=%s', async (env) => {
     vi.stubEnv('NODE_ENV', env);
     await using broken = await startServer();
     const client = broken.client();
     await client.signIn();
-    using db = openFile(broken);
-    db.exec('alter table sessions rename to elsewhere');
+    await using db = await openElsewhere(broken);
+    await db.run('alter table sessions rename to elsewhere');
     broken.advance(1000);
 
     for (const operation of operations.filter(({ access }) => access !== 'anyone')) {
@@ -464,7 +457,7 @@ describe('what breaks inside', () => {
     });
     expect(readError('tRPC', 400, malformed.json).message).toBe('The input is not valid JSON.');
 
-    db.exec('alter table elsewhere rename to sessions');
+    await db.run('alter table elsewhere rename to sessions');
     expect((await client.rest('GET', '/auth/me')).status).toBe(200);
   });
 
@@ -472,8 +465,8 @@ describe('what breaks inside', () => {
     await using broken = await startServer();
     const client = broken.client();
     await client.signIn();
-    using db = openFile(broken);
-    db.exec("update events set type = 'not a type'");
+    await using db = await openElsewhere(broken);
+    await db.run("update events set type = 'not a type'");
     const rest = await client.rest('GET', '/client/dashboard');
     expect([rest.status, codeIn('REST', rest), rest.body.issues]).toEqual([500, 'INTERNAL_SERVER_ERROR', undefined]);
     const rpc = await client.trpc('query', 'client.dashboard');
@@ -501,40 +494,28 @@ describe('the database away', () => {
     await using broken = await startServer();
     const clients = { REST: broken.client(), tRPC: broken.client() };
     await Promise.all(Object.values(clients).map((client) => client.signIn()));
-    using db = openFile(broken);
-    // The table's pages are torn: what reads it finds the file damaged.
-    const sqlite = db.unsafeMode(true);
-    const { rootpage } = sqlite.prepare("select rootpage from sqlite_schema where name = 'sessions'").get() as {
-      rootpage: number;
-    };
-    const moveTable = (page: number) => {
-      const version = Number(sqlite.pragma('schema_version', { simple: true }));
-      sqlite.pragma('writable_schema = on');
-      sqlite.prepare("update sqlite_schema set rootpage = ? where name = 'sessions'").run(page);
-      sqlite.pragma(`schema_version = ${version + 1}`);
-      sqlite.pragma('writable_schema = off');
-    };
-    moveTable(999_999);
+    const torn = await tearTable(broken, 'sessions');
     broken.advance(1000);
 
-    for (const face of faces) {
-      const client = broken.client();
-      client.cookie = clients[face].cookie;
-      for (const { name, path, type } of operations.filter(
-        ({ access, type }) => access !== 'anyone' && type === 'query',
-      )) {
-        expectUnavailable(face, await (face === 'REST' ? client.rest('GET', path) : client.trpc(type, name)));
-      }
-      const logout = await (face === 'REST'
-        ? client.rest('POST', '/auth/logout')
-        : client.trpc('mutation', 'auth.logout'));
-      expectUnavailable(face, logout);
-      expect(clearsCookie(logout)).toBe(true);
-    }
+    const queries = operations.filter(({ access, type }) => access !== 'anyone' && type === 'query');
+    await Promise.all(
+      faces.map(async (face) => {
+        const client = broken.client();
+        client.cookie = clients[face].cookie;
+        const ask = ({ name, path, type }: (typeof operations)[number]) =>
+          face === 'REST' ? client.rest('GET', path) : client.trpc(type, name);
+        for (const answer of await Promise.all(queries.map(ask))) expectUnavailable(face, answer);
+        const logout = await (face === 'REST'
+          ? client.rest('POST', '/auth/logout')
+          : client.trpc('mutation', 'auth.logout'));
+        expectUnavailable(face, logout);
+        expect(clearsCookie(logout)).toBe(true);
+      }),
+    );
     const batched = await clients.tRPC.trpc('query', 'auth.me,auth.status?batch=1');
     expect([batched.status, batched.headers.get('retry-after')]).toEqual([503, '2']);
 
-    moveTable(rootpage);
+    await torn.mend();
     for (const face of faces) expect((await clients[face].rest('GET', '/auth/me')).status).toBe(200);
   });
 
@@ -542,8 +523,7 @@ describe('the database away', () => {
     await using busy = await startServer();
     const clients = { REST: busy.client(), tRPC: busy.client() };
     await Promise.all(Object.values(clients).map((client) => client.signIn()));
-    using db = openFile(busy);
-    db.exec('begin immediate');
+    const locked = await lockWrites(busy);
     const stranger = busy.client();
     const [login, rpcLogin, wrong, logout, rpcLogout] = await Promise.all([
       stranger.signIn(),
@@ -560,7 +540,7 @@ describe('the database away', () => {
     expect([login, rpcLogin, wrong].map((answer) => answer.headers.getSetCookie())).toEqual([[], [], []]);
     expect([logout, rpcLogout].map(clearsCookie)).toEqual([true, true]);
 
-    db.exec('rollback');
+    await locked.release();
     expect((await stranger.signIn()).status).toBe(200);
     expect((await stranger.rest('POST', '/auth/logout')).status).toBe(200);
   });

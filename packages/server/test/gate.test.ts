@@ -1,19 +1,16 @@
 // The gate against real rows, with the one thing held up that a test needs to hold up: the way back from the database.
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createGate, type Gate } from '../src/services/gate.ts';
 import { createKeyRing } from '../src/services/keys.ts';
 import { sha256 } from '../src/services/sessions.ts';
-import { openStore, type Store } from '../src/store/database.ts';
+import type { Store } from '../src/store/database.ts';
 import { SessionEntity } from '../src/store/entities.ts';
+import { openTestStore } from './harness.ts';
 
 const config = { sessionExpireMinutes: 60, sessionMaxDays: 30 };
 
 async function openGate() {
-  const file = join(mkdtempSync(join(tmpdir(), 'backchannel-gate-')), 'test.db');
-  const store = await openStore({ engine: 'sqlite', file });
+  const store = await openTestStore();
   const keys = createKeyRing(['k'.repeat(32)], Date.now);
   let reads = 0;
   let held: Promise<void> | null = null;
@@ -21,9 +18,9 @@ async function openGate() {
   /** The store, where a row that was read can be held up on its way. */
   const slowStore: Store = {
     ...store,
-    read: async (work) => {
+    findSession: async (secretSha256) => {
       reads++;
-      const result = await store.read(work);
+      const result = await store.findSession(secretSha256);
       await held;
       return result;
     },

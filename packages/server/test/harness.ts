@@ -1,8 +1,10 @@
 // A real server on a free port with a data folder of its own, and a client that keeps cookies, for every test.
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inject, test } from 'vitest';
 import { type Config, loadConfig } from '../src/config.ts';
 import { errorStatuses } from '../src/errors.ts';
 import { listProcedures } from '../src/http/operations.ts';
@@ -10,8 +12,18 @@ import { createLog, type Log } from '../src/log.ts';
 import { appRouter } from '../src/router.ts';
 import { openServer } from '../src/server.ts';
 import type { Services } from '../src/services/services.ts';
+import { openStore, type Store } from '../src/store/database.ts';
+import { type Databases, openDatabases } from './databases.ts';
 
 export const PASSWORD = 'correct horse battery';
+
+/** Which engine this run of the tests is on: the project says it. */
+export const engine = inject('postgres') ? 'postgresql' : 'sqlite';
+
+/** For a test that is about the file itself, its modes and copies. */
+export const testOnSqlite = test.skipIf(engine !== 'sqlite');
+
+const databases: Databases = openDatabases(inject('postgres'));
 
 export interface TestServer extends AsyncDisposable {
   readonly url: string;
@@ -54,8 +66,9 @@ export async function startServer(
   const log = options.log ?? createLog({ logLevel: 'silent', logFormat: 'json' });
   let ahead = 0;
   const clock = () => Date.now() + ahead;
+  const database = await databases.open(dataDir);
   const configure = (more: Partial<Config>): Config => ({
-    ...loadConfig({ env: { PORT: '0', DATA_DIR: dataDir, MASTER_PASSWORD: PASSWORD }, root: dataDir }),
+    ...loadConfig({ env: { PORT: '0', DATA_DIR: dataDir, MASTER_PASSWORD: PASSWORD, ...database }, root: dataDir }),
     bcryptCost: 4,
     ...overrides,
     ...more,
@@ -87,9 +100,37 @@ export async function startServer(
     },
     [Symbol.asyncDispose]: async () => {
       await server[Symbol.asyncDispose]();
-      if (!options.dataDir) rmSync(dataDir, { recursive: true, force: true });
+      if (options.dataDir) return;
+      await databases.drop(dataDir);
+      rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** A store on a database of its own, on the engine of this run. */
+export async function openTestStore(): Promise<Store> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'backchannel-store-'));
+  const store = await openStore(loadConfig({ env: await databases.open(dataDir), root: dataDir }).database);
+  const close = async () => {
+    await store[Symbol.asyncDispose]();
+    await databases.drop(dataDir);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  return { ...store, [Symbol.asyncDispose]: close };
+}
+
+/** A PostgreSQL database of its own, migrated unless it is to be empty. */
+export async function openTestDatabase({ isEmpty = false } = {}) {
+  const name = `own ${randomUUID()}`;
+  const { database } = loadConfig({ env: await databases.open(name, { isEmpty }), root: tmpdir() });
+  if (database.engine !== 'postgresql') throw new Error('these tests run on SQLite');
+  return { address: database, config: { database }, [Symbol.asyncDispose]: () => databases.drop(name) };
+}
+
+/** The file of a server on SQLite, for tests that are about it. */
+export function sqliteFile({ config: { database } }: { config: Config }): string {
+  if (database.engine !== 'sqlite') throw new Error('this server has no file');
+  return database.file;
 }
 
 function createClient(url: () => string): TestClient {

@@ -1,5 +1,5 @@
-import Sqlite from 'better-sqlite3';
 import { afterAll, describe, expect, test } from 'vitest';
+import { openElsewhere } from './elsewhere.ts';
 import { type Face, operations, PASSWORD, sendRaw, startServer, type TestServer, targetOf } from './harness.ts';
 
 const faces: Face[] = ['REST', 'tRPC'];
@@ -81,16 +81,15 @@ describe('every kind of answer has the security headers and tells nothing of wha
     await using broken = await startServer();
     const client = broken.client();
     await client.signIn();
-    const db = new Sqlite(broken.config.database.file);
-    db.exec('alter table sessions rename to elsewhere');
+    await using db = await openElsewhere(broken);
+    await db.run('alter table sessions rename to elsewhere');
     broken.advance(1000);
     for (const path of ['/api/v1/auth/me', '/trpc/auth.me']) {
       const answer = await sendRaw(broken.url, `GET ${path}`, { headers: { cookie: client.cookie } });
       expect(answer.status).toBe(500);
       expect(answer.headers).toMatchObject({ ...security, 'cache-control': ['no-store'] });
     }
-    db.exec("delete from migrations where name = '0001-seed'");
-    db.close();
+    await db.run("delete from migrations where name = '0001-seed'");
     const ready = await sendRaw(broken.url, 'GET /readyz');
     expect([ready.status, ready.json]).toEqual([503, { status: 'unavailable', missing: ['migrations'] }]);
     expect(ready.headers).toMatchObject({ ...security, 'cache-control': ['no-store'] });

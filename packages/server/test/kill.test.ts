@@ -9,7 +9,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { afterEach, expect, test } from 'vitest';
-import { PASSWORD, startServer } from './harness.ts';
+import { PASSWORD, sqliteFile, startServer, testOnSqlite } from './harness.ts';
 
 /** One process serves them all, for a start costs more than all the rest: each kill meets each in a state of its own. */
 const FOLDERS = 4;
@@ -283,52 +283,57 @@ test('a server that is killed while it starts for the first time starts the next
   }
 });
 
-test('another program that writes to the database all the time fails no request and loses nothing', {
-  timeout: 60_000,
-}, async () => {
-  await using server = await startServer();
-  const { file } = server.config.database;
-  const other = spawn(process.execPath, [program('kill-writer.ts'), file], { stdio: ['pipe', 'pipe', 'inherit'] });
-  children.add(other);
-  const lines: string[] = [];
-  const ended = once(other, 'close');
-  const begun = Promise.withResolvers<void>();
-  createInterface({ input: other.stdout }).on('line', (line) => {
-    lines.push(line);
-    begun.resolve();
-  });
-  await begun.promise;
-  const ids: string[] = [];
-  const statuses = new Set<number>();
-  const use = async () => {
-    const client = server.client();
-    for (const [method, path, body] of [
-      ['POST', '/auth/login', { password: PASSWORD }],
-      ['GET', '/auth/me'],
-      ['POST', '/auth/tokens', { name: 'x', scope: 'read' }],
-      ['GET', '/client/dashboard'],
-      ['GET', '/client/stats'],
-      ['POST', '/auth/logout'],
-    ] as const) {
-      const answer = await client.rest(method, path, body);
-      statuses.add(answer.status);
-      if (path === '/auth/me') ids.push(answer.body.session.id);
-    }
-  };
-  for (let round = 0; round < 10; round++) await Promise.all([use(), use(), use(), use()]);
-  other.stdin.end();
-  await ended;
-  expect([...statuses]).toEqual([200]);
-  const db = new Sqlite(file, { readonly: true });
-  const countOf = (where: string, ...values: string[]) =>
-    db
-      .prepare(`select count(*) from events where ${where}`)
-      .pluck()
-      .get(...values);
-  expect(countOf("detail = 'the other program'")).toBe(Number(lines.at(-1)));
-  expect(Number(lines.at(-1))).toBeGreaterThan(10);
-  for (const id of ids)
-    for (const type of ['login.succeeded', 'logout']) expect(countOf('type = ? and session_id = ?', type, id)).toBe(1);
-  expect(countOf("type = 'token.created'")).toBe(ids.length);
-  db.close();
-});
+testOnSqlite(
+  'another program that writes to the database all the time fails no request and loses nothing',
+  {
+    timeout: 60_000,
+  },
+  async () => {
+    await using server = await startServer();
+    const file = sqliteFile(server);
+    const other = spawn(process.execPath, [program('kill-writer.ts'), file], { stdio: ['pipe', 'pipe', 'inherit'] });
+    children.add(other);
+    const lines: string[] = [];
+    const ended = once(other, 'close');
+    const begun = Promise.withResolvers<void>();
+    createInterface({ input: other.stdout }).on('line', (line) => {
+      lines.push(line);
+      begun.resolve();
+    });
+    await begun.promise;
+    const ids: string[] = [];
+    const statuses = new Set<number>();
+    const use = async () => {
+      const client = server.client();
+      for (const [method, path, body] of [
+        ['POST', '/auth/login', { password: PASSWORD }],
+        ['GET', '/auth/me'],
+        ['POST', '/auth/tokens', { name: 'x', scope: 'read' }],
+        ['GET', '/client/dashboard'],
+        ['GET', '/client/stats'],
+        ['POST', '/auth/logout'],
+      ] as const) {
+        const answer = await client.rest(method, path, body);
+        statuses.add(answer.status);
+        if (path === '/auth/me') ids.push(answer.body.session.id);
+      }
+    };
+    for (let round = 0; round < 10; round++) await Promise.all([use(), use(), use(), use()]);
+    other.stdin.end();
+    await ended;
+    expect([...statuses]).toEqual([200]);
+    const db = new Sqlite(file, { readonly: true });
+    const countOf = (where: string, ...values: string[]) =>
+      db
+        .prepare(`select count(*) from events where ${where}`)
+        .pluck()
+        .get(...values);
+    expect(countOf("detail = 'the other program'")).toBe(Number(lines.at(-1)));
+    expect(Number(lines.at(-1))).toBeGreaterThan(10);
+    for (const id of ids)
+      for (const type of ['login.succeeded', 'logout'])
+        expect(countOf('type = ? and session_id = ?', type, id)).toBe(1);
+    expect(countOf("type = 'token.created'")).toBe(ids.length);
+    db.close();
+  },
+);

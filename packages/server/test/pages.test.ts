@@ -1,12 +1,11 @@
 // The pages for people, as a browser meets them: what they show, what they do, and what they can't be made to do.
 import { createHash } from 'node:crypto';
-import Sqlite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { hashPassword } from '../src/services/hashing.ts';
 import { makeToken, startOwnServer } from './callers.ts';
+import { openElsewhere, tearTable } from './elsewhere.ts';
 import { type Answer, PASSWORD, sendRaw, startServer, type TestClient } from './harness.ts';
 import { createRandom } from './random.ts';
-import { tearTable } from './torn-table.ts';
 
 const form = { 'content-type': 'application/x-www-form-urlencoded' };
 const titleOf = ({ body }: Answer) => /<title>(.*)<\/title>/.exec(body)?.[1];
@@ -409,7 +408,7 @@ describe('every page', () => {
     await client.signIn();
     const { cookie } = client;
     server.advance(1000);
-    const torn = tearTable(server.config.database.file, 'sessions');
+    const torn = await tearTable(server, 'sessions');
     for (const [path, fields] of [
       ['/', undefined],
       ['/login', undefined],
@@ -429,7 +428,7 @@ describe('every page', () => {
     // A stranger's form and the button to sign out are there all the same.
     expect((await client.page('/login')).status).toBe(200);
     expect((await client.page('/logout')).status).toBe(200);
-    torn.mend();
+    await torn.mend();
     client.cookie = cookie;
     expect((await client.page('/')).status).toBe(200);
   });
@@ -439,9 +438,8 @@ describe('every page', () => {
     const client = server.client();
     await client.signIn();
     server.advance(1000);
-    const db = new Sqlite(server.config.database.file);
-    db.exec('alter table sessions rename to elsewhere');
-    db.close();
+    await using db = await openElsewhere(server);
+    await db.run('alter table sessions rename to elsewhere');
     for (const answer of [await client.page('/'), await client.page('/login', { password: PASSWORD })]) {
       expect([answer.status, headingOf(answer)]).toEqual([500, 'That did not work']);
       expectPage(answer);

@@ -1,11 +1,11 @@
 // Changing the master password: who may, what ends with it, and what happens when something else is under way.
-import Sqlite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
 import { hashPassword, verifyPassword } from '../src/services/hashing.ts';
 import { openServices } from '../src/services/services.ts';
 import { openStore } from '../src/store/database.ts';
+import { lockWrites } from './elsewhere.ts';
 import { type Face, PASSWORD, startServer, type TestClient, type TestServer } from './harness.ts';
 import { holdNext } from './hold.ts';
 
@@ -164,12 +164,10 @@ describe('a change of the password', () => {
     const hashes = holdNext(server.services.password, 'hash');
     const changing = change(owner, {});
     await hashes.reached;
-    const locker = new Sqlite(server.config.database.file);
-    locker.exec('begin immediate');
+    const locked = await lockWrites(server);
     hashes.release();
     expect((await changing).status).toBe(503);
-    locker.exec('rollback');
-    locker.close();
+    await locked.release();
     for (const client of [owner, other]) expect(await status(client)).toBe(200);
     expect(await login(server, NEW)).toBe(401);
     expect(await login(server, OLD)).toBe(200);

@@ -1,8 +1,8 @@
 // The id of a request: in its answer, in every line of the log about it, and taken from those who may say it.
 import { afterEach, beforeEach, expect, type MockInstance, test, vi } from 'vitest';
 import { createLog } from '../src/log.ts';
+import { tearTable } from './elsewhere.ts';
 import { type RawAnswer, sendRaw, startServer, type TestServer } from './harness.ts';
-import { tearTable } from './torn-table.ts';
 
 let write: MockInstance;
 beforeEach(() => {
@@ -61,7 +61,7 @@ test('what a request leaves in the log bears its id, and so does what broke', as
   await using server = await startServer({ trustedProxies: ['127.0.0.1'] }, logAt('debug'));
   const client = server.client();
   await client.signIn();
-  const torn = tearTable(server.config.database.file, 'sessions');
+  const torn = await tearTable(server, 'sessions');
   server.advance(1000);
   for (const [id, path] of [
     ['by-rest', me],
@@ -76,7 +76,7 @@ test('what a request leaves in the log bears its id, and so does what broke', as
       .poll(() => lines().filter(({ level, requestId }) => level === 'error' && requestId === id))
       .not.toEqual([]);
   }
-  torn.mend();
+  await torn.mend();
 });
 
 test('a line for each request is at debug, with its path and without its query', async () => {

@@ -11,7 +11,7 @@ import { eventTypes } from '../src/services/events.ts';
 import { createKeyRing } from '../src/services/keys.ts';
 import { entities } from '../src/store/entities.ts';
 import { makeToken, OWN_PASSWORD } from './callers.ts';
-import { startServer, type TestClient, type TestServer } from './harness.ts';
+import { sqliteFile, startServer, type TestClient, type TestServer, testOnSqlite } from './harness.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -53,7 +53,7 @@ async function startLivedIn() {
 /** The database file as a thief or a backup has it: whole, and of one moment. */
 function copyDatabase(server: TestServer): string {
   const folder = mkdtempSync(join(tmpdir(), 'backchannel-stolen-'));
-  const db = new Sqlite(server.config.database.file, { readonly: true });
+  const db = new Sqlite(sqliteFile(server), { readonly: true });
   db.prepare('vacuum into ?').run(join(folder, 'backchannel.db'));
   db.close();
   return folder;
@@ -116,7 +116,7 @@ async function whatSignsIn(server: TestServer, values: readonly string[]): Promi
 }
 
 describe('what a thief holds opens nothing:', () => {
-  test('the database file', async () => {
+  testOnSqlite('the database file', async () => {
     const { server, session, device, bearer } = await startLivedIn();
     await using _closing = server;
     const folder = copyDatabase(server);
@@ -151,7 +151,7 @@ describe('what a thief holds opens nothing:', () => {
     ]);
   });
 
-  test('the database file and SECRET_KEY', async () => {
+  testOnSqlite('the database file and SECRET_KEY', async () => {
     const { server, session, device, bearer } = await startLivedIn();
     const folder = copyDatabase(server);
     await server[Symbol.asyncDispose]();
@@ -269,7 +269,7 @@ test('a stolen device cookie can make its browser wait, and nobody else', async 
   expect((await server.client().signIn()).status).toBe(200);
 });
 
-test('a backup that is put back brings back what was ended since, until it is ended again', async () => {
+testOnSqlite('a backup that is put back brings back what was ended since, until it is ended again', async () => {
   const before = await startServer({ ...own, secretKeys: [KEY] });
   const stolen = before.client();
   await login(stolen);

@@ -1,6 +1,6 @@
 // Sessions as the operator sees and ends them, and what makes one fresh.
-import Sqlite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
+import { lockWrites } from './elsewhere.ts';
 import { type Face, PASSWORD, startServer, type TestClient, type TestServer } from './harness.ts';
 import { holdNext } from './hold.ts';
 
@@ -205,12 +205,10 @@ describe('a revocation', () => {
   test('that could not be written is answered with 503, and the session goes on', { timeout: 15_000 }, async () => {
     await using server = await startServer();
     const [owner, other] = [await signedIn(server), await signedIn(server)];
-    const locker = new Sqlite(server.config.database.file);
-    locker.exec('begin immediate');
+    const locked = await lockWrites(server);
     expect((await revoke('REST', owner.client, other.id)).status).toBe(503);
     expect(await status(other.client)).toBe(200);
-    locker.exec('rollback');
-    locker.close();
+    await locked.release();
     expect((await revoke('REST', owner.client, other.id)).status).toBe(200);
     expect(await status(other.client)).toBe(401);
   });

@@ -1,8 +1,8 @@
 // API tokens: made, used, seen and ended.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Sqlite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
+import { lockWrites, openElsewhere, rowsAtRest } from './elsewhere.ts';
 import { type Face, operations, PASSWORD, startServer, type TestClient, type TestServer } from './harness.ts';
 import { holdNext } from './hold.ts';
 
@@ -39,10 +39,9 @@ const revoke = (face: Face, client: TestClient, id: string) =>
   face === 'REST' ? client.rest('DELETE', `/auth/tokens/${id}`) : client.trpc('mutation', 'auth.tokens.revoke', { id });
 
 /** What the database says of a token, without asking the server to write down what it knows. */
-function rowOf(server: TestServer, id: string) {
-  const db = new Sqlite(server.config.database.file, { readonly: true });
-  const row = db.prepare('select * from tokens where id = ?').get(id) as Record<string, unknown> | undefined;
-  db.close();
+async function rowOf(server: TestServer, id: string) {
+  await using elsewhere = await openElsewhere(server);
+  const [row] = await elsewhere.run('select * from tokens where id = ?', [id]);
   return row;
 }
 
@@ -82,8 +81,9 @@ describe('making a token', () => {
     await server.services.activity.flush();
     const folder = server.config.dataDir;
     const files = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'));
-    expect(files.join()).toContain(secret.slice(0, 10));
-    for (const text of files) expect(text).not.toContain(secret.slice(11));
+    const rows = await rowsAtRest(server);
+    expect(rows).toContain(secret.slice(0, 10));
+    for (const text of [rows, ...files]) expect(text).not.toContain(secret.slice(11));
   });
 
   const good: [string, object, object][] = [
@@ -291,18 +291,16 @@ describe('a token', () => {
     const { id, headers } = await made(client);
     // Nothing else flushes in between: each call of stats or of a list would.
     for (const _ of [1, 2, 3]) expect((await call(server, headers)).status).toBe(200);
-    const locker = new Sqlite(server.config.database.file);
-    locker.exec('begin immediate');
+    const locked = await lockWrites(server);
     // A request does not wait for a write, nor fail for one that cannot be made.
     expect((await call(server, headers)).status).toBe(200);
-    locker.exec('rollback');
-    locker.close();
+    await locked.release();
     const shown = (await list(client)).find((token: { id: string }) => token.id === id);
     expect(shown).toMatchObject({ lastUsedAt: expect.any(String), lastUsedIp: '127.0.0.1' });
-    expect(rowOf(server, id)).toMatchObject({ request_count: 4, last_used_ip: '127.0.0.1' });
+    expect(await rowOf(server, id)).toMatchObject({ request_count: 4, last_used_ip: '127.0.0.1' });
     await call(server, headers);
     await server.restart();
-    expect(rowOf(server, id)).toMatchObject({ request_count: 5 });
+    expect(await rowOf(server, id)).toMatchObject({ request_count: 5 });
     expect((await call(server, headers, '/client/stats')).body.requestCount).toBe(6);
   });
 
@@ -315,9 +313,9 @@ describe('a token', () => {
     await call(two, headers);
     await call(one, headers);
     await two.services.activity.flush();
-    const later = rowOf(one, id)?.last_used_at;
+    const later = (await rowOf(one, id))?.last_used_at;
     await one.services.activity.flush();
-    expect(rowOf(one, id)).toMatchObject({ request_count: 2, last_used_at: later });
+    expect(await rowOf(one, id)).toMatchObject({ request_count: 2, last_used_at: later });
   });
 
   test('ends by the clock', async () => {

@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import type { Config } from '../src/config.ts';
 import { createLog } from '../src/log.ts';
+import { tearTable } from './elsewhere.ts';
 import {
   type Face,
   operations,
@@ -14,7 +15,6 @@ import {
   type TestServer,
   targetOf,
 } from './harness.ts';
-import { tearTable } from './torn-table.ts';
 
 type Headers = Record<string, string>;
 
@@ -268,7 +268,7 @@ describe('who may not', () => {
     await using server = await startServer();
     const cookie = await sessionCookie(server);
     const { secret } = await makeToken(server);
-    const torn = ['sessions', 'tokens'].map((table) => tearTable(server.config.database.file, table));
+    const torn = [await tearTable(server, 'sessions'), await tearTable(server, 'tokens')];
     for (const headers of [cookie, bearer(secret)]) {
       server.advance(1000);
       const answer = await verify(server, headers, { query: '?redirect=1' });
@@ -280,7 +280,7 @@ describe('who may not', () => {
       expect(readError('REST', 503, answer.json).code).toBe('SERVICE_UNAVAILABLE');
       expect(answer.headers['retry-after']).toEqual(['2']);
     }
-    for (const table of torn.reverse()) table.mend();
+    for (const table of torn.reverse()) await table.mend();
     for (const headers of [cookie, bearer(secret)]) expect((await verify(server, headers)).status).toBe(204);
   });
 });

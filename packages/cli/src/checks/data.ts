@@ -7,6 +7,8 @@ import type { Config } from '@backchannel/server/config';
 import { DataFolderError, prepareDataFolder } from '@backchannel/server/data-folder';
 
 export function checkData({ dataDir, database }: Config): Finding[] {
+  // Nothing is kept in the data folder then: the key is in the configuration.
+  if (database.engine !== 'sqlite') return [];
   const { file } = database;
   const folder = dirname(file);
   const folders = [

@@ -1,7 +1,7 @@
 // Which password counts, the one in the database included, and whether it is the one that everybody knows.
 import { advice, type Finding, ok } from '@backchannel/server/checks/finding';
 import { checkPassword, costOf, isBuiltIn, SLOW_COST } from '@backchannel/server/checks/password';
-import type { Config } from '@backchannel/server/config';
+import { type Config, nameOfDatabase as nameOf } from '@backchannel/server/config';
 import { BUILT_IN_PASSWORD } from '@backchannel/server/password';
 import { findEffectivePassword, isEffective } from '../effective-password.ts';
 import type { CheckedDatabase } from './database.ts';
@@ -10,10 +10,10 @@ export async function checkEffectivePassword(
   config: Config,
   { passwordHash }: Pick<CheckedDatabase, 'passwordHash'>,
 ): Promise<Finding[]> {
-  const { password, database } = config;
+  const { password } = config;
   if (password.from === 'database' && passwordHash === undefined) {
     const otherwise = password.builtInAllowed ? ', or where none is kept the built-in admin123' : '';
-    const text = `${neither}: the one kept in ${database.file} counts${otherwise}`;
+    const text = `${neither}: the one kept in ${nameOf(config.database)} counts${otherwise}`;
     return [password.builtInAllowed ? advice('password', text) : ok('password', text)];
   }
   const effective = findEffectivePassword(config, passwordHash ?? null);

@@ -5,7 +5,7 @@ import { defineCommand } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { contentsOf } from '../contents.ts';
 import { badUsage, refusal } from '../failure.ts';
-import { refuseUnusable } from '../services.ts';
+import { fileOf, refuseUnusable } from '../services.ts';
 
 export const command = defineCommand({
   usage: 'backup FILE',
@@ -17,10 +17,10 @@ export const command = defineCommand({
   run: async ({ force = false }, argument) => {
     if (argument === undefined) throw badUsage('backup takes a FILE to write');
     const config = readConfig();
-    const { database, dataDir, secretKeys } = config;
+    const { dataDir, secretKeys } = config;
+    const source = fileOf(config);
     refuseUnusable(config);
-    if (!existsSync(database.file))
-      throw refusal(`There is no database at ${database.file} yet: start the server first.`);
+    if (!existsSync(source)) throw refusal(`There is no database at ${source} yet: start the server first.`);
     const file = resolve(argument);
     const [{ writeBackup }, { CopyError }, { loadSecretKey, SecretKeyError }, { version }] = await Promise.all([
       import('@backchannel/server/backup'),
@@ -31,7 +31,7 @@ export const command = defineCommand({
     try {
       const isKeyKept = secretKeys === null && existsSync(join(dataDir, 'secret.key'));
       const secretKey = isKeyKept ? loadSecretKey(dataDir) : null;
-      const contents = writeBackup(database.file, file, { secretKey, version, at: Date.now(), replace: force });
+      const contents = writeBackup(source, file, { secretKey, version, at: Date.now(), replace: force });
       const withKey = isKeyKept ? 'and the key' : 'without a key: SECRET_KEY is set, keep a copy of it, too';
       return {
         text: `${file}: ${contentsOf(contents)}, ${withKey}`,

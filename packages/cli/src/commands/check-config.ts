@@ -1,6 +1,7 @@
 // `backchannel check-config`: the configuration as the server would read it, and what to do about it. It changes
 // nothing. What is looked at is in ../checks, and in the server's own checks, whose advice it gives when it starts.
 import { checkAddresses } from '@backchannel/server/checks/addresses';
+import { checkDatabaseUrl } from '@backchannel/server/checks/database-url';
 import { checkEnvFile } from '@backchannel/server/checks/env-file';
 import { advice, type Finding } from '@backchannel/server/checks/finding';
 import { checkMetrics } from '@backchannel/server/checks/metrics';
@@ -44,6 +45,7 @@ async function check(): Promise<Finding[]> {
     ...(foreign ? [advice('DATA_DIR', foreign.text)] : []),
     ...database.findings,
     ...(isUsable ? [...checkSecretKey(config), ...checkModes(config)] : []),
+    ...checkDatabaseUrl(config),
     ...checkAddresses(config),
     ...checkProxies(config),
     ...checkMetrics(config),

@@ -31,7 +31,7 @@ const set = defineCommand({
 });
 
 async function setKept(config: Config, next: string, { revokeTokens }: { revokeTokens: boolean }): Promise<Result> {
-  const isNew = !existsSync(config.database.file);
+  const isNew = config.database.engine === 'sqlite' && !existsSync(config.database.file);
   const { outcome, tokensLeft } = await withServices(
     config,
     async ({ passwordChange, tokens }) => {

@@ -7,7 +7,7 @@ import { readConfig } from '../configuration.ts';
 import { contentsOf } from '../contents.ts';
 import { counted } from '../counted.ts';
 import { badUsage, refusal } from '../failure.ts';
-import { refuseUnusable } from '../services.ts';
+import { fileOf, refuseUnusable } from '../services.ts';
 
 export const command = defineCommand({
   usage: 'restore FILE',
@@ -20,6 +20,7 @@ export const command = defineCommand({
   run: async (_, argument) => {
     if (argument === undefined) throw badUsage('restore takes the FILE of a backup');
     const config = readConfig();
+    const target = fileOf(config);
     refuseUnusable(config);
     const file = resolve(argument);
     const [{ restoreBackup }, { CopyError, stamp: stampOf }, { restoreSecretKey }, { prepareDataFolder }] =
@@ -31,15 +32,15 @@ export const command = defineCommand({
       ]);
     const stamp = stampOf(Date.now());
     try {
-      const { secretKey, ...restored } = restoreBackup(file, config.database.file, { stamp });
+      const { secretKey, ...restored } = restoreBackup(file, target, { stamp });
       const isKeyRestored = secretKey !== null && config.secretKeys === null;
       if (isKeyRestored) {
         prepareDataFolder(config.dataDir);
         restoreSecretKey(config.dataDir, secretKey, { stamp });
       }
       return {
-        text: `${config.database.file}: ${contentsOf(restored)}`,
-        json: { file: config.database.file, ...restored, isKeyRestored },
+        text: `${target}: ${contentsOf(restored)}`,
+        json: { file: target, ...restored, isKeyRestored },
         remarks: remarksOn(restored),
         advice: [...keyAdvice(config, { hasKey: secretKey !== null }), ...sinceAdvice(restored)],
       };

@@ -5,11 +5,11 @@ import { checkMode, type Finding } from './finding.ts';
 
 /** Advice for each that is there and that others have a right to, with the line that mends it. */
 export function checkModes({ dataDir, database, secretKeys }: Config): Finding[] {
-  const { file } = database;
+  // What has not been moved into the database yet is in the one beside it.
+  const files = database.engine === 'sqlite' ? [database.file, `${database.file}-wal`] : [];
   return [
     ...checkMode('DATA_DIR', dataDir, { most: 0o700 }),
-    // What has not been moved into the database yet is in the one beside it.
-    ...[file, `${file}-wal`].flatMap((path) => checkMode('database', path, { most: 0o600 })),
+    ...files.flatMap((path) => checkMode('database', path, { most: 0o600 })),
     ...(secretKeys === null ? checkMode('SECRET_KEY', join(dataDir, 'secret.key'), { most: 0o600 }) : []),
   ];
 }

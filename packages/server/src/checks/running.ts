@@ -2,6 +2,7 @@
 import type { Config } from '../config.ts';
 import type { PasswordOrigin } from '../services/password.ts';
 import { checkAddresses } from './addresses.ts';
+import { checkDatabaseUrl } from './database-url.ts';
 import { checkEnvFile } from './env-file.ts';
 import type { Finding } from './finding.ts';
 import { checkMetrics } from './metrics.ts';
@@ -15,6 +16,7 @@ export function checkRunning(config: Config, origin: PasswordOrigin): Finding[] 
     ...checkPassword(config, countingPassword(config, origin)),
     ...checkEnvFile(config),
     ...checkModes(config),
+    ...checkDatabaseUrl(config),
     ...checkAddresses(config),
     ...checkProxies(config),
     ...checkMetrics(config),

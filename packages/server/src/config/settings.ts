@@ -9,6 +9,7 @@ import {
   AllowedOrigins,
   CookieDomain,
   CookieName,
+  DatabaseUrl,
   Host,
   OperatorEmail,
   OperatorName,
@@ -18,7 +19,6 @@ import {
   PlainPassword,
   PublicUrl,
   SecretKeys,
-  SqliteFile,
   TrustedProxies,
   wholeNumber,
 } from './values.ts';
@@ -72,7 +72,7 @@ export const Environment = z
     COOKIE_DOMAIN: open(CookieDomain, '', 'example.com'),
     ALLOWED_ORIGINS: open(AllowedOrigins, '', 'https://app.example.com,http://localhost:5173'),
     TRUSTED_PROXIES: open(TrustedProxies, '', '127.0.0.1,10.0.0.0/8'),
-    DATABASE_URL: secret(SqliteFile, 'sqlite:data/backchannel.db', 'sqlite:/var/lib/backchannel/backchannel.db'),
+    DATABASE_URL: secret(DatabaseUrl, 'sqlite:data/backchannel.db', 'sqlite:/var/lib/backchannel/backchannel.db'),
     LOGIN_MAX_FAILURES: fixed(wholeNumber(1, 100), '5', '5'),
     LOGIN_WINDOW_MINUTES: fixed(wholeNumber(1, 24 * 60), '15', '15'),
     BCRYPT_COST: fixed(
@@ -102,6 +102,11 @@ export const Environment = z
     path: ['METRICS_PORT'],
     error: 'is PORT, too: metrics have a port of their own',
     when: ({ issues }) => !issues.some((issue) => ['PORT', 'METRICS_PORT'].includes(String(issue.path?.[0]))),
+  })
+  .refine((env) => env.DATABASE_URL?.engine !== 'postgresql' || env.SECRET_KEY !== undefined, {
+    path: ['SECRET_KEY'],
+    error: 'is not set, and with PostgreSQL it has to be: all instances sign with the same key',
+    when: ({ issues }) => !issues.some((issue) => ['DATABASE_URL', 'SECRET_KEY'].includes(String(issue.path?.[0]))),
   })
   .refine((env) => env.COOKIE_DOMAIN === undefined || isHttpsUnder(env.PUBLIC_URL, env.COOKIE_DOMAIN), {
     path: ['COOKIE_DOMAIN'],

@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import * as z from 'zod';
 import { isHost, isNetwork, parseOrigin } from './address.ts';
 import { diagnoseHash, isBcryptHash, parseBcryptHash } from './bcryptHash.ts';
+import { type PostgresAddress, parsePostgresUrl } from './postgresUrl.ts';
 import { quoted } from './problem.ts';
 
 /** Plain digits only: "1e3", " 5", "5.5", "+5" and "007" are more likely mistakes than numbers. */
@@ -133,21 +134,31 @@ export const Path = z
   .refine((value) => !/\p{Cc}/u.test(value), { error: 'has a control character in its path' })
   .refine((value) => !/^~(?:$|\/)/.test(value), { error: '~ is not expanded here: write the whole path' });
 
-/** The part of DATABASE_URL after `sqlite:`. Its value may hold a password one day, so none of it is ever repeated. */
-export const SqliteFile = z.string().transform((value, context) => {
+/** Where the data is kept. */
+export type DatabaseAddress =
+  | { readonly engine: 'sqlite'; readonly file: string }
+  | ({ readonly engine: 'postgresql' } & PostgresAddress);
+
+/** `sqlite:PATH` or a postgresql:// URL. Its value may hold a password, so none of it is ever repeated. */
+export const DatabaseUrl = z.string().transform((value, context): DatabaseAddress => {
   const refuse = (message: string) => {
     context.addIssue({ code: 'custom', message });
     return z.NEVER;
   };
+  if (/^postgres(?:ql)?:/i.test(value)) {
+    const parsed = parsePostgresUrl(value);
+    return 'problem' in parsed ? refuse(parsed.problem) : { engine: 'postgresql', ...parsed };
+  }
   const file = /^sqlite:(.*)$/is.exec(value)?.[1];
-  if (file === undefined) return refuse('is not of the form sqlite:PATH, the only one that is accepted');
+  if (file === undefined) return refuse('is neither of the form sqlite:PATH nor a postgresql:// URL');
   if (file === ':memory:') return refuse('a database in memory would end every session at a restart; name a file');
   if (file === '' || /[/\\]$/.test(file)) return refuse('names no file after sqlite:');
   if (file.startsWith('//'))
     return refuse('begins with sqlite://; an absolute path is sqlite:/PATH, a relative sqlite:PATH');
   if (/^file:|\?/.test(file)) return refuse('has a file: URI or options after ?; only a path may follow sqlite:');
   const path = Path.safeParse(file);
-  return path.success ? file : refuse(path.error.issues[0]?.message ?? 'names no file');
+  if (!path.success) return refuse(path.error.issues[0]?.message ?? 'names no file');
+  return { engine: 'sqlite', file };
 });
 
 /** Addresses and networks (CIDR), or `private` for all that no stranger's packets come from. */

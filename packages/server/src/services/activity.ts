@@ -75,7 +75,8 @@ export function createActivity(store: Store, clock: Clock, onError: (error: unkn
 
 /** One statement for many rows; of two instances the later use stands. */
 async function writeChunk(store: Store, kind: Principal['kind'], chunk: readonly [string, Use][]): Promise<void> {
-  const values = chunk.map(() => '(?, ?, ?, ?)').join(', ');
+  // The casts are for PostgreSQL, which takes every parameter of such a list for text.
+  const values = chunk.map(() => '(?, cast(? as bigint), ?, cast(? as bigint))').join(', ');
   const seen = kind === 'session' ? 'last_seen_at' : 'last_used_at';
   const isLater = `used.at > coalesce(${kind}s.${seen}, 0)`;
   const ip = kind === 'token' ? `last_used_ip = case when ${isLater} then used.ip else tokens.last_used_ip end,` : '';

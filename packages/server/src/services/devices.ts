@@ -1,9 +1,8 @@
 // Browsers that have signed in before. One is counted and queued on its own, so that a stranger's tries cannot lock its
 // owner out; it opens nothing. Knows no cookies.
 import { randomBytes } from 'node:crypto';
-import type { EntityManager } from '@mikro-orm/sqlite';
 import type { Clock } from '../clock.ts';
-import type { Store } from '../store/database.ts';
+import type { EntityManager, Store } from '../store/database.ts';
 import { DeviceEntity } from '../store/entities.ts';
 import type { KeyRing } from './keys.ts';
 import { sha256 } from './sessions.ts';

@@ -1,8 +1,7 @@
 // What happened, append-only. An event is written in the same transaction as the change it tells of.
 import { randomBytes } from 'node:crypto';
-import type { EntityManager } from '@mikro-orm/sqlite';
 import type { Clock } from '../clock.ts';
-import type { Store } from '../store/database.ts';
+import type { EntityManager, Store } from '../store/database.ts';
 import { EventEntity, type EventRow } from '../store/entities.ts';
 import { type Client, escapeControlCharacters } from './client.ts';
 

@@ -2,7 +2,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import type { Store } from '../store/database.ts';
-import { SessionEntity, type SessionRow, TokenEntity, type TokenRow } from '../store/entities.ts';
+import type { SessionRow, TokenRow } from '../store/entities.ts';
 import type { Activity } from './activity.ts';
 import type { KeyRing } from './keys.ts';
 import type { Password } from './password.ts';
@@ -110,12 +110,12 @@ export function createGate(options: {
   const readSession = async (as: 'session' | 'pass', shown: string): Promise<SessionPrincipal | null> => {
     const secret = await keys.open(as, shown);
     if (secret === null) return null;
-    const session = await store.read((em) => em.findOne(SessionEntity, { secretSha256: sha256(secret) }));
+    const session = await store.findSession(sha256(secret));
     return session && (await password.isCurrent(session.passwordFingerprint)) ? { kind: 'session', session } : null;
   };
 
   const readToken = async (bearer: string): Promise<TokenPrincipal | null> => {
-    const token = await store.read((em) => em.findOne(TokenEntity, { secretSha256: sha256(bearer) }));
+    const token = await store.findToken(sha256(bearer));
     return token && { kind: 'token', token };
   };
 

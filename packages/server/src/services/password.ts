@@ -1,9 +1,8 @@
 // The master password: which one counts, and the one function that checks it, whichever face asks.
 import { createHash, randomBytes } from 'node:crypto';
-import type { EntityManager } from '@mikro-orm/sqlite';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import type { Store } from '../store/database.ts';
+import type { EntityManager, Store } from '../store/database.ts';
 import { PasswordEntity } from '../store/entities.ts';
 import { type AttemptPurpose, type Attempts, createAttempts } from './attempts.ts';
 import type { Client } from './client.ts';

@@ -1,9 +1,9 @@
 // Sessions: opened by the password, seen, and ended. Knows no cookies and no requests.
 import { createHash, randomBytes } from 'node:crypto';
-import type { EntityManager, FilterQuery } from '@mikro-orm/sqlite';
+import type { FilterQuery } from '@mikro-orm/core';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import type { Store } from '../store/database.ts';
+import type { EntityManager, Store } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
 import type { Activity } from './activity.ts';
 import type { Client } from './client.ts';

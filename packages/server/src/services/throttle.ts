@@ -1,10 +1,9 @@
 // How many wrong passwords a source may try, and how long it waits then. Counts are in the database: every instance
 // shares them and a restart forgets none. It knows no password and no session.
 import { isIPv6 } from 'node:net';
-import type { EntityManager } from '@mikro-orm/sqlite';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
-import type { Store } from '../store/database.ts';
+import type { EntityManager, Store } from '../store/database.ts';
 import { ThrottleEntity, type ThrottleRow } from '../store/entities.ts';
 import type { Client } from './client.ts';
 import type { Events } from './events.ts';

@@ -1,8 +1,7 @@
 // API tokens: made once, shown once, kept as a SHA-256. Knows no header and no cookie.
 import { randomBytes } from 'node:crypto';
-import type { EntityManager } from '@mikro-orm/sqlite';
 import type { Clock } from '../clock.ts';
-import type { Store } from '../store/database.ts';
+import type { EntityManager, Store } from '../store/database.ts';
 import { TokenEntity, type TokenRow } from '../store/entities.ts';
 import type { Activity } from './activity.ts';
 import type { Client } from './client.ts';

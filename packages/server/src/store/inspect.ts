@@ -1,8 +1,9 @@
-// Looks into a database file without changing anything in it: no migration, no new file. For whoever only wants to know.
+// Looks into a database without changing anything in it: no migration, no new file. For whoever only wants to know.
 import Sqlite from 'better-sqlite3';
+import type { PostgresAddress } from '../config/postgresUrl.ts';
 import { migrations } from './migrations/index.ts';
 
-/** What a database file holds. */
+/** What a database holds. */
 export interface DatabaseState {
   /** Migrations that have been applied, in their order; empty where the file is no database of BackChannel's. */
   applied: string[];
@@ -32,14 +33,40 @@ export function inspectDatabase(file: string): DatabaseState {
 export function inspectOpen(db: Sqlite.Database): DatabaseState {
   const column = (sql: string, table: string): string[] =>
     hasTable(db, table) ? db.prepare<[], string>(sql).pluck().all() : [];
-  const applied = column('select name from migrations order by id', 'migrations');
+  const applied = column(appliedSql, 'migrations');
+  const [passwordHash = null] = column(passwordSql, 'passwords');
+  return { ...compareMigrations(applied), passwordHash };
+}
+
+/** The same of a database on PostgreSQL. @throws whatever keeps it from being asked */
+export async function inspectPostgres(address: PostgresAddress): Promise<DatabaseState> {
+  const { connect } = await import('./postgresql-pool.ts');
+  const client = await connect(address);
+  const column = async (sql: string, table: string): Promise<string[]> => {
+    const { rows: there } = await client.query('select to_regclass($1) is not null as yes', [table]);
+    if (!there[0].yes) return [];
+    const { rows } = await client.query({ text: sql, rowMode: 'array' });
+    return rows.flat();
+  };
+  try {
+    const applied = await column(appliedSql, 'migrations');
+    const [passwordHash = null] = await column(passwordSql, 'passwords');
+    return { ...compareMigrations(applied), passwordHash };
+  } finally {
+    await client.end();
+  }
+}
+
+const appliedSql = 'select name from migrations order by id';
+const passwordSql = "select hash from passwords where origin = 'stored'";
+
+/** What has been applied beside what this code has. */
+export function compareMigrations(applied: string[]): Pick<DatabaseState, 'applied' | 'pending' | 'unknown'> {
   const known = migrations.map(({ name }) => name);
-  const [passwordHash = null] = column("select hash from passwords where origin = 'stored'", 'passwords');
   return {
     applied,
     pending: known.filter((name) => !applied.includes(name)),
     unknown: applied.filter((name) => !known.includes(name)),
-    passwordHash,
   };
 }
 

@@ -7,7 +7,7 @@ export class Migration0001Seed extends Migration {
       id text not null primary key,
       secret_sha256 text not null,
       password_fingerprint text not null,
-      remembered integer not null,
+      remembered ${this.driver.getPlatform().getBooleanTypeDeclarationSQL()} not null,
       created_at bigint not null,
       last_seen_at bigint not null,
       ended_at bigint null,

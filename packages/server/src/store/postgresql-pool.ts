@@ -1,0 +1,203 @@
+// Connections to PostgreSQL: a pool over one host or several, as Kysely's dialect takes it. What it adds to pg's own: it
+// goes on to the next host when one can't be used, and no connection that broke or hangs gets back into the pool.
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
+import pg from 'pg';
+import type { PostgresAddress } from '../config/postgresUrl.ts';
+import { codeOf, DatabaseUrlError, StoreUnavailableError } from './unavailable.ts';
+
+/** A transaction of an instance that is gone without a word is ended by the server after so long, in milliseconds. */
+const IDLE_IN_TRANSACTION_MS = 10_000;
+/** How much longer than the server's own limit an answer is waited for, in milliseconds. */
+const ANSWER_GRACE_MS = 1000;
+
+/** OID of bigint. All of ours are times in milliseconds and counts, far below 2^53. */
+const BIGINT = 20;
+
+/** What pg needs for a connection; host and port are for the caller to choose. */
+export function connectionOptions(address: PostgresAddress): pg.ClientConfig {
+  const types = new pg.TypeOverrides();
+  types.setTypeParser(BIGINT, Number);
+  const { user, password, database, options, statementTimeoutMs } = address;
+  return {
+    user,
+    // As a function it is in no dump of this object; and without one, pg would look for a password of its own.
+    password: () => password ?? '',
+    database,
+    ssl: tlsOptions(address),
+    application_name: address.applicationName,
+    ...(options !== null && { options }),
+    ...(statementTimeoutMs > 0 && {
+      statement_timeout: statementTimeoutMs,
+      query_timeout: statementTimeoutMs + ANSWER_GRACE_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    }),
+    connectionTimeoutMillis: address.connectTimeoutMs,
+    keepAlive: true,
+    types,
+  };
+}
+
+/** As libpq understands sslmode: `require` encrypts, `verify-ca` asks who signed, `verify-full` also for which host. */
+function tlsOptions({ tlsMode, tlsFiles }: PostgresAddress): false | ConnectionOptions {
+  if (tlsMode === null || tlsMode === 'disable') return false;
+  const { rootCert, cert, key } = tlsFiles;
+  const isVerified = tlsMode !== 'require' || rootCert !== undefined;
+  return {
+    ...(rootCert !== undefined && { ca: readPem('sslrootcert', rootCert) }),
+    ...(cert !== undefined && { cert: readPem('sslcert', cert) }),
+    ...(key !== undefined && { key: readPem('sslkey', key) }),
+    rejectUnauthorized: isVerified,
+    ...(tlsMode !== 'verify-full' && { checkServerIdentity: () => undefined }),
+  };
+}
+
+function readPem(parameter: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new DatabaseUrlError(`DATABASE_URL: ${parameter}: ${path} cannot be read (${codeOf(error)}).`, {
+      cause: error,
+    });
+  }
+}
+
+/** A connection of its own, beside any pool, from the first host that can be used. The caller ends it. */
+export async function connect(address: PostgresAddress): Promise<pg.Client> {
+  let failure: unknown;
+  for (const { host, port } of address.hosts) {
+    const client = new pg.Client({ ...connectionOptions(address), host, port });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await refuseReadOnly(client, address);
+      return client;
+    } catch (error) {
+      failure = error;
+      await client.end().catch(() => {});
+    }
+  }
+  throw failure;
+}
+
+/** A pool whose idle connections may break at any time: it notices when one is asked for. */
+export function createPool(address: PostgresAddress): PostgresPool {
+  const { hosts } = address;
+  let turn = 0;
+  class FailoverClient extends pg.Client {
+    constructor(options: pg.ClientConfig) {
+      // The pool keeps the password where a spread does not find it.
+      super({ ...options, password: options.password, ...hosts[turn % hosts.length] });
+    }
+  }
+  const pool = new pg.Pool({
+    ...connectionOptions(address),
+    // The type leaves out what the pool calls it with.
+    Client: FailoverClient as unknown as new () => pg.ClientBase,
+    max: address.poolSize,
+    idleTimeoutMillis: 60_000,
+    onConnect: (client) => refuseReadOnly(client, address),
+  });
+  // Without a listener an idle connection's end would be the process's. The pool has dropped it already.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+
+  return {
+    options: pool.options,
+    connect: async () => {
+      let failure: unknown;
+      for (const _ of hosts) {
+        try {
+          return guard(await pool.connect());
+        } catch (error) {
+          failure = error;
+          turn++;
+        }
+      }
+      throw failure;
+    },
+    end: async () => {
+      if (!pool.ending) await pool.end();
+    },
+  };
+}
+
+/** With several hosts one may be a standby, or have become one. */
+async function refuseReadOnly(client: pg.ClientBase, { hosts }: PostgresAddress): Promise<void> {
+  if (hosts.length < 2) return;
+  const { rows } = await client.query<{ transaction_read_only: string }>('show transaction_read_only');
+  if (rows[0]?.transaction_read_only === 'on') throw new ReadOnlyHostError('This host takes no writes.');
+}
+
+export class ReadOnlyHostError extends Error {
+  override readonly name = 'ReadOnlyHostError';
+}
+
+/** The connection broke while a transaction was being committed: nobody here knows whether it was. */
+export class UnknownCommitError extends StoreUnavailableError {
+  override readonly name = 'UnknownCommitError';
+}
+
+/**
+ * One connection for as long as it is held. A BEGIN that fails shows it at the first statement after it: Kysely 0.29 never
+ * gives a connection back whose BEGIN threw. One that broke, or whose answer is still due, is thrown away when it is
+ * released.
+ */
+function guard(client: pg.PoolClient): PostgresPoolClient {
+  const nothing: PostgresQueryResult<never> = { command: 'SELECT', rowCount: 0, rows: [] };
+  let refusal: unknown = null;
+  let isBroken = false;
+  const query = async (sql: string, parameters: readonly unknown[] = []) => {
+    if (refusal !== null) {
+      if (sql === 'rollback') return nothing;
+      throw refusal;
+    }
+    try {
+      return await client.query(sql, [...parameters]);
+    } catch (error) {
+      isBroken ||= isLost(error);
+      if (/^(?:begin|start transaction)\b/.test(sql)) {
+        refusal = error;
+        return nothing;
+      }
+      if (!isBroken) throw error;
+      // The server rolls back what it hears no more of.
+      if (sql === 'rollback') return nothing;
+      if (sql === 'commit') throw new UnknownCommitError('The database broke off during a commit.', { cause: error });
+      throw error;
+    }
+  };
+  // Kysely's type has a form for cursors, too, of which there are none.
+  return { query: query as unknown as PostgresPoolClient['query'], release: () => client.release(isBroken) };
+}
+
+const lostCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+  // The server shuts down, restarts, has crashed, or starts up; an idle session or transaction took too long.
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P05',
+  '25P03',
+]);
+
+/** Whether a connection could not be made, or is of no use any more (PostgreSQL, appendix A: class 08 and the above). */
+export function isLost(error: unknown): boolean {
+  const code = codeOf(error);
+  if (lostCodes.has(code) || /^08...$/.test(code)) return true;
+  const message = error instanceof Error ? error.message : '';
+  return /^(?:Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client (?:has encountered a connection error|was closed))/.test(
+    message,
+  );
+}

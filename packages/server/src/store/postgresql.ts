@@ -1,0 +1,112 @@
+// PostgreSQL, or a distributed engine that speaks its protocol: any number of instances on one database.
+import { IsolationLevel } from '@mikro-orm/core';
+import { PostgreSqlDriver } from '@mikro-orm/postgresql';
+import { PostgresDialect } from 'kysely';
+import type { PostgresAddress } from '../config/postgresUrl.ts';
+import { type Engine, type Orm, openOrm } from './engine.ts';
+import { compareMigrations } from './inspect.ts';
+import { connect, createPool, isLost, ReadOnlyHostError } from './postgresql-pool.ts';
+import { retry } from './retry.ts';
+import { codeOf, DatabaseUrlError } from './unavailable.ts';
+
+/** How long a start waits for a database that is not there yet, in milliseconds. */
+const START_PATIENCE_MS = 10_000;
+/** How long a starter waits for another one that is migrating, in milliseconds. */
+const MIGRATION_PATIENCE_MS = 60_000;
+/** The advisory lock of whoever migrates: `backchan` in ASCII, as an int8. */
+const MIGRATION_LOCK = '7089056601338306926';
+
+/** @throws DatabaseUrlError when nothing answers there, or not to us. */
+export async function openPostgres(address: PostgresAddress): Promise<Engine> {
+  const orm = await openOrmOn(address);
+  return {
+    name: 'postgresql',
+    orm,
+    // The only level at which a transaction that reads and then writes is as if it were alone.
+    isolationLevel: IsolationLevel.SERIALIZABLE,
+    isPassing,
+    isUnavailable,
+    migrate: async () => {
+      const giveUpAt = performance.now() + START_PATIENCE_MS;
+      try {
+        await retry(() => migrateAlone(address, orm), { giveUpAt, isPassing: mayPassAtStart, mostPauseMs: 200 });
+      } catch (error) {
+        throw inWords(address, error);
+      }
+    },
+  };
+}
+
+const openOrmOn = (address: PostgresAddress): Promise<Orm> =>
+  openOrm(PostgreSqlDriver, { dialect: new PostgresDialect({ pool: createPool(address) }), dbName: address.database });
+
+/** Under a lock that ends with its connection. An engine without such locks has others' migrations fail, and looks again. */
+async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
+  const lock = await connect({ ...address, statementTimeoutMs: MIGRATION_PATIENCE_MS });
+  try {
+    await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]).catch((error: unknown) => {
+      if (!['0A000', '42883'].includes(codeOf(error))) throw error;
+    });
+    const executed = await orm.migrator.getExecuted();
+    const { pending, unknown } = compareMigrations(executed.map(({ name }) => name));
+    if (unknown.length > 0) {
+      const text = `a newer BackChannel has been at work on ${address.shown} (${unknown.join(', ')})`;
+      throw new DatabaseUrlError(`DATABASE_URL: ${text}: run that version or a newer one`);
+    }
+    if (pending.length === 0) return;
+    // On a connection without limits: what is done to a large table takes its time.
+    const unlimited = await openOrmOn({ ...address, statementTimeoutMs: 0, poolSize: 1 });
+    try {
+      await unlimited.migrator.up();
+    } finally {
+      await unlimited.close(true);
+    }
+  } finally {
+    await lock.end().catch(() => {});
+  }
+}
+
+/** Serialization failure, deadlock, lock not available; a host that became a standby. Nothing was done. */
+const conflict = /^(?:40001|40P01|55P03|25006)$/;
+/** Besides: what an operator ended, resources, the system's errors, and what has been closed to us. */
+const unavailable = /^(?:57014|53...|58...|XX...|28...|3D000)$/;
+
+const isPassing = (error: unknown): boolean =>
+  conflict.test(codeOf(error)) || isLost(error) || error instanceof ReadOnlyHostError || codeOf(error) === '53300';
+
+function isUnavailable(error: unknown): boolean {
+  const isClosed = error instanceof Error && /calling end on the pool|already been destroyed/.test(error.message);
+  return isClosed || isPassing(error) || unavailable.test(codeOf(error));
+}
+
+/** Without a lock, another one has made a table between our look and our try. */
+const mayPassAtStart = (error: unknown): boolean =>
+  (isPassing(error) && !(error instanceof ReadOnlyHostError)) || /^(?:42P07|42710|23505)$/.test(codeOf(error));
+
+/** What kept a start from using the database, with what mends it. Anything else is a fault of ours. */
+function inWords(address: PostgresAddress, error: unknown): unknown {
+  const { shown, user, database } = address;
+  const code = codeOf(error);
+  const reason = (error instanceof Error ? error.message : String(error)) || code;
+  const say = (text: string) => new DatabaseUrlError(`DATABASE_URL: ${text}`, { cause: error });
+  if (error instanceof DatabaseUrlError) return error;
+  if (code === '3D000') return say(`there is no database "${database}" at ${shown}; make it: createdb ${database}`);
+  if (/^28/.test(code) || /password must be a (?:non-empty )?string/.test(reason)) {
+    return say(`${shown} does not let ${user} in (${reason}); is the password right?`);
+  }
+  if (code === '42501') {
+    return say(
+      `${user} may not make tables in ${shown} (${reason}); as its owner: GRANT CREATE ON SCHEMA public TO ${user}`,
+    );
+  }
+  if (/does not support SSL/.test(reason)) {
+    return say(
+      `${shown} offers no encryption; set it up there, or write sslmode=disable where the network is your own`,
+    );
+  }
+  if (/^(?:ERR_TLS|ERR_SSL|CERT|DEPTH|SELF_SIGNED|UNABLE)/.test(code)) {
+    return say(`the certificate of ${shown} is not accepted (${reason}); sslrootcert=FILE names who signed it`);
+  }
+  if (isUnavailable(error)) return say(`${shown} cannot be used (${reason})`);
+  return error;
+}

@@ -1,0 +1,23 @@
+// The store's errors, apart from whatever opens a database.
+
+/** The database cannot be used now: gone, full, read-only, or another process keeps it busy. Callers answer 503. */
+export class StoreUnavailableError extends Error {
+  override readonly name: string = 'StoreUnavailableError';
+}
+
+/** The database cannot be used as DATABASE_URL says. The message is one sentence that says what to do. */
+export class DatabaseUrlError extends StoreUnavailableError {
+  override readonly name = 'DatabaseUrlError';
+}
+
+/** The same error, or a StoreUnavailableError around it where the database is what failed. */
+export function asStoreError(error: unknown, isUnavailable: (error: unknown) => boolean): unknown {
+  if (error instanceof StoreUnavailableError || !isUnavailable(error)) return error;
+  return new StoreUnavailableError('The database cannot be used at the moment.', { cause: error });
+}
+
+/** The text in an error's `code`, as drivers and Node have it; empty where there is none. */
+export function codeOf(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : '';
+}

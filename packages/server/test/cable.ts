@@ -1,0 +1,61 @@
+// The cable between a server and its database: it can be pulled, and it can go silent. A TCP proxy on a free port.
+
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+
+export interface Cable extends AsyncDisposable {
+  readonly port: number;
+  /** Breaks every connection, and refuses new ones. */
+  pull(): Promise<void>;
+  /** Lets nothing more through in either direction, and breaks nothing: a host that is gone without a word. */
+  silence(): void;
+  /** Well again, for new connections. */
+  mend(): Promise<void>;
+}
+
+export async function openCable(to: { host: string; port: number }): Promise<Cable> {
+  const sockets = new Set<Socket>();
+  let isSilent = false;
+  const server = createServer({ pauseOnConnect: true }, (near) => {
+    const far = connect(to.port, to.host);
+    for (const [from, onto] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (chunk) => isSilent || onto.write(chunk));
+      from.on('error', () => {});
+      from.on('close', () => {
+        sockets.delete(from);
+        if (!isSilent) onto.destroy();
+      });
+    }
+    near.resume();
+  });
+  const listen = async (port: number) => {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  };
+  const port = await listen(0);
+  const pull = async () => {
+    isSilent = false;
+    const closed = server.listening ? once(server, 'close') : null;
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  return {
+    port,
+    pull,
+    silence: () => {
+      isSilent = true;
+    },
+    mend: async () => {
+      isSilent = false;
+      if (!server.listening) await listen(port);
+    },
+    [Symbol.asyncDispose]: pull,
+  };
+}
