@@ -144,6 +144,17 @@ describe('who may pass', () => {
     },
   );
 
+  test.each(['GET', 'HEAD'])(
+    'a body that %s promises and a proxy keeps to itself leaves the next request whole',
+    async (method) => {
+      const keepAlive = { ...(await sessionCookie(plain)), Connection: 'keep-alive' };
+      for (const promise of [{ 'Content-Length': '10' }, { 'Transfer-Encoding': 'chunked' }]) {
+        const answer = await verify(plain, { ...keepAlive, ...promise }, { method });
+        expect([answer.status, answer.headers.connection]).toEqual([204, ['close']]);
+      }
+    },
+  );
+
   test('what a proxy puts behind its question mark changes nothing', async () => {
     const answer = await verify(plain, await sessionCookie(plain), { query: '?redirect=1&basic=1&next=x&next=y' });
     expect(answer.status).toBe(204);

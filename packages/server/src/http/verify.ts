@@ -157,6 +157,7 @@ export function createVerify(options: {
   };
 
   return (req, res) => {
+    if (promisesBody(req)) res.shouldKeepAlive = false;
     answer(req, res).catch((error: unknown) => {
       identify(req, res);
       setSecurityHeaders(res);
@@ -164,3 +165,11 @@ export function createVerify(options: {
     });
   };
 }
+
+/**
+ * nginx asks by GET and hands on how long the original request's body is, unless it is told not to, but not the body: what
+ * it sends next on the connection would be read as that body, and the headers that it sets with it.
+ */
+const promisesBody = ({ method, headers }: IncomingMessage) =>
+  (method === 'GET' || method === 'HEAD') &&
+  (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0');
