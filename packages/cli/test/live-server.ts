@@ -17,6 +17,8 @@ export interface Answer {
 }
 
 export interface LiveServer extends AsyncDisposable {
+  /** Its address, without a slash at the end. */
+  url: string;
   /** All that it has printed, and what it has logged. */
   output(): string;
   call(method: string, path: string, options?: { body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
@@ -60,6 +62,7 @@ export async function startServer(
   };
 
   return {
+    url,
     output: () => output,
     call,
     signIn: async (password = 'admin123') => {

@@ -14,7 +14,15 @@ const run = promisify(execFile);
 const root = join(import.meta.dirname, '../../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const readme = read('README.md');
-const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/security.md', 'docs/operations.md'];
+const pages = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'docs/security.md',
+  'docs/operations.md',
+  'docs/rest.md',
+  'docs/cli.md',
+];
 
 /** The code of a text's blocks of one language. */
 const blocksIn = (text: string, language: string) =>

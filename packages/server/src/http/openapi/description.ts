@@ -63,6 +63,7 @@ At \`/docs\`, *Authorize* takes a secret as well.
 - Bodies are JSON, in and out, and nothing is converted: \`"5"\` is no number. Unknown fields are refused, in the body and
   in the query string. A body may have ${MAX_BODY_BYTES / 1024} KiB.
 - Times are ISO 8601 in UTC. An id names something and opens nothing.
+- Every answer has \`X-Request-Id\`, by which the server's log finds it.
 - \`HEAD\` answers as \`GET\` does, without the body. \`OPTIONS\` answers 204 with \`Allow\`. Paths are exact.
 - A page of another origin can change nothing, unless it has a token or the operator named its origin in ALLOWED_ORIGINS.
 
