@@ -1,10 +1,15 @@
 #!/usr/bin/env node
 // The bin: picks the command, prints what it returns and sets the exit code. It knows no command but by its name.
-import { enableCompileCache } from 'node:module';
+import * as module from 'node:module';
 import { join } from 'node:path';
 
+// Before anything that an older one cannot even read. npm only warns of `engines`.
+if (Number.parseInt(process.versions.node, 10) < 24) {
+  console.error(`BackChannel needs Node.js 24 or newer, and this is ${process.versions.node}.`);
+  process.exit(1);
+}
 // Beside the code, not in the shared temporary folder, where another user could lay code ready for us to run.
-enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/compile'));
+module.enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/compile'));
 const [{ runCommand }, { Failure }] = await Promise.all([import('./commands.ts'), import('./failure.ts')]);
 
 for (const stream of [process.stdout, process.stderr]) {

@@ -133,12 +133,14 @@ export function loadConfig(options: LoadConfigOptions = {}): Config {
   };
 }
 
+/** Whether this code was installed from npm; else it runs from a checkout. */
+export const isInstalled = import.meta.dirname.split(sep).includes('node_modules');
+
 /** The checkout's root, the folder with pnpm-workspace.yaml above this file; installed from npm: the working folder. */
 export function findRoot(): string {
-  const here = import.meta.dirname;
   // Installed below somebody else's workspace, that one's file is not ours to read.
-  if (here.split(sep).includes('node_modules')) return process.cwd();
-  for (let folder = here; folder !== dirname(folder); folder = dirname(folder)) {
+  if (isInstalled) return process.cwd();
+  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
     if (existsSync(join(folder, 'pnpm-workspace.yaml'))) return folder;
   }
   return process.cwd();

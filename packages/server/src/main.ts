@@ -1,11 +1,17 @@
+#!/usr/bin/env node
 // The process: the one file with effects on import. Configuration, server, start block, signals, exit codes.
-import { enableCompileCache } from 'node:module';
+import * as module from 'node:module';
 import { join } from 'node:path';
 import { favourSize, favourSpeed } from './start-memory.ts';
 
+// Before anything that an older one cannot even read. npm only warns of `engines`.
+if (Number.parseInt(process.versions.node, 10) < 24) {
+  console.error(`BackChannel needs Node.js 24 or newer, and this is ${process.versions.node}.`);
+  process.exit(1);
+}
 favourSize();
 // Beside the code, not in the shared temporary folder, where another user could lay code ready for us to run.
-enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/compile'));
+module.enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/compile'));
 const { run } = await import('./run.ts');
 await run(process.argv.slice(2));
 favourSpeed();

@@ -1,4 +1,5 @@
 // Starts the server as a process and ends it on signals. Everything a person reads on a terminal is written here.
+import { readArguments } from './arguments.ts';
 import { type Config, ConfigError, isStartedByNpx, loadConfig } from './config.ts';
 import { onOrphaned, onSignal } from './lifetime.ts';
 import { ListenError } from './listen.ts';
@@ -11,8 +12,15 @@ import { DatabaseUrlError } from './store/unavailable.ts';
 import { UpgradeError } from './store/upgrade.ts';
 import { lowerWorkerPriority } from './worker-priority.ts';
 
-/** Runs until a signal; exits 0 after a clean end, 1 when it could not start. */
+/** Runs until a signal; exits 0 after a clean end, 1 when it could not start, 2 when it was called wrongly. */
 export async function run(args: readonly string[]): Promise<void> {
+  const asked = readArguments(args);
+  if ('answer' in asked) return console.log(asked.answer);
+  if ('refusal' in asked) {
+    console.error(asked.refusal);
+    process.exitCode = 2;
+    return;
+  }
   let started: Awaited<ReturnType<typeof open>> = null;
   let isStopping = false;
   const stop = async (reason: string) => {
@@ -25,7 +33,7 @@ export async function run(args: readonly string[]): Promise<void> {
   };
   // Before the start: it may take a while on a slow disk, and may be called off.
   onSignal(stop);
-  if (args.includes('--exit-with-parent')) onOrphaned(isStartedByNpx(), stop);
+  if (asked.exitWithParent) onOrphaned(isStartedByNpx(), stop);
 
   started = await open();
   if (!started) {

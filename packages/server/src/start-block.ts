@@ -1,5 +1,5 @@
 // What is printed at start: where it is, who can reach it, how a service would run it, and what is unsafe.
-import { fileURLToPath } from 'node:url';
+import { extname, join } from 'node:path';
 import { checkRunning } from './checks/running.ts';
 import { isLoopback } from './config/address.ts';
 import type { Config } from './config.ts';
@@ -14,7 +14,8 @@ export function startBlock(options: {
   password: Pick<Password, 'origin' | 'generated'>;
 }): string {
   const { config, url, metricsUrl, password } = options;
-  const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+  // As this file: the source, or what was built of it.
+  const main = join(import.meta.dirname, `main${extname(import.meta.filename)}`);
   const reach = isLoopback(config.host)
     ? 'only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:8000'
     : `whoever reaches ${config.host} port ${new URL(url).port || config.port}`;

@@ -1,7 +1,7 @@
 // The server as a process: what it prints, how it ends, and what it leaves behind.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { settings } from '../src/config.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const newFolder = () => mkdtempSync(join(tmpdir(), 'backchannel-process-'));
@@ -23,8 +24,8 @@ interface Run extends AsyncDisposable {
 }
 
 /** Runs main.ts with this environment and nothing else of the machine's. */
-function run(env: Record<string, string>): Run {
-  const child = spawn(process.execPath, [main], { env: { PORT: '0', LOG_FORMAT: 'json', ...env } });
+function run(env: Record<string, string>, args: readonly string[] = []): Run {
+  const child = spawn(process.execPath, [main, ...args], { env: { PORT: '0', LOG_FORMAT: 'json', ...env } });
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (data) => {
     stdout += data;
@@ -249,6 +250,35 @@ test('three bad values are three lines, exit code 1 and no stack', async () => {
   for (const [index, name] of ['PORT', 'SESSION_MAX_DAYS', 'ALLOWED_ORIGINS'].entries()) {
     expect(lines[index]).toMatch(new RegExp(`^${name}: .+ Example: ${name}=.+$`));
   }
+});
+
+test('an argument that it does not know is refused before anything is made', async () => {
+  const cases: [string, RegExp][] = [
+    ['--port=8001', /^backchannel-server: unknown argument '--port'; PORT is set as an environment variable or /],
+    ['--master-password=hunter2', /'--master-password'; MASTER_PASSWORD is set as (?!.*hunter2)/],
+    ['--data-dir', /; DATA_DIR is set as an environment variable or a line of \.env$/],
+    ['serve', /^backchannel-server: unknown argument 'serve'; it takes none but --help and --version$/],
+    ['', /^backchannel-server: unknown argument ''; it takes none but --help and --version$/],
+  ];
+  for (const [arg, expected] of cases) {
+    const dataDir = join(newFolder(), 'data');
+    await using server = run({ DATA_DIR: dataDir }, [arg]);
+    expect(await server.ended).toEqual({ code: 2, signal: null });
+    expect(server.stderr().trim()).toMatch(expected);
+    expect(existsSync(dataDir)).toBe(false);
+  }
+});
+
+test('--help names every setting with its default, --version the version, and neither starts anything', async () => {
+  await using help = run({}, ['--help']);
+  expect(await help.ended).toEqual({ code: 0, signal: null });
+  const lines = help.stdout().split('\n');
+  for (const { name, default: fallback } of settings) {
+    expect(lines.map((line) => line.trim().split(/ {2,}/))).toContainEqual(fallback === '' ? [name] : [name, fallback]);
+  }
+  await using version = run({}, ['-v']);
+  expect(await version.ended).toEqual({ code: 0, signal: null });
+  expect(version.stdout()).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
 test('what else keeps it from starting is one sentence, too', async () => {

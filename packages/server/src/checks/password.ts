@@ -1,6 +1,6 @@
 // Which password counts, and how well it holds. What takes a bcrypt is not tried here: a start waits for these checks.
 import { settings } from '../config/settings.ts';
-import type { Config } from '../config.ts';
+import { type Config, isInstalled } from '../config.ts';
 import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/hashing.ts';
 import { advice, type Finding, ok } from './finding.ts';
 
@@ -26,7 +26,7 @@ export function checkPassword(config: Pick<Config, 'bcryptCost'>, counting: Coun
         advice(
           'password',
           `the built-in ${BUILT_IN_PASSWORD} counts, which everybody knows: set your own with MASTER_PASSWORD_HASH ` +
-            '(make one: npx pnpm@12 hash)',
+            `(make one: ${isInstalled ? 'backchannel hash' : 'npx pnpm@12 hash'})`,
         ),
       ];
     case 'MASTER_PASSWORD':

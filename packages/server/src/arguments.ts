@@ -1,0 +1,38 @@
+// What may follow `backchannel-server`: nothing, mostly. Settings are not given here, where every user of the machine
+// could read them in the list of processes.
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { findRoot, isInstalled, settings } from './config.ts';
+import { version } from './version.ts';
+
+/** To serve, or a text for stdout or for stderr instead. */
+export type Asked = { exitWithParent: boolean } | { answer: string } | { refusal: string };
+
+export function readArguments(args: readonly string[]): Asked {
+  if (args.some((arg) => arg === '--help' || arg === '-h')) return { answer: help() };
+  if (args.some((arg) => arg === '--version' || arg === '-v')) return { answer: version };
+  // For the package script `start`: it is pnpm's child, and pnpm tells it nothing when it goes.
+  const unknown = args.find((arg) => arg !== '--exit-with-parent');
+  if (unknown === undefined) return { exitWithParent: args.length > 0 };
+  const [, name = ''] = /^-*([A-Za-z_-]+)/.exec(unknown) ?? [];
+  const setting = settings.find((each) => each.name === name.replaceAll('-', '_').toUpperCase());
+  const hint = setting
+    ? `${setting.name} is set as an environment variable or a line of .env`
+    : 'it takes none but --help and --version';
+  // Without a value, which may be a password.
+  const [given = ''] = unknown.split('=');
+  return { refusal: `backchannel-server: unknown argument ${inspect(given)}; ${hint}` };
+}
+
+function help(): string {
+  const width = Math.max(...settings.map(({ name }) => name.length));
+  return [
+    'Usage: backchannel-server',
+    'Serves BackChannel until it is told to stop. Settings are environment variables or lines of a file named .env, as in\n' +
+      `PORT=8001. That file, and DATA_DIR where it is relative, are looked for in ${findRoot()}.`,
+    `Settings, and what holds without them:\n${settings
+      .map((setting) => `  ${setting.name.padEnd(width)}  ${setting.default}`.trimEnd())
+      .join('\n')}`,
+    `What they mean is in ${isInstalled ? join(import.meta.dirname, 'env.example') : join(findRoot(), '.env.example')}`,
+  ].join('\n\n');
+}
