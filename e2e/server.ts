@@ -21,15 +21,26 @@ export interface Server extends AsyncDisposable {
   stop(): Promise<number | null>;
 }
 
+/** Another server than the one of this checkout. */
+export interface Installed {
+  /** What Node is to run. */
+  main: string;
+  /** The working folder. */
+  cwd: string;
+  /** Another Node than the one that runs this. */
+  node?: string;
+}
+
 /**
  * Starts the server and waits until it says where it listens. Of the environment it gets PATH, HOME and `env`; with a
  * PUBLIC_URL there, PORT has to be there too. Called inside a test; if that fails, what the server wrote is told too.
  */
-export async function openServer(env: Record<string, string> = {}): Promise<Server> {
+export async function openServer(env: Record<string, string> = {}, installed?: Installed): Promise<Server> {
   const dataDir = await mkdtemp(join(tmpdir(), 'backchannel-e2e-'));
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, ['packages/server/src/main.ts', '--exit-with-parent'], {
-    cwd: root,
+  const { main, cwd, node } = installed ?? { main: 'packages/server/src/main.ts', cwd: root };
+  const child = spawn(node ?? process.execPath, [main, '--exit-with-parent'], {
+    cwd,
     env: { PATH, HOME, PORT: '0', DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

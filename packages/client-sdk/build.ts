@@ -1,12 +1,10 @@
 // Makes dist/: JavaScript, and types that stand on their own. It reads the server's types and runs none of its code.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { emptyDist, tsc } from '../../compile.ts';
 
 const here = import.meta.dirname;
 const server = join(here, '../server/src');
-const dist = join(here, 'dist');
 
 /** What a client has no use for, and the one shape that tsc leaves by name. A test holds it against the server's. */
 const replacements: readonly [serverType: string, standalone: string][] = [
@@ -37,8 +35,7 @@ export function standaloneRouter(declaration: string): string {
 }
 
 function build(): void {
-  rmSync(dist, { recursive: true, force: true });
-  mkdirSync(dist);
+  const dist = emptyDist(here);
   // Inside the package: from elsewhere the types that the server imports would not be found.
   const scratch = mkdtempSync(join(dist, 'server-'));
   const project = join(scratch, 'tsconfig.json');
@@ -59,12 +56,6 @@ function build(): void {
   tsc(join(here, 'tsconfig.build.json'));
   renameSync(join(dist, 'server-router.d.ts'), join(dist, 'router.d.ts'));
   rmSync(join(dist, 'router.js'));
-}
-
-function tsc(project: string): void {
-  const command = join(createRequire(import.meta.url).resolve('typescript/package.json'), '../bin/tsc');
-  const { status } = spawnSync(process.execPath, [command, '--project', project], { stdio: 'inherit' });
-  if (status !== 0) throw new Error(`tsc --project ${project} failed`);
 }
 
 if (import.meta.main) build();

@@ -31,7 +31,7 @@ const options = {
 const start = `Redoc.init('openapi.json', ${JSON.stringify(options)}, document.getElementById('redoc'));\n`;
 
 export function createRedoc(): [path: string, RequestHandler][] {
-  const bundle = readFileSync(new URL(import.meta.resolve('redoc/bundles/redoc.standalone.js')), 'utf8');
+  const bundle = readFileSync(new URL(import.meta.resolve('#redoc')), 'utf8');
   return [
     ['/redoc', serveText('html', html)],
     ['/redoc/start.js', serveText('js', start)],
