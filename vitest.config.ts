@@ -18,7 +18,7 @@ const postgres = {
   test: {
     name: 'server-postgres',
     include: ['packages/server/test/**/*.test.ts'],
-    exclude: ['config', 'docs', 'kill', 'process', 'store', 'turns'].map(
+    exclude: ['config', 'connections', 'docs', 'faults', 'kill', 'process', 'store', 'turns', 'upgrade'].map(
       (name) => `packages/server/test/${name}.test.ts`,
     ),
     globalSetup: 'e2e/postgres-setup.ts',

@@ -1,4 +1,5 @@
 // backup and restore: beside a server that runs, onto another machine, and whatever must not be taken for a backup.
+import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
@@ -14,6 +15,7 @@ import {
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { hasPrivateDisks, openPrivateDisk } from '../../server/test/private-disk.ts';
 import { type LiveServer, serverEnv, startServer } from './live-server.ts';
 import { type Checkout, checkout } from './run.ts';
 
@@ -221,6 +223,23 @@ describe('with one backup', () => {
     expect((await home.run(['backup'])).exitCode).toBe(2);
     expect((await home.run(['restore'])).exitCode).toBe(2);
   });
+
+  test.skipIf(!hasPrivateDisks)(
+    'a disk without room gets no half of a backup (skipped without mounts of its own)',
+    async () => {
+      using disk = openPrivateDisk();
+      const line = `"${process.execPath}" ${home.bin} backup ${disk.folder}/backup.db; code=$?; ls ${disk.folder}; exit $code`;
+      const child = disk.run('size=64k', line, {});
+      const output = { stdout: '', stderr: '' };
+      for (const name of ['stdout', 'stderr'] as const) {
+        child[name]?.on('data', (data) => {
+          output[name] += data;
+        });
+      }
+      expect(await once(child, 'close')).toEqual([1, null]);
+      expect(output).toEqual({ stdout: '', stderr: `There is no room for it in ${disk.folder}.\n` });
+    },
+  );
 
   const change = (path: string, sql: string) => {
     const db = new Sqlite(path);

@@ -8,7 +8,7 @@ import { openServer, type RunningServer } from './server.ts';
 import { SecretKeyError } from './services/keys.ts';
 import { startBlock } from './start-block.ts';
 import { DataFolderError } from './store/data-folder.ts';
-import { DatabaseUrlError } from './store/unavailable.ts';
+import { DatabaseUrlError, StoreUnavailableError } from './store/unavailable.ts';
 import { UpgradeError } from './store/upgrade.ts';
 import { lowerWorkerPriority } from './worker-priority.ts';
 
@@ -56,9 +56,15 @@ async function open(): Promise<{ config: Config; log: Log; server: RunningServer
     const log = createLog(config);
     return { config, log, server: await openServer({ config, log }) };
   } catch (error) {
-    // Anything else is a fault of ours and shows its stack.
-    const isTold = told.some((kind) => error instanceof kind);
-    console.error(isTold && error instanceof Error ? error.message : error);
+    console.error(inWords(error) ?? error);
     return null;
   }
+}
+
+/** What the operator can mend is told in words; anything else is a fault of ours and shows its stack. */
+function inWords(error: unknown): string | null {
+  if (error instanceof Error && told.some((kind) => error instanceof kind)) return error.message;
+  if (!(error instanceof StoreUnavailableError)) return null;
+  const { cause } = error;
+  return `DATABASE_URL: the database cannot be used: ${cause instanceof Error ? cause.message : error.message}`;
 }

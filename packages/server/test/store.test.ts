@@ -69,6 +69,19 @@ test('a write that never gets its turn fails in time, and the store works on', {
   other.close();
 });
 
+test('without room a write fails, what is read goes on, and the next write succeeds when there is room', async () => {
+  await using store = await openStore({ engine: 'sqlite', file: newFile() });
+  const limit = (pages: number | string) => store.read((em) => em.execute(`pragma max_page_count = ${pages}`));
+  const write = (id: string) => store.write((em) => em.insert(EventEntity, { ...event, id, detail: 'x'.repeat(9000) }));
+  await write('first');
+  await limit(1);
+  for (const id of ['second', 'third', 'fourth']) await expect(write(id)).rejects.toThrow(StoreUnavailableError);
+  expect(await store.read((em) => em.count(EventEntity))).toBe(1);
+  await limit(1_000_000);
+  await write('fifth');
+  expect(await store.read((em) => em.count(EventEntity))).toBe(2);
+});
+
 test('a transaction that throws leaves nothing behind', async () => {
   await using store = await openStore({ engine: 'sqlite', file: newFile() });
   const failing = store.write(async (em) => {

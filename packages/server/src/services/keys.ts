@@ -81,14 +81,20 @@ export function restoreSecretKey(dataDir: string, secretKey: string, { stamp }: 
 
 function draftKeyFile(file: string, secretKey: string): string {
   const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`;
-  const handle = openSync(draft, 'wx', 0o600);
   try {
-    writeSync(handle, `${secretKey}\n`);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
+    const handle = openSync(draft, 'wx', 0o600);
+    try {
+      writeSync(handle, `${secretKey}\n`);
+      fsyncSync(handle);
+    } finally {
+      closeSync(handle);
+    }
+    return draft;
+  } catch (error) {
+    rmSync(draft, { force: true });
+    const reason = error instanceof Error ? error.message : error;
+    throw new SecretKeyError(`SECRET_KEY: ${file} cannot be made: ${reason}`, { cause: error });
   }
-  return draft;
 }
 
 function makeKeyFile(file: string): void {

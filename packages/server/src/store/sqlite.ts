@@ -1,5 +1,5 @@
 // SQLite: one file, one connection, and other processes beside this one.
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SqliteDriver } from '@mikro-orm/sqlite';
 import Sqlite from 'better-sqlite3';
@@ -7,7 +7,7 @@ import { SqliteDialect } from 'kysely';
 import { prepareDataFolder } from './data-folder.ts';
 import { type Engine, openOrm } from './engine.ts';
 import { retry } from './retry.ts';
-import { asStoreError, codeOf } from './unavailable.ts';
+import { asStoreError, codeOf, StoreUnavailableError } from './unavailable.ts';
 import { prepareUpgrade } from './upgrade.ts';
 
 /** How long a starter waits for another one that migrates the same file, in milliseconds. */
@@ -40,14 +40,15 @@ export async function openSqlite(file: string): Promise<Engine> {
 /**
  * better-sqlite3 behind Kysely's dialect, with two changes: a transaction takes the write lock when it begins, so that
  * reading and then writing in it can't fail on a snapshot that another process aged; and a BEGIN that fails shows it at
- * the first statement. Kysely 0.29 never gives a connection back whose BEGIN threw: one busy moment would lock this
- * process out of its only connection for good. Statements are not kept prepared: MikroORM writes their values into them.
+ * the first statement. Kysely 0.29 never gives a connection back whose BEGIN or ROLLBACK threw: one busy moment, or one
+ * full disk, would lock this process out of its only connection for good. Statements are not kept prepared: MikroORM writes their values into them.
  */
 function openDialect(file: string): SqliteDialect {
   prepareDataFolder(dirname(file));
   // SQLite gives its -wal and -shm files the mode of this one.
-  closeSync(openSync(file, 'a', 0o600));
+  closeSync(openFile(file));
   const db = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS });
+  const isInPlace = watchPlace(file);
   try {
     db.pragma('journal_mode = WAL');
     // NORMAL could lose an answered revocation when the power fails.
@@ -63,6 +64,9 @@ function openDialect(file: string): SqliteDialect {
     reader: false,
     run: () => {
       try {
+        if (!isInPlace()) throw new MovedError(file);
+        // What could not be rolled back then, a disk that is well again lets go.
+        if (db.inTransaction) db.prepare('rollback').run();
         return db.prepare('begin immediate').run();
       } catch (error) {
         refusal = error;
@@ -72,10 +76,16 @@ function openDialect(file: string): SqliteDialect {
     all: () => [],
     iterate: () => [].values(),
   };
-  const endRefused = {
+  const rollback = {
     ...begin,
     run: () => {
       refusal = null;
+      try {
+        // On a full disk SQLite has rolled back by itself, and would refuse to do it again.
+        if (db.inTransaction) db.prepare('rollback').run();
+      } catch {
+        // The next BEGIN tries again.
+      }
       return done;
     },
   };
@@ -83,13 +93,43 @@ function openDialect(file: string): SqliteDialect {
     database: {
       prepare: (sql) => {
         if (sql === 'begin') return begin;
-        if (refusal === null) return db.prepare(sql);
-        if (sql === 'rollback') return endRefused;
-        throw refusal;
+        if (sql === 'rollback') return rollback;
+        if (refusal !== null) throw refusal;
+        if (!db.inTransaction && !isInPlace()) throw new MovedError(file);
+        return db.prepare(sql);
       },
       close: () => db.close(),
     },
   });
+}
+
+function openFile(file: string): number {
+  try {
+    return openSync(file, 'a', 0o600);
+  } catch (cause) {
+    throw new StoreUnavailableError(`${file} cannot be opened.`, { cause });
+  }
+}
+
+/**
+ * The file is not where it was opened. SQLite works on with one that was moved or deleted, and what is answered then,
+ * a revocation for one, would be gone at the next start.
+ */
+class MovedError extends Error {
+  readonly code = 'SQLITE_READONLY_DBMOVED';
+
+  constructor(file: string) {
+    super(`${file} is not the file that was opened: put that one back, or start again`);
+  }
+}
+
+/** Whether the file of this name is still the one that it is now. */
+function watchPlace(file: string): () => boolean {
+  const opened = statSync(file);
+  return () => {
+    const now = statSync(file, { throwIfNoEntry: false });
+    return now !== undefined && now.ino === opened.ino && now.dev === opened.dev;
+  };
 }
 
 const isLocked = (error: unknown) => /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
