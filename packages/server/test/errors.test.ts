@@ -263,7 +263,7 @@ describe('what is no request', () => {
     ['a bare line feed', 'GET /api/v1/auth/me HTTP/1.1\nHost: a\nX-A: b\n\n'],
     ['a header of 20 KB', `GET /api/v1/auth/me HTTP/1.1\r\nHost: a\r\nX-A: ${'x'.repeat(20_000)}\r\n\r\n`],
     ['an address of 20 KB', `GET /api/v1/auth/me?${'x'.repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`],
-    ['3000 headers', `GET /api/v1/auth/me HTTP/1.1\r\nHost: a\r\n${'A: b\r\n'.repeat(3000)}\r\n`],
+    ['3000 headers', `GET /api/v1/auth/me HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${'A: b\r\n'.repeat(3000)}\r\n`],
     ['CONNECT', 'CONNECT localhost:22 HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['an Expect of tea', 'GET /api/v1/auth/me HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n'],
   ])('%s gets no more than a refusal, and the next request is answered', async (_name, bytes) => {
