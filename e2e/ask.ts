@@ -12,6 +12,8 @@ export interface Answer {
 
 export interface Asked {
   method?: string;
+  /** In place of the address's own path, which is tidied up: as it is. */
+  path?: string;
   headers?: Record<string, string>;
   body?: Buffer | string;
   /** In chunks, its length not told (RFC 9112, 7.1). */
@@ -27,10 +29,11 @@ export interface Client {
 }
 
 export function createClient({ ca }: { ca: string }): Client {
-  const start = (url: string, { method = 'GET', headers = {}, body, chunked }: Asked): ClientRequest => {
+  const start = (url: string, { method = 'GET', path, headers = {}, body, chunked }: Asked): ClientRequest => {
     const length = body === undefined || chunked ? {} : { 'content-length': String(Buffer.byteLength(body)) };
     const request = (url.startsWith('https:') ? overHttps : overHttp)(url, {
       method,
+      ...(path === undefined ? {} : { path }),
       headers: { ...length, ...headers },
       // No name is looked up: all that is asked here is on this machine.
       lookup: (_name, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]),

@@ -1,24 +1,22 @@
 // Forward-auth through nginx and Caddy: each runs exactly what `backchannel proxy-config` prints, in front of an application
 // that keeps whatever it is sent. Skipped where the machine has none of them; `.ci/run` installs both.
 
-import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { promisify } from 'node:util';
 import type { Page } from 'playwright-core';
 import { afterAll, describe, expect, type TestContext, test } from 'vitest';
 import { operations, targetOf } from '../../packages/server/test/harness.ts';
 import { type Answer, type Client, cookiesOf, createClient } from '../ask.ts';
 import { openBrowser } from '../browser.ts';
+import { printBlock } from '../print-block.ts';
 import { findFreePorts, findProxy, makeCertificate, openProxy, type ProxyName } from '../proxy.ts';
 import { openServer, type Server } from '../server.ts';
 import { DOWNLOAD, openUpstream, type Recorded, type Upstream } from '../upstream.ts';
 
-const run = promisify(execFile);
 const PASSWORD = 'correct horse battery staple';
 const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'sec-fetch-site': 'none' };
 
@@ -30,17 +28,6 @@ interface Place {
   ports: { server: Server; auth: string; app: string };
   upstream: Upstream;
   client: Client;
-}
-
-/** What `backchannel proxy-config` prints for a server with this environment. */
-async function printBlock(env: Record<string, string>, ...words: string[]): Promise<string> {
-  const main = join(import.meta.dirname, '../../packages/cli/src/main.ts');
-  const { PATH = '', HOME = '' } = process.env;
-  const { stdout, stderr } = await run(process.execPath, [main, 'proxy-config', ...words], {
-    env: { PATH, HOME, ...env },
-  });
-  expect(stderr).not.toContain('TRUSTED_PROXIES');
-  return stdout;
 }
 
 async function openPlace(name: ProxyName, scope: AsyncDisposableStack): Promise<Place | { missing: string }> {
@@ -62,12 +49,13 @@ async function openPlace(name: ProxyName, scope: AsyncDisposableStack): Promise<
   const secure = { ...common, PORT: String(first), PUBLIC_URL: auth, COOKIE_DOMAIN: 'example.test' };
   const plain = { ...common, PORT: String(second), PUBLIC_URL: `http://localhost:${second}` };
   const upstream = scope.use(await openUpstream());
+  const opened = ['--public', '/share/', '--public', '/hook'];
   const files = ['--cert', certificate.cert, '--key', certificate.key];
   const [one, other, ...blocks] = await Promise.all([
     openServer(secure),
     openServer(plain),
     printBlock(secure, name, ...files),
-    printBlock(secure, name, `app.example.test:${port}`, upstream.url, ...files),
+    printBlock(secure, name, `app.example.test:${port}`, upstream.url, ...opened, ...files),
     printBlock(secure, name, `auth.example.test:${otherPort}`, upstream.url, '--basic', ...files),
     printBlock(plain, name, `localhost:${httpPort}`, upstream.url),
   ]);
@@ -266,6 +254,39 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
       await client.ask(ports.app, { headers: { ...headers, authorization: `Bearer ${secret}` } });
     }
     expect(upstream.recorded).toEqual([]);
+  });
+
+  test('what is named public is open to everybody, who is nobody there, and no spelling of it leads elsewhere', async (context) => {
+    const { subdomains, upstream, client } = await enter(context);
+    const { app, auth } = subdomains;
+    const cookie = cookiesOf(await logIn(client, auth));
+    const forged = { 'remote-user': 'mallory', 'x-auth-method': 'session', 'x-forwarded-for': '203.0.113.66' };
+    for (const path of ['/share/', '/share/a%20b?c=d', '/hook', '/hook?a=b']) {
+      const body = 'of a stranger';
+      const seen = seenBy(await client.ask(app, { method: 'POST', path, body, headers: { ...forged, cookie } }));
+      expect(seen).toMatchObject({ method: 'POST', url: path, body: { bytes: body.length } });
+      expect(headersOf(seen)).toMatchObject({ 'x-forwarded-for': '127.0.0.1' });
+      expect(seen.headers.filter(([name]) => /^(remote|x-auth|cookie)/i.test(name))).toEqual([]);
+    }
+    upstream.recorded.length = 0;
+    for (const path of ['/', '/shared/', '/SHARE/a', '/hook/', '/hooks', '/hook/../page', '/share/../page']) {
+      expect((await client.ask(app, { path })).status, path).toBe(401);
+    }
+    expect(upstream.recorded).toEqual([]);
+    const spellings = [
+      '%2e%2e/page',
+      '..%2fpage',
+      '.%2E%5c..%2Fpage',
+      '..%5c..%5Cpage',
+      '..\\page',
+      '%2e%2e%2f%2e%2e%2fpage',
+      'a/../../page',
+      '..//page',
+    ];
+    for (const spelling of [...spellings.map((each) => `/share/${each}`), '/page/../share/a', '/page/..%2fshare/a']) {
+      await client.ask(app, { path: spelling });
+    }
+    for (const { url } of upstream.recorded) expect(url).toMatch(/^\/share\/(?!.*(?:[.][.]|%2e|%5c|\\))/i);
   });
 
   test('cookies of the application come through as they are; ours do not, wherever they stand', async (context) => {

@@ -74,6 +74,19 @@ describe('the block', () => {
     expect(new Set(found).size).toBe(3);
   });
 
+  test.each(proxies)('for %s opens the paths that are named, each once', async (proxy) => {
+    const words = [proxy, ...app, '--public', '/share/', '--public=/.well-known/x', '--public', '/share/'];
+    const { stdout } = await print(words);
+    expect(stdout).toContain('--public /share/ --public /.well-known/x\n');
+    const opened: Record<string, RegExp> = {
+      nginx: /location \^~ \/share\/ \{\s+auth_request off;[^}]+\}\s+proxy_pass http:\/\/127\.0\.0\.1:3000\/share\/;/g,
+      caddy: /path \/share\/\*/g,
+      traefik: /rule: "Host\(`app\.example\.com`\) && \(PathPrefix\(`\/share\/`\) \|\| Path\(`\/\.well-known\/x`\)\)"/g,
+    };
+    expect(stdout.match(opened[proxy] ?? /$^/g)).toHaveLength(1);
+    expect((await print([proxy, ...app])).stdout).not.toContain('Everybody');
+  });
+
   test('has the certificate that it is given, else says where to put one', async () => {
     for (const proxy of ['nginx', 'caddy']) {
       const given = await print([proxy, ...app, '--cert', '/etc/a.pem', '--key', '/etc/b.pem']);
@@ -208,6 +221,11 @@ describe('what could not go into a configuration', () => {
     'a"b',
   ];
   const options: SiteOptions[] = [
+    ...['', '/', 'share/', '/a b', '/a%20b', '/a;', '/$a', '/{a}', '/a/../b', '/..', '/a//b', '/"', '/`', '/a*'].map(
+      (path) => ({
+        public: [path],
+      }),
+    ),
     { backchannel: 'https://a' },
     { backchannel: 'a;b' },
     { cert: '/a' },
@@ -243,6 +261,7 @@ describe('what could not go into a configuration', () => {
       ['auth.example.com', 'x'],
       "auth.example.com is BackChannel's own address, PUBLIC_URL; for its block leave UPSTREAM out",
     ],
+    [['--public', '/x'], "--public is for an application's paths: BackChannel guards its own"],
     [['a.b', 'x', 'y'], 'one HOST and one UPSTREAM at most; put quotes around one that has spaces'],
   ])('is refused without a line of a block: %j', async (words, message) => {
     const { stdout, stderr, exitCode } = await print(['nginx', ...words]);

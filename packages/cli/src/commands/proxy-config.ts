@@ -9,6 +9,12 @@ import { readSite, type Site, type SiteOptions } from '../proxies/site.ts';
 import { traefikBlock } from '../proxies/traefik.ts';
 
 const options = {
+  public: {
+    type: 'string',
+    value: 'PATH',
+    multiple: true,
+    about: 'what everybody may see: /hook, or /share/ and all below it; several',
+  },
   basic: { type: 'boolean', about: 'ask for HTTP Basic, for programs that know nothing else' },
   backchannel: { type: 'string', value: 'URL', about: 'where the proxy reaches BackChannel; else by HOST and PORT' },
 } as const;

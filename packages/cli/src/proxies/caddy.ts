@@ -39,9 +39,8 @@ ${addressHeaders.map((name) => `		request_header -${name}`).join('\n')}
 		}
 		request_header @backchannel_upgrade -Upgrade
 
-		# BackChannel is asked about every request: 204 lets it pass, anything else does not. For what everybody may see, name
-		# the rest: @guarded not path /share/* on a line of its own, and below: forward_auth @guarded ${backchannel.host} {
-		forward_auth ${backchannel.host} {
+${guarded(site)}		# BackChannel is asked about every request: 204 lets it pass, anything else does not.
+		forward_auth ${site.open.length > 0 ? '@backchannel_guarded ' : ''}${backchannel.host} {
 			uri /api/v1/auth/verify?redirect=1${basic ? '&basic=1' : ''}
 			copy_headers ${identityHeaders(site).join(' ')}
 		}
@@ -60,6 +59,28 @@ ${addressHeaders.map((name) => `		request_header -${name}`).join('\n')}
 			header_up Cookie "^()[;\\s]+" "$1"
 		}
 	}`;
+}
+
+/**
+ * All but what everybody may see: that has to be spelt so, too, for the application gets it as it was spelt. Windows reads a
+ * backslash as a slash.
+ */
+function guarded({ open }: Site): string {
+  if (open.length === 0) return '';
+  const nots = open.map((path) => {
+    const isBelow = path.endsWith('/');
+    const uri = '{http.request.uri}';
+    const spelt = isBelow ? `${uri}.startsWith("${path}")` : `${uri} == "${path}" || ${uri}.startsWith("${path}?")`;
+    return `			not {
+				path ${path}${isBelow ? '*' : ''}
+				expression \`(${spelt}) && !${uri}.matches(r"(?i)^[^?]*(?:[.][.]|%2e|%2f|%5c|\\\\)")\`
+			}`;
+  });
+  return `		# Everybody may see what is named here.
+		@backchannel_guarded {
+${nots.join('\n')}
+		}
+`;
 }
 
 /** Without its scheme, Caddy takes a name for https and its usual port. */

@@ -68,8 +68,7 @@ map $bc_upgrade $bc_connection {
 ${redirectToHttps(site)}server {
 ${listen(site)}
 
-    # BackChannel is asked about every request: 204 lets it pass, anything else does not. For what everybody may see, add
-    #     location /share/ { auth_request off; proxy_pass ${upstream.origin}; }
+    # BackChannel is asked about every request: 204 lets it pass, anything else does not.
     auth_request /backchannel-verify;
 ${identity.map((name) => `    auth_request_set ${variable(name)} $upstream_http_${lowered(name)};`).join('\n')}
     auth_request_set $bc_sign_in $upstream_http_location;
@@ -98,7 +97,7 @@ ${upstream.protocol === 'https:' ? upstreamTls : ''}
     location / {
         proxy_pass ${upstream.origin};
     }
-
+${openPaths(site, upstream)}
     location = /backchannel-verify {
         internal;
         proxy_pass http://${asked}/api/v1/auth/verify${basic ? '?basic=1' : ''};
@@ -126,6 +125,26 @@ ${addressHeaders.map((name) => `    ${removed(name)}`).join('\n')}
     }
 }`;
 }
+
+/**
+ * The path goes on as it was judged, not as it was spelt: /admin/../share/ is no way around. Nor is a backslash, which
+ * Windows reads as a slash.
+ */
+const openPaths = ({ open }: Site, upstream: URL): string =>
+  open
+    .map(
+      (path) => `
+    # Everybody may see this.
+    location ${path.endsWith('/') ? '^~' : '='} ${path} {
+        auth_request off;
+        if ($uri ~ "[\\x5c]") {
+            return 400;
+        }
+        proxy_pass ${upstream.origin}${path};
+    }
+`,
+    )
+    .join('');
 
 const lowered = (name: string): string => name.toLowerCase().replaceAll('-', '_');
 const variable = (name: string): string => `$bc_${lowered(name)}`;

@@ -15,6 +15,8 @@ export interface Site {
   readonly publicUrl: URL;
   /** The cookies that no application may see, the session's without its prefix. */
   readonly cookies: { readonly session: string; readonly others: readonly string[] };
+  /** Paths that everybody may see: with a slash at the end all that is below, else that one. */
+  readonly open: readonly string[];
   /** Whether browsers and programs are asked for HTTP Basic. */
   readonly basic: boolean;
   /** Whether applications are told an address of email. */
@@ -30,6 +32,7 @@ export interface SiteOptions {
   backchannel?: string | undefined;
   cert?: string | undefined;
   key?: string | undefined;
+  public?: string[] | undefined;
 }
 
 /** @throws Failure where the words are none that could go into a configuration. */
@@ -50,8 +53,10 @@ export function readSite(
   const behind = upstream === undefined ? null : readUpstream(upstream);
   const backchannel = readBackchannel(config, options.backchannel);
   const certificate = readCertificate(options, url);
+  const open = readOpen(options.public ?? [], { isOwn });
   const words = [
     ...(behind ? [url.host, behind.origin] : []),
+    ...open.flatMap((path) => ['--public', path]),
     ...(options.basic ? ['--basic'] : []),
     ...(options.backchannel === undefined ? [] : ['--backchannel', backchannel.origin]),
     ...(certificate ? ['--cert', certificate.file, '--key', certificate.key] : []),
@@ -62,6 +67,7 @@ export function readSite(
     backchannel,
     publicUrl,
     cookies: { session: config.cookieName.replace(/^__Host-/, ''), others: [PASS_COOKIE, DEVICE_COOKIE] },
+    open,
     basic: options.basic === true,
     email: config.operatorEmail !== null,
     certificate,
@@ -120,6 +126,14 @@ function readCertificate({ cert, key }: SiteOptions, url: URL): Site['certificat
   const odd = [cert, key].find((path) => !/^\/[\w./@+-]+$/.test(path));
   if (odd !== undefined) throw badUsage(`${shown(odd)} is no absolute path of letters, digits and ./@+-`);
   return { file: cert, key };
+}
+
+function readOpen(paths: readonly string[], { isOwn }: { isOwn: boolean }): string[] {
+  if (isOwn && paths.length > 0) throw badUsage("--public is for an application's paths: BackChannel guards its own");
+  // As they come in a request: nothing that would have to be decoded, and nothing that leads up.
+  const odd = paths.find((path) => !/^(?:\/[\w.~-]+)+\/?$/.test(path) || /\/\.\.?(?:\/|$)/.test(path));
+  if (odd === undefined) return [...new Set(paths)];
+  throw badUsage(`${shown(odd)} is no path to open, such as /hook, or /share/ for all that is below it`);
 }
 
 /** A proxy that listens where it forwards to would ask itself, or could not start. */

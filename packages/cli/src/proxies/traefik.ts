@@ -32,7 +32,7 @@ function application(site: Site, upstream: URL): string {
 # What Traefik can't do: take BackChannel's cookies, or a token in Authorization, out of what the application gets.
 http:
   routers:
-${router(site, [`${name}-clean`, `${name}-verify`, `${name}-strip`])}
+${router(site, [`${name}-clean`, `${name}-verify`, `${name}-strip`])}${openRouter(site)}
   middlewares:
     # What only this proxy may say: a client's own is deleted.
     ${name}-clean:
@@ -61,11 +61,19 @@ const forwarded = ['X-Forwarded-Method', 'X-Forwarded-Uri', 'X-Forwarded-Prefix'
 
 const emptied = (names: readonly string[]): string => names.map((name) => `          ${name}: ""`).join('\n');
 
-function router({ url }: Site, middlewares: readonly string[]): string {
+function openRouter(site: Site): string {
+  if (site.open.length === 0) return '';
+  const name = nameOf(site.url);
+  const paths = site.open.map((path) => `${path.endsWith('/') ? 'PathPrefix' : 'Path'}(\`${path}\`)`);
+  const rule = ` && (${paths.join(' || ')})`;
+  return `\n    # Everybody may see this.\n${router(site, [`${name}-clean`, `${name}-strip`], { suffix: '-public', rule })}`;
+}
+
+function router({ url }: Site, middlewares: readonly string[], { suffix, rule } = { suffix: '', rule: '' }): string {
   const name = nameOf(url);
   const isSecure = url.protocol === 'https:';
-  return `    ${name}:
-      rule: "Host(\`${url.hostname}\`)"
+  return `    ${name}${suffix}:
+      rule: "Host(\`${url.hostname}\`)${rule}"
       # EDIT: the entry point that listens on port ${url.port || (isSecure ? '443' : '80')}${isSecure ? ', and who gets the certificate' : ''}
       entryPoints:
         - ${isSecure ? 'websecure' : 'web'}
