@@ -53,6 +53,19 @@ test('a token is opened by every key of the ring, until it ends', async () => {
   expect(await createKeyRing([old], clock).open('session', token)).toBeNull();
 });
 
+test('a ring that has opened a token opens it again, but not past its end, as another kind, or changed', async () => {
+  let now = Date.now();
+  const ring = createKeyRing(['k'.repeat(32)], () => now);
+  const token = await ring.sign('session', 'secret', now + 60_000);
+  for (const time of ['first', 'second']) expect(await ring.open('session', token), time).toBe('secret');
+  expect(await ring.open('pass', token)).toBeNull();
+  expect(await ring.open('device', token)).toBeNull();
+  expect(await ring.open('session', `${token}x`)).toBeNull();
+  expect(await ring.open('session', token.slice(0, -2))).toBeNull();
+  now += 61_000;
+  expect(await ring.open('session', token)).toBeNull();
+});
+
 test.each(['', '.', '..', 'a.b.c', 'é', 'eyJhbGciOiJub25lIn0.e30.', 'x'.repeat(1024)])(
   'garbage such as %j opens nothing and throws nothing',
   async (garbage) => {

@@ -12,6 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 
 /** Loaded with the first token: a server that has just started may not see one for a long time. */
@@ -23,6 +24,8 @@ const loadJose = () => {
 
 const ISSUER = 'backchannel';
 const ALGORITHM = 'HS256';
+/** How many opened tokens are remembered: as many as answers are kept of (see gate.ts). */
+const MAX_OPENED = 10_000;
 
 /** What a token is good for; one kind never passes as another (RFC 8725, 3.11 and 3.12). */
 export type TokenKind = 'session' | 'pass' | 'device';
@@ -122,6 +125,11 @@ export function createKeyRing(secretKeys: readonly string[], clock: Clock): KeyR
     const key = new Uint8Array(hkdfSync('sha256', secretKey, '', 'backchannel token v1', 32));
     keys.set(createHash('sha256').update(key).digest('base64url').slice(0, 8), key);
   }
+  /**
+   * What has been opened, by kind and token. Opening one takes a thread that bcrypt wants, too; and what a key signed stays
+   * signed. Nothing is remembered of what was not.
+   */
+  const opened = new LRUCache<string, { secret: string; expiresAt: number }>({ max: MAX_OPENED });
   const [signing] = keys;
   if (!signing) throw new RangeError('A key ring needs at least one key.');
   const [signingKid, signingKey] = signing;
@@ -137,6 +145,8 @@ export function createKeyRing(secretKeys: readonly string[], clock: Clock): KeyR
         .sign(signingKey);
     },
     open: async (kind, token) => {
+      const known = opened.get(`${kind} ${token}`);
+      if (known) return known.expiresAt > clock() ? known.secret : null;
       const { jwtVerify } = await loadJose();
       try {
         const { payload } = await jwtVerify(
@@ -155,7 +165,10 @@ export function createKeyRing(secretKeys: readonly string[], clock: Clock): KeyR
             currentDate: new Date(clock()),
           },
         );
-        return payload.jti ?? null;
+        const { jti: secret, exp } = payload;
+        if (secret === undefined || exp === undefined) return null;
+        opened.set(`${kind} ${token}`, { secret, expiresAt: exp * 1000 });
+        return secret;
       } catch {
         return null;
       }
