@@ -5,6 +5,7 @@ import { onOrphaned, onSignal } from './lifetime.ts';
 import { ListenError } from './listen.ts';
 import { createLog, type Log } from './log.ts';
 import { openServer, type RunningServer } from './server.ts';
+import { PasswordConflictError } from './services/instances.ts';
 import { SecretKeyError } from './services/keys.ts';
 import { startBlock } from './start-block.ts';
 import { DataFolderError } from './store/data-folder.ts';
@@ -48,7 +49,15 @@ export async function run(args: readonly string[]): Promise<void> {
 }
 
 /** What the operator can mend: their messages are fit to be shown. */
-const told = [ConfigError, DatabaseUrlError, DataFolderError, SecretKeyError, ListenError, UpgradeError];
+const told = [
+  ConfigError,
+  DatabaseUrlError,
+  DataFolderError,
+  SecretKeyError,
+  PasswordConflictError,
+  ListenError,
+  UpgradeError,
+];
 
 async function open(): Promise<{ config: Config; log: Log; server: RunningServer } | null> {
   try {

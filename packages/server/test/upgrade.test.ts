@@ -6,10 +6,13 @@ import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { openStore } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
+import { migrations } from '../src/store/migrations/index.ts';
 import { restoreBackup } from '../src/store/restore.ts';
 import { UpgradeError } from '../src/store/upgrade.ts';
 
 const newFile = () => join(mkdtempSync(join(tmpdir(), 'backchannel-upgrade-')), 'backchannel.db');
+const names = migrations.map(({ name }) => name);
+const [earlier, latest] = [names.slice(0, -1), names.at(-1)];
 const open = (file: string) => openStore({ engine: 'sqlite', file });
 const copiesOf = (file: string) => readdirSync(join(file, '../backups')).toSorted();
 
@@ -54,11 +57,11 @@ test('an older database is copied before it is migrated, and the copy can be res
   }
   const [name = '', ...others] = copiesOf(file);
   expect(others).toEqual([]);
-  expect(name).toMatch(/^before-0002-operate-\d{8}T\d{9}Z\.db$/);
+  expect(name).toMatch(new RegExp(`^before-${latest}-\\d{8}T\\d{9}Z\\.db$`));
   const copy = join(file, '../backups', name);
   expect(statSync(copy).mode & 0o777).toBe(0o600);
   expect(statSync(join(copy, '..')).mode & 0o777).toBe(0o700);
-  expect(restoreBackup(copy, file, { stamp: 'x' })).toMatchObject({ schema: '0001-seed', pending: ['0002-operate'] });
+  expect(restoreBackup(copy, file, { stamp: 'x' })).toMatchObject({ schema: earlier.at(-1), pending: [latest] });
   await using store = await open(file);
   expect(await store.read((em) => em.count(EventEntity, { id: 'from before' }))).toBe(1);
 });
@@ -90,7 +93,7 @@ test('several starters on one older database: it is migrated once, and every cop
   }
   for (const name of copiesOf(file)) {
     const db = new Sqlite(join(file, '../backups', name), { readonly: true });
-    expect(db.prepare('select name from migrations').pluck().all()).toEqual(['0001-seed']);
+    expect(db.prepare('select name from migrations').pluck().all()).toEqual(earlier);
     db.close();
   }
 });
@@ -116,8 +119,10 @@ test('where no copy can be made, nothing is migrated and a sentence says why', a
   await makeOlder(file);
   // A file is in the folder's way.
   new Sqlite(join(file, '../backups')).exec('create table x (y)').close();
-  await expect(open(file)).rejects.toThrow(/^DATABASE_URL: .* has to be copied to .*backups before 0002-operate /);
+  await expect(open(file)).rejects.toThrow(
+    new RegExp(`^DATABASE_URL: .* has to be copied to .*backups before ${latest} `),
+  );
   const db = new Sqlite(file);
-  expect(db.prepare('select name from migrations').pluck().all()).toEqual(['0001-seed']);
+  expect(db.prepare('select name from migrations').pluck().all()).toEqual(earlier);
   db.close();
 });

@@ -112,6 +112,8 @@ function makeKeyFile(file: string): void {
 }
 
 export interface KeyRing {
+  /** What tells its keys apart, the signing one first: public, for every token has one. */
+  readonly ids: readonly string[];
   /** Signs a secret into the token that a cookie holds. `expiresAt` is in milliseconds since 1970. */
   sign(kind: TokenKind, secret: string, expiresAt: number): Promise<string>;
   /** The secret in a token of this kind that one of the keys signed, or null for anything else. Never throws. */
@@ -135,6 +137,7 @@ export function createKeyRing(secretKeys: readonly string[], clock: Clock): KeyR
   const [signingKid, signingKey] = signing;
 
   return {
+    ids: [...keys.keys()],
     sign: async (kind, secret, expiresAt) => {
       const { SignJWT } = await loadJose();
       return new SignJWT({ jti: secret })

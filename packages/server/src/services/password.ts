@@ -16,6 +16,7 @@ import {
   hashPassword,
   verifyPassword,
 } from './hashing.ts';
+import type { Instances } from './instances.ts';
 import type { Admitted, Throttle, Throttled, Try } from './throttle.ts';
 
 /** How long a client is asked to wait when too many passwords are being checked. */
@@ -82,12 +83,15 @@ export async function openPassword(options: {
   store: Store;
   events: Events;
   throttle: Throttle;
+  instances: Pick<Instances, 'join' | 'outlast'>;
   clock: Clock;
   /** Whether a hash or a password may be made where there is none yet. */
   mayMake: boolean;
 }): Promise<Password> {
-  const { config, store, events, throttle, clock, mayMake } = options;
-  const found = mayMake ? await findPassword({ config, store, clock }) : await findPasswordAsItIs({ config, store });
+  const { config, store, events, throttle, instances, clock, mayMake } = options;
+  const found = mayMake
+    ? await findPassword({ config, store, instances, clock })
+    : await findPasswordAsItIs({ config, store });
   const queue = createHashingQueue({ threadPoolSize: config.threadPoolSize });
   const attempts = createAttempts();
   let { hash: current, origin } = found;
@@ -179,12 +183,7 @@ export async function openPassword(options: {
     },
     fingerprintWithin,
     replace: async (em, hash) => {
-      await em.execute(
-        `insert into passwords (origin, hash, changed_at) values ('stored', ?, ?)
-         on conflict (origin) do update set hash = excluded.hash, changed_at = excluded.changed_at`,
-        [hash, clock()],
-        'run',
-      );
+      await writeHash(em, 'stored', hash, clock());
     },
   };
 }
@@ -209,18 +208,31 @@ interface FoundPassword {
 async function findPassword(options: {
   config: Pick<Config, 'password' | 'bcryptCost'>;
   store: Store;
+  instances: Pick<Instances, 'join' | 'outlast'>;
   clock: Clock;
 }): Promise<FoundPassword> {
-  const { config, store, clock } = options;
+  const { config, store, instances, clock } = options;
   const { password } = config;
-  if (password.from === 'MASTER_PASSWORD_HASH') return { hash: password.hash, origin: password.from, generated: null };
 
+  // Before anything is made: an instance that is alive with another password is not to be in the way.
+  const join = async (fingerprint: string | null) => {
+    for (;;) {
+      const others = await store.write((em) => instances.join(em, fingerprint));
+      if (others.length === 0) return;
+      await instances.outlast(others);
+    }
+  };
+  if (password.from === 'MASTER_PASSWORD_HASH') {
+    await join(passwordFingerprint(password.hash));
+    return { hash: password.hash, origin: password.from, generated: null };
+  }
   const keepPlain = async (plain: string, origin: PasswordOrigin): Promise<FoundPassword> => {
-    const hash = await keepHashOfPlain(plain, { store, clock, cost: config.bcryptCost });
+    const hash = await keepHashOfPlain(plain, { origin, store, instances, clock, cost: config.bcryptCost });
     return { hash, origin, generated: null };
   };
   if (password.from === 'MASTER_PASSWORD') return keepPlain(password.plain, password.from);
 
+  await join(null);
   const stored = await readHash(store, 'stored');
   if (stored) return { hash: stored, origin: 'stored', generated: null };
   if (password.builtInAllowed) return keepPlain(BUILT_IN_PASSWORD, 'built-in');
@@ -241,24 +253,40 @@ async function findPassword(options: {
 }
 
 /** The bcrypt hash kept of a plain password: made anew when the password differs from the one it was made of. */
-async function keepHashOfPlain(plain: string, options: { store: Store; clock: Clock; cost: number }): Promise<string> {
-  const { store, clock, cost } = options;
+async function keepHashOfPlain(
+  plain: string,
+  options: {
+    origin: PasswordOrigin;
+    store: Store;
+    instances: Pick<Instances, 'join' | 'outlast'>;
+    clock: Clock;
+    cost: number;
+  },
+): Promise<string> {
+  const { origin, store, instances, clock, cost } = options;
   for (;;) {
     const kept = await readHash(store, 'environment');
-    if (kept && (await verifyPassword(plain, kept))) return kept;
-    const made = await hashPassword(plain, { cost });
-    // Only over the hash that was read: of two that start at once, the second finds the first one's hash and takes it.
-    await store.write((em) =>
-      em.execute(
-        `insert into passwords (origin, hash, changed_at) values ('environment', ?, ?)
-         on conflict (origin) do update set hash = excluded.hash, changed_at = excluded.changed_at
-         where passwords.hash = ?`,
-        [made, clock(), kept ?? ''],
-        'run',
-      ),
-    );
+    const isOfPlain = kept !== null && (await verifyPassword(plain, kept));
+    const hash = isOfPlain ? kept : await hashPassword(plain, { cost });
+    const others = await store.write(async (em) => {
+      // Of two that start at once, the second finds the first one's hash, and looks at that.
+      if ((await readHashIn(em, 'environment')) !== kept) return null;
+      const rivals = await instances.join(em, isSetByEnvironment(origin) ? passwordFingerprint(hash) : null);
+      if (rivals.length === 0 && !isOfPlain) await writeHash(em, 'environment', hash, clock());
+      return rivals;
+    });
+    if (others?.length === 0) return hash;
+    if (others) await instances.outlast(others);
   }
 }
+
+const writeHash = (em: EntityManager, origin: string, hash: string, at: number) =>
+  em.execute(
+    `insert into passwords (origin, hash, changed_at) values (?, ?, ?)
+     on conflict (origin) do update set hash = excluded.hash, changed_at = excluded.changed_at`,
+    [origin, hash, at],
+    'run',
+  );
 
 const readHash = (store: Store, origin: string) => store.read((em) => readHashIn(em, origin));
 

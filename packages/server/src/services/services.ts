@@ -7,6 +7,7 @@ import { type Activity, createActivity } from './activity.ts';
 import { createDevices, type Devices } from './devices.ts';
 import { createEvents, type Events } from './events.ts';
 import { createGate, type Gate } from './gate.ts';
+import { createInstances, type Instances } from './instances.ts';
 import { createKeyRing, loadSecretKey, makeSecretKey } from './keys.ts';
 import { openPassword, type Password } from './password.ts';
 import { createPasswordChange, type PasswordChange } from './password-change.ts';
@@ -20,6 +21,7 @@ export interface Services {
   readonly devices: Devices;
   readonly events: Events;
   readonly gate: Gate;
+  readonly instances: Instances;
   readonly password: Password;
   readonly passwordChange: PasswordChange;
   readonly sessions: Sessions;
@@ -47,12 +49,18 @@ export async function openServices(options: {
   clock?: Clock;
 }): Promise<Services> {
   const { config, store, log, role = 'server', clock = Date.now } = options;
+  await using opened = new AsyncDisposableStack();
   // A tool signs nothing: a key of its own would only be left behind, perhaps by another user.
   const secretKeys = config.secretKeys ?? [role === 'server' ? loadSecretKey(config.dataDir) : makeSecretKey()];
   const keys = createKeyRing(secretKeys, clock);
   const events = createEvents(store, clock);
   const throttle = createThrottle({ config, store, events, clock });
-  const password = await openPassword({ config, store, events, throttle, clock, mayMake: role === 'server' });
+  const instances = opened.use(
+    createInstances({ store, config, onError: (error) => log.warn({ err: error }, 'could not tell that I am alive') }),
+  );
+  if (role === 'server') await instances.agreeOnKeys(keys.ids);
+  const mayMake = role === 'server';
+  const password = await openPassword({ config, store, events, throttle, instances, clock, mayMake });
   const activity = createActivity(store, clock, (error) => log.error({ err: error }, 'use could not be written'));
   const gate = createGate({ config, store, keys, password, activity, clock });
   const devices = createDevices({ store, keys, clock });
@@ -60,13 +68,15 @@ export async function openServices(options: {
   const tokens = createTokens({ store, gate, events, activity, clock });
   const passwordChange = createPasswordChange({ store, gate, password, sessions, tokens, events });
   const onError = (error: unknown) => log.error({ err: error }, 'tidying up failed; it is tried again in a minute');
-  const tasks = createTasks({ config, sessions, tokens, events, throttle, devices, clock, onError });
+  const tasks = createTasks({ config, sessions, tokens, events, throttle, devices, instances, clock, onError });
+  const closing = opened.move();
 
   return {
     activity,
     devices,
     events,
     gate,
+    instances,
     password,
     passwordChange,
     sessions,
@@ -84,6 +94,7 @@ export async function openServices(options: {
     [Symbol.asyncDispose]: async () => {
       await tasks[Symbol.asyncDispose]();
       await activity[Symbol.asyncDispose]();
+      await closing.disposeAsync();
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Devices } from './devices.ts';
 import type { Events } from './events.ts';
+import type { Instances } from './instances.ts';
 import type { Sessions } from './sessions.ts';
 import type { Throttle } from './throttle.ts';
 import type { Tokens } from './tokens.ts';
@@ -12,10 +13,12 @@ const BATCH = 500;
 const DAY_MS = 86_400_000;
 
 export interface Tasks {
-  /** Tidies up once a minute from now on. */
+  /** Tidies up once a minute from now on, where this instance is the one that does. */
   start(): void;
   /** Deletes ended sessions and tokens, old events, stale counts and devices, batch by batch, until nothing is left. */
   run(): Promise<void>;
+  /** The same, but nothing where another instance does it. */
+  runWhereFirst(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -27,10 +30,11 @@ export function createTasks(options: {
   events: Pick<Events, 'deleteBefore'>;
   throttle: Pick<Throttle, 'deleteStale'>;
   devices: Pick<Devices, 'deleteStale'>;
+  instances: Pick<Instances, 'isFirst'>;
   clock: Clock;
   onError: (error: unknown) => void;
 }): Tasks {
-  const { config, sessions, tokens, events, throttle, devices, clock, onError } = options;
+  const { config, sessions, tokens, events, throttle, devices, instances, clock, onError } = options;
   const steps: (() => Promise<number>)[] = [
     () => sessions.deleteEnded(BATCH),
     () => tokens.deleteEnded(BATCH),
@@ -50,13 +54,17 @@ export function createTasks(options: {
     });
     return running;
   };
+  const runWhereFirst = async () => {
+    if (await instances.isFirst()) await run();
+  };
   let timer: NodeJS.Timeout | undefined;
 
   return {
     start: () => {
-      timer ??= setInterval(() => run().catch(onError), INTERVAL_MS).unref();
+      timer ??= setInterval(() => runWhereFirst().catch(onError), INTERVAL_MS).unref();
     },
     run,
+    runWhereFirst,
     [Symbol.asyncDispose]: async () => {
       isClosing = true;
       clearInterval(timer);

@@ -99,4 +99,37 @@ export const DeviceEntity = defineEntity({
   },
 });
 
-export const entities = [SessionEntity, EventEntity, PasswordEntity, TokenEntity, ThrottleEntity, DeviceEntity];
+/** A server that is alive on a shared database, or was until lately. Times are by the database's clock. */
+export const InstanceEntity = defineEntity({
+  name: 'Instance',
+  tableName: 'instances',
+  properties: {
+    /** Drawn at each start. */
+    id: p.text().primary(),
+    /** Its machine's name, for people. */
+    host: p.text(),
+    /** The fingerprint of the password that its environment sets, or `database`. */
+    password: p.text(),
+    joinedAt: p.bigint('number'),
+    seenAt: p.bigint('number'),
+  },
+});
+export type InstanceRow = InferEntity<typeof InstanceEntity>;
+
+/** The ring that the instance which started last signs and verifies with, by its keys' ids, which every cookie has. */
+export const SigningKeyEntity = defineEntity({
+  name: 'SigningKey',
+  tableName: 'signing_keys',
+  properties: { id: p.text().primary() },
+});
+
+export const entities = [
+  SessionEntity,
+  EventEntity,
+  PasswordEntity,
+  TokenEntity,
+  ThrottleEntity,
+  DeviceEntity,
+  InstanceEntity,
+  SigningKeyEntity,
+];

@@ -140,8 +140,8 @@ export class UnknownCommitError extends StoreUnavailableError {
 }
 
 /**
- * One connection for as long as it is held. A BEGIN that fails shows it at the first statement after it: Kysely 0.29 never
- * gives a connection back whose BEGIN threw. One that broke, or whose answer is still due, is thrown away when it is
+ * One connection for as long as it is held. A BEGIN that fails shows it at the first statement after it, a ROLLBACK
+ * not at all: Kysely 0.29 never gives a connection back where one of them threw. One that broke, or whose answer is still due, is thrown away when it is
  * released.
  */
 function guard(client: pg.PoolClient): PostgresPoolClient {
@@ -161,10 +161,13 @@ function guard(client: pg.PoolClient): PostgresPoolClient {
         refusal = error;
         return nothing;
       }
-      if (!isBroken) throw error;
       // The server rolls back what it hears no more of.
-      if (sql === 'rollback') return nothing;
-      if (sql === 'commit') throw new UnknownCommitError('The database broke off during a commit.', { cause: error });
+      if (sql === 'rollback') {
+        isBroken = true;
+        return nothing;
+      }
+      if (isBroken && sql === 'commit')
+        throw new UnknownCommitError('The database broke off during a commit.', { cause: error });
       throw error;
     }
   };

@@ -1,0 +1,162 @@
+// The servers that share a database: which of them are alive, and whether they may work together. A SQLite file is one
+// machine's, whose processes share the configuration: there nothing is written down and nobody is refused.
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../config.ts';
+import type { EntityManager, Store } from '../store/database.ts';
+import { InstanceEntity, type InstanceRow, SigningKeyEntity } from '../store/entities.ts';
+import { escapeControlCharacters } from './client.ts';
+import { SecretKeyError } from './keys.ts';
+
+/** How often an instance says that it is alive, in milliseconds. */
+const BEAT_MS = 2000;
+/** One that has said nothing for so long is gone, in milliseconds. */
+const ALIVE_MS = 3 * BEAT_MS;
+const DAY_MS = 86_400_000;
+
+/** The password of instances that follow the one in the database. */
+const FROM_DATABASE = 'database';
+
+/** Another instance that is alive has another password. The message is one sentence that says what to do. */
+export class PasswordConflictError extends Error {
+  override readonly name = 'PasswordConflictError';
+}
+
+export interface Instances {
+  /** Refuses a ring that has no key in common with the one that was last used here. @throws SecretKeyError */
+  agreeOnKeys(ids: readonly string[]): Promise<void>;
+  /**
+   * Within the caller's transaction: counts as alive from its commit on, with the fingerprint of the password that the
+   * environment sets, or null where the one in the database counts. Returns whoever is alive with another one: then it
+   * does not count, and the caller must write nothing.
+   */
+  join(em: EntityManager, fingerprint: string | null): Promise<InstanceRow[]>;
+  /** Waits until these are gone. @throws PasswordConflictError as soon as one shows that it is not */
+  outlast(others: readonly InstanceRow[]): Promise<void>;
+  /** Whether this one does what is to be done once for all: the one that has been alive for longest does. */
+  isFirst(): Promise<boolean>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export function createInstances(options: {
+  store: Store;
+  config: Pick<Config, 'password'>;
+  onError: (error: unknown) => void;
+}): Instances {
+  return options.store.engine === 'sqlite' ? alone : createShared(options);
+}
+
+const alone: Instances = {
+  agreeOnKeys: async () => {},
+  join: async () => [],
+  outlast: async () => {},
+  isFirst: async () => true,
+  [Symbol.asyncDispose]: async () => {},
+};
+
+function createShared({ store, config, onError }: Parameters<typeof createInstances>[0]): Instances {
+  const id = randomBytes(12).toString('hex');
+  const host = escapeControlCharacters(hostname()).slice(0, 255);
+  let joined: { password: string; at: number } | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  let beating: Promise<void> = Promise.resolve();
+
+  const write = async (em: EntityManager, { password, at }: NonNullable<typeof joined>, now: number) => {
+    await em.execute(
+      `insert into instances (id, host, password, joined_at, seen_at) values (?, ?, ?, ?, ?)
+       on conflict (id) do update set seen_at = excluded.seen_at`,
+      [id, host, password, at, now],
+      'run',
+    );
+  };
+
+  /** Also puts back the row that another one has taken for dead. */
+  const beat = () => {
+    beating = store
+      .write(async (em) => {
+        if (joined) await write(em, joined, await timeOf(em));
+      })
+      .catch(onError);
+  };
+
+  const alive = (now: number) => ({ seenAt: { $gt: now - ALIVE_MS } });
+
+  return {
+    agreeOnKeys: (ids) =>
+      store.write(async (em) => {
+        const known = (await em.find(SigningKeyEntity, {})).map((key) => key.id);
+        if (known.length > 0 && !known.some((each) => ids.includes(each))) {
+          throw new SecretKeyError(
+            'SECRET_KEY: none of its keys is one that the other instances on this database sign or verify with; ' +
+              'set theirs, or, to change it, put the new key first and the old one after a comma.',
+          );
+        }
+        if (known.length === ids.length && known.every((each) => ids.includes(each))) return;
+        await em.nativeDelete(SigningKeyEntity, {});
+        await em.insertMany(
+          SigningKeyEntity,
+          ids.map((each) => ({ id: each })),
+        );
+      }),
+    join: async (em, fingerprint) => {
+      const password = fingerprint ?? FROM_DATABASE;
+      const now = await timeOf(em);
+      const others = await em.find(InstanceEntity, { ...alive(now), id: { $ne: id }, password: { $ne: password } });
+      if (others.length > 0) {
+        // What an attempt that was rolled back has begun.
+        clearInterval(timer);
+        [timer, joined] = [undefined, null];
+        return others;
+      }
+      joined = { password, at: joined?.at ?? now };
+      await em.nativeDelete(InstanceEntity, { seenAt: { $lt: now - DAY_MS } });
+      await write(em, joined, now);
+      timer ??= setInterval(beat, BEAT_MS).unref();
+      return [];
+    },
+    outlast: async (others) => {
+      for (;;) {
+        await sleep(BEAT_MS / 8);
+        const { rows, now } = await store.read(async (em) => ({
+          rows: await em.find(InstanceEntity, { id: { $in: others.map((other) => other.id) } }),
+          now: await timeOf(em),
+        }));
+        const seenBefore = (row: InstanceRow) => others.find((other) => other.id === row.id)?.seenAt ?? 0;
+        const rival = rows.find((row) => row.seenAt > seenBefore(row));
+        if (rival) throw conflictWith(rival, config.password.from);
+        if (rows.every((row) => row.seenAt <= now - ALIVE_MS)) return;
+      }
+    },
+    isFirst: async () => {
+      const [first] = await store.read(async (em) =>
+        em.find(InstanceEntity, alive(await timeOf(em)), { orderBy: { joinedAt: 'asc', id: 'asc' }, limit: 1 }),
+      );
+      return first?.id === id;
+    },
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await beating;
+      if (joined) await store.write((em) => em.nativeDelete(InstanceEntity, { id })).catch(onError);
+    },
+  };
+}
+
+/** By the database's own clock, in milliseconds since 1970: those of the instances may differ. */
+async function timeOf(em: EntityManager): Promise<number> {
+  const [row] = await em.execute<{ now: number | string }[]>(
+    'select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) as now',
+  );
+  return Number(row?.now);
+}
+
+function conflictWith({ host, password }: InstanceRow, from: Config['password']['from']): PasswordConflictError {
+  const [variable, theirs] =
+    from === 'database'
+      ? ['MASTER_PASSWORD', 'has its password from its environment, and this one has none there']
+      : [from, password === FROM_DATABASE ? 'has the password that is kept in the database' : 'has another password'];
+  return new PasswordConflictError(
+    `${variable}: the instance on ${host}, which is alive on this database, ${theirs}; ` +
+      'give all instances the same, or stop the others first.',
+  );
+}

@@ -1,0 +1,20 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/** What instances on one database have to agree on. */
+export class Migration0003Instances extends Migration {
+  override up(): void {
+    this.addSql(`create table instances (
+      id text not null primary key,
+      host text not null,
+      password text not null,
+      joined_at bigint not null,
+      seen_at bigint not null
+    )`);
+    this.addSql('create table signing_keys (id text not null primary key)');
+  }
+
+  override down(): void {
+    this.addSql('drop table signing_keys');
+    this.addSql('drop table instances');
+  }
+}
