@@ -376,6 +376,14 @@ describe('the pass, the second cookie of a session', () => {
     }
   });
 
+  test('any number of its name that a sibling subdomain has set for longer paths do not hide it', async () => {
+    const tossed = `${PASS}=garbage; `.repeat(20);
+    const cookies = await signIn(secure);
+    const pass = `${PASS}=${cookies.get(PASS)}`;
+    expect((await verify(secure, { Cookie: tossed + pass })).status).toBe(204);
+    expect((await verify(secure, { Cookie: `${tossed}${pass}; ${PASS}=; ${PASS}=garbage` })).status).toBe(204);
+  });
+
   const replayed: [string, (value: string) => Headers][] = [
     ['as it is', (value) => ({ Cookie: `${PASS}=${value}` })],
     ['under the name of the session cookie', (value) => ({ Cookie: `__Host-backchannel_session=${value}` })],

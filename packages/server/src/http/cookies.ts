@@ -3,7 +3,10 @@ import { stringifySetCookie } from 'cookie';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 
-/** A browser that was tricked into several cookies of one name sends them all; no more than these are looked at. */
+/**
+ * A browser that was tricked into several cookies of one name sends them all; no more than these are looked at, from the
+ * end: those of longer paths come first (RFC 6265, 5.4), and ours have the shortest.
+ */
 const MAX_VALUES = 3;
 const MAX_VALUE_BYTES = 1024;
 
@@ -56,13 +59,13 @@ export function createCookies(
 }
 
 /**
- * The values of one cookie, in order, without parsing the others (RFC 6265, 5.4): names are compared exactly. A sibling
+ * The values of one cookie, the last one first, without parsing the others (RFC 6265, 5.4): names are compared exactly. A sibling
  * subdomain may set a cookie whose name has a no-break space before `__Host-`, and trim() would take it for ours.
  */
 export function findCookieValues(header: string | undefined, name: string): string[] {
   const values: string[] = [];
   if (!header) return values;
-  for (const pair of header.split(';')) {
+  for (const pair of header.split(';').reverse()) {
     const equals = pair.indexOf('=');
     if (equals < 0 || withoutSpaces(pair.slice(0, equals)) !== name) continue;
     const value = withoutSpaces(pair.slice(equals + 1));
