@@ -1,57 +1,12 @@
 // What fails beneath a server, and how it takes it: in time, in words, without an end, and well again by itself.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Answer, PASSWORD, sqliteFile, startServer, type TestServer } from './harness.ts';
 import { fillDisk, hasPrivateDisks, openPrivateDisk, seenFromOutside } from './private-disk.ts';
-
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
-const children = new Set<ChildProcess>();
-// None outlives a test that failed.
-afterEach(() => {
-  for (const child of children) child.kill('SIGKILL');
-  children.clear();
-});
-
-/** The address that a process prints once it serves, or what it said instead. */
-async function started(child: ChildProcess): Promise<{ url: string; stderr(): string }> {
-  children.add(child);
-  let stderr = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  const ended = once(child, 'close').then(() => {
-    throw new Error(stderr);
-  });
-  ended.catch(() => {});
-  const found = new Promise<string>((resolve) => {
-    if (!child.stdout) return;
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const [, url] = /^ +URL +(http\S+)/.exec(line) ?? [];
-      if (url) resolve(url.replace('localhost', '127.0.0.1'));
-    });
-  });
-  return { url: await Promise.race([found, ended]), stderr: () => stderr };
-}
-
-async function call(url: string, method: string, path: string, options: { cookie?: string; body?: object } = {}) {
-  const { cookie = '', body } = options;
-  const answer = await fetch(url + path, {
-    method,
-    headers: { cookie, ...(body ? { 'content-type': 'application/json' } : {}) },
-    ...(body ? { body: JSON.stringify(body) } : {}),
-  });
-  const cookies = answer.headers.getSetCookie().map((line) => line.split(';')[0]);
-  await answer.arrayBuffer();
-  return { status: answer.status, retryAfter: answer.headers.get('retry-after'), cookie: cookies.join('; ') };
-}
-const login = (url: string, password = 'admin123') => call(url, 'POST', '/api/v1/auth/login', { body: { password } });
+import { call, login, main, untilServing } from './server-process.ts';
 
 function expectWhole(file: string): void {
   const db = new Sqlite(file);
@@ -136,7 +91,8 @@ describe.skipIf(!hasPrivateDisks)('a disk (skipped where a process may have no m
   test('that is full: what writes is 503, what reads goes on, and nothing is lost or broken when there is room', async () => {
     using disk = openPrivateDisk();
     const child = disk.run('size=8m', serve, environment(disk.folder));
-    const { url, stderr } = await started(child);
+    await using server = await untilServing(child);
+    const { url, stderr } = server;
     const folder = seenFromOutside(child, disk.folder);
     const { cookie } = await login(url);
     const filler = fillDisk(folder);
@@ -145,23 +101,22 @@ describe.skipIf(!hasPrivateDisks)('a disk (skipped where a process may have no m
     for (let tries = 0; tries < 200 && answers.at(-1)?.status !== 503; tries++) answers.push(await login(url));
     expect(answers.at(-1)).toMatchObject({ status: 503, retryAfter: '2', cookie: '' });
     for (const { status } of answers.slice(0, -1)) expect(status).toBe(200);
-    expect((await call(url, 'GET', '/api/v1/auth/me', { cookie })).status).toBe(200);
-    expect((await call(url, 'GET', '/api/v1/auth/verify', { cookie })).status).toBe(204);
-    expect((await call(url, 'GET', '/healthz')).status).toBe(200);
+    expect((await call(url, 'GET /api/v1/auth/me', { cookie })).status).toBe(200);
+    expect((await call(url, 'GET /api/v1/auth/verify', { cookie })).status).toBe(204);
+    expect((await call(url, 'GET /healthz')).status).toBe(200);
     expect(stderr()).toContain('database or disk is full');
 
     filler.free();
     expect((await login(url)).status).toBe(200);
     for (const { cookie: other } of answers.slice(0, -1)) {
-      expect((await call(url, 'GET', '/api/v1/auth/me', { cookie: other })).status).toBe(200);
+      expect((await call(url, 'GET /api/v1/auth/me', { cookie: other })).status).toBe(200);
     }
     // SQLite follows links, and this one leads out of the namespace: a copy is looked at, with nobody at work.
     const copy = mkdtempSync(join(tmpdir(), 'backchannel-copy-'));
     for (const name of ['backchannel.db', 'backchannel.db-wal']) cpSync(join(folder, 'data', name), join(copy, name));
     expectWhole(join(copy, 'backchannel.db'));
     rmSync(copy, { recursive: true });
-    child.kill('SIGTERM');
-    expect(await once(child, 'close')).toEqual([0, null]);
+    expect(await server.end('SIGTERM')).toEqual([0, null]);
   });
 
   test.each([
@@ -181,50 +136,9 @@ describe.skipIf(!hasPrivateDisks)('a disk (skipped where a process may have no m
   ])('%s keeps it from starting, in one sentence', async (_, options, before, message) => {
     using disk = openPrivateDisk();
     const child = disk.run(options, `cd ${disk.folder} && ${before}; ${serve}`, environment(disk.folder));
-    const failure = await started(child).catch((error: Error) => error);
+    const failure = await untilServing(child).catch((error: Error) => error);
     expect(failure).toBeInstanceOf(Error);
     expect((failure as Error).message.trim()).toMatch(message);
     expect((failure as Error).message.trim().split('\n')).toHaveLength(1);
   });
-});
-
-test('of two processes on one database one is killed under load: the other answers on, without an error', {
-  timeout: 60_000,
-}, async () => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'backchannel-faults-'));
-  const env = { PATH: process.env.PATH, PORT: '0', LOG_FORMAT: 'json', BCRYPT_COST: '10', DATA_DIR: dataDir };
-  const open = () => spawn(process.execPath, [main], { env: { ...env, SESSION_MAX_LIVE: '10000' } });
-  const [doomed, other] = [open(), open()];
-  const [one, two] = [await started(doomed), await started(other)];
-  const statuses = { one: new Set<number>(), two: new Set<number>() };
-  let isOver = false;
-  let count = 0;
-  const half = Promise.withResolvers<void>();
-  const work = async (url: string, seen: Set<number>) => {
-    while (!isOver) {
-      const opened = await login(url);
-      // Many sign-ins at once are more than bcrypt takes; those who are turned away are told so, by either.
-      if (opened.status === 503 && opened.retryAfter) continue;
-      seen.add(opened.status);
-      const { cookie } = opened;
-      // A session that one has opened is good at the other.
-      seen.add((await call(two.url, 'GET', '/api/v1/auth/me', { cookie })).status);
-      seen.add((await call(url, 'POST', '/api/v1/auth/logout', { cookie })).status);
-      count++;
-      if (count >= 10) half.resolve();
-      if (count >= 30) isOver = true;
-    }
-  };
-  const doomedWork = [1, 2, 3].map(() => work(one.url, statuses.one).catch((error: Error) => error));
-  const otherWork = [1, 2, 3].map(() => work(two.url, statuses.two));
-  await Promise.race([half.promise, Promise.all(otherWork)]);
-  doomed.kill('SIGKILL');
-  await Promise.all([...otherWork, ...doomedWork]);
-  expect([...statuses.two]).toEqual([200]);
-  expect([...statuses.one]).toEqual([200]);
-  expect(two.stderr()).not.toMatch(/"level":"(?:warn|error|fatal)"/);
-  other.kill('SIGTERM');
-  expect(await once(other, 'close')).toEqual([0, null]);
-  expectWhole(join(dataDir, 'backchannel.db'));
-  rmSync(dataDir, { recursive: true, force: true });
 });

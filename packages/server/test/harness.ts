@@ -122,9 +122,23 @@ export async function openTestStore(): Promise<Store> {
 /** A PostgreSQL database of its own, migrated unless it is to be empty. */
 export async function openTestDatabase({ isEmpty = false } = {}) {
   const name = `own ${randomUUID()}`;
-  const { database } = loadConfig({ env: await databases.open(name, { isEmpty }), root: tmpdir() });
+  const env = await databases.open(name, { isEmpty });
+  const { database } = loadConfig({ env, root: tmpdir() });
   if (database.engine !== 'postgresql') throw new Error('these tests run on SQLite');
-  return { address: database, config: { database }, [Symbol.asyncDispose]: () => databases.drop(name) };
+  return { address: database, config: { database }, env, [Symbol.asyncDispose]: () => databases.drop(name) };
+}
+
+/** The variables for processes that share one database of this run's engine, in a data folder that is theirs. */
+export async function openSharedDatabase() {
+  const dataDir = mkdtempSync(join(tmpdir(), 'backchannel-shared-'));
+  const env: Record<string, string> = { DATA_DIR: dataDir, ...(await databases.open(dataDir)) };
+  return {
+    env,
+    [Symbol.asyncDispose]: async () => {
+      await databases.drop(dataDir);
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
 }
 
 /** The file of a server on SQLite, for tests that are about it. */

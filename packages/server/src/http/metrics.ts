@@ -122,6 +122,17 @@ function addDatabase(
   gauge(registry, 'backchannel_database_writes_waiting', 'Writes under way or in their queue.', [], (each) => {
     each.set(store.figures().writesWaiting);
   });
+  if (store.figures().pool) {
+    gauge(
+      registry,
+      'backchannel_database_connections',
+      'Connections to PostgreSQL; waiting: who waits for one.',
+      ['state'],
+      (each) => {
+        for (const [state, count] of Object.entries(store.figures().pool ?? {})) each.set({ state }, count);
+      },
+    );
+  }
   for (const [name, help, count] of [
     ['backchannel_sessions_live', 'Sessions that are live.', () => services.sessions.countLive()],
     ['backchannel_tokens_live', 'API tokens that are live.', () => services.tokens.countLive()],

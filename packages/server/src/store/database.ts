@@ -2,6 +2,7 @@
 import type { DatabaseAddress } from '../config/values.ts';
 import type { Engine, EntityManager, Orm } from './engine.ts';
 import { SessionEntity, type SessionRow, TokenEntity, type TokenRow } from './entities.ts';
+import type { PoolFigures } from './postgresql-pool.ts';
 import { before, retry } from './retry.ts';
 import { asStoreError, StoreUnavailableError } from './unavailable.ts';
 
@@ -14,6 +15,8 @@ const PATIENCE_MS = 1900;
 export interface StoreFigures {
   /** Writes under way, and in the queue for it. */
   writesWaiting: number;
+  /** How its connections are used; null where it has one file, and no pool. */
+  pool: PoolFigures | null;
 }
 
 export interface Store {
@@ -99,7 +102,7 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
         return ['database'];
       }
     },
-    figures: () => ({ writesWaiting }),
+    figures: () => ({ writesWaiting, pool: engine.pool?.() ?? null }),
     [Symbol.asyncDispose]: () => orm.close(true),
   };
 }

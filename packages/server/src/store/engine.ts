@@ -10,6 +10,7 @@ import {
 import type { Dialect } from 'kysely';
 import { entities } from './entities.ts';
 import { migrations } from './migrations/index.ts';
+import type { PoolFigures } from './postgresql-pool.ts';
 
 /** One unit of work on the database, whichever engine it is. */
 export type EntityManager = SqlEntityManager;
@@ -24,6 +25,8 @@ export interface Engine {
   isPassing(error: unknown): boolean;
   /** Whether the database is what failed, not what was asked of it. */
   isUnavailable(error: unknown): boolean;
+  /** How its connections are used, where it has a pool of them. */
+  pool?(): PoolFigures;
   /** Applies the migrations that are missing; of several starters one does. */
   migrate(): Promise<void>;
 }

@@ -81,8 +81,16 @@ export async function connect(address: PostgresAddress): Promise<pg.Client> {
   throw failure;
 }
 
+/** How many connections there are, and how they are used. */
+export interface PoolFigures {
+  busy: number;
+  idle: number;
+  /** Who waits for one. */
+  waiting: number;
+}
+
 /** A pool whose idle connections may break at any time: it notices when one is asked for. */
-export function createPool(address: PostgresAddress): PostgresPool {
+export function createPool(address: PostgresAddress): PostgresPool & { figures(): PoolFigures } {
   const { hosts } = address;
   let turn = 0;
   class FailoverClient extends pg.Client {
@@ -119,6 +127,10 @@ export function createPool(address: PostgresAddress): PostgresPool {
     },
     end: async () => {
       if (!pool.ending) await pool.end();
+    },
+    figures: () => {
+      const { totalCount, idleCount, waitingCount } = pool;
+      return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
     },
   };
 }

@@ -1,7 +1,7 @@
 // PostgreSQL, or a distributed engine that speaks its protocol: any number of instances on one database.
 import { IsolationLevel } from '@mikro-orm/core';
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
-import { PostgresDialect } from 'kysely';
+import { PostgresDialect, type PostgresPool } from 'kysely';
 import type { PostgresAddress } from '../config/postgresUrl.ts';
 import { type Engine, type Orm, openOrm } from './engine.ts';
 import { compareMigrations } from './inspect.ts';
@@ -18,10 +18,12 @@ const MIGRATION_LOCK = '7089056601338306926';
 
 /** @throws DatabaseUrlError when nothing answers there, or not to us. */
 export async function openPostgres(address: PostgresAddress): Promise<Engine> {
-  const orm = await openOrmOn(address);
+  const pool = createPool(address);
+  const orm = await openOrmOn(address, pool);
   return {
     name: 'postgresql',
     orm,
+    pool: pool.figures,
     // The only level at which a transaction that reads and then writes is as if it were alone.
     isolationLevel: IsolationLevel.SERIALIZABLE,
     isPassing,
@@ -37,8 +39,8 @@ export async function openPostgres(address: PostgresAddress): Promise<Engine> {
   };
 }
 
-const openOrmOn = (address: PostgresAddress): Promise<Orm> =>
-  openOrm(PostgreSqlDriver, { dialect: new PostgresDialect({ pool: createPool(address) }), dbName: address.database });
+const openOrmOn = (address: PostgresAddress, pool: PostgresPool): Promise<Orm> =>
+  openOrm(PostgreSqlDriver, { dialect: new PostgresDialect({ pool }), dbName: address.database });
 
 /** Under a lock that ends with its connection. An engine without such locks has others' migrations fail, and looks again. */
 async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
@@ -55,7 +57,8 @@ async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
     }
     if (pending.length === 0) return;
     // On a connection without limits: what is done to a large table takes its time.
-    const unlimited = await openOrmOn({ ...address, statementTimeoutMs: 0, poolSize: 1 });
+    const patient = { ...address, statementTimeoutMs: 0, poolSize: 1 };
+    const unlimited = await openOrmOn(patient, createPool(patient));
     try {
       await unlimited.migrator.up();
     } finally {

@@ -1,0 +1,56 @@
+// PostgreSQL away, as those who call the server see it.
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { openCable } from './cable.ts';
+import { openSharedDatabase } from './harness.ts';
+import { call, login, type ProcessAnswer, startProcess } from './server-process.ts';
+
+test.each([
+  ['pull', 'its connections broken', 10_000],
+  ['silence', 'not a word said', 4000],
+] as const)(
+  'away and back (%s: %s, for %i ms): 503 meanwhile, the process lives, and all is well by itself',
+  {
+    timeout: 90_000,
+  },
+  async (how, _, awayMs) => {
+    await using database = await openSharedDatabase();
+    const address = new URL(database.env.DATABASE_URL ?? '');
+    await using cable = await openCable({ host: address.hostname, port: Number(address.port) });
+    address.port = String(cable.port);
+    await using server = await startProcess({ ...database.env, DATABASE_URL: address.href });
+    const { cookie } = await login(server.url);
+    expect((await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status).toBe(204);
+
+    await cable[how]();
+    const back = wait(awayMs).then(() => cable.mend());
+    let isBack = false;
+    back.then(() => {
+      isBack = true;
+    });
+    // What the gate has kept is good for less than a second; then nobody passes whom the database can't be asked about.
+    await expect
+      .poll(async () => (await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status, { timeout: 8000 })
+      .toBe(503);
+    const answers: ProcessAnswer[] = [];
+    while (!isBack) {
+      const round = await Promise.all([
+        call(server.url, 'GET /api/v1/auth/verify', { cookie }),
+        call(server.url, 'GET /api/v1/auth/me', { cookie }),
+        login(server.url),
+        call(server.url, 'GET /readyz'),
+      ]);
+      const health = await call(server.url, 'GET /healthz');
+      expect(health.status).toBe(200);
+      if (!isBack) answers.push(...round);
+    }
+    expect(answers.length).toBeGreaterThan(3);
+    // The last ones may have seen it come back.
+    for (const { status } of answers.slice(0, -4)) expect(status).toBe(503);
+
+    await expect.poll(async () => (await call(server.url, 'GET /readyz')).status, { timeout: 10_000 }).toBe(200);
+    expect((await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status).toBe(204);
+    await expect.poll(async () => (await login(server.url)).status, { timeout: 10_000 }).toBe(200);
+    expect(await server.end('SIGTERM')).toEqual([0, null]);
+  },
+);
