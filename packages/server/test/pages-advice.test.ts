@@ -110,14 +110,14 @@ describe('to who is signed in and is sent here all the same, the page says why:'
       'https://photos.example.com/',
       [
         'Does photos.example.com keep sending you back here?',
-        'COOKIE_DOMAIN is not set: a sign-in here counts for auth.example.com alone. Set COOKIE_DOMAIN=example.com.',
+        'COOKIE_DOMAIN is not set: a sign-in here counts for auth.example.com alone. Set COOKIE_DOMAIN=example.com, if every name under it is yours.',
       ],
     ],
     [
       'nor is there a domain that it could be',
       'bare',
       'https://photos.example.net/',
-      ['Set COOKIE_DOMAIN=the domain that both are under.'],
+      ['Set COOKIE_DOMAIN=the domain that both are under, if every name under it is yours.'],
     ],
     [
       'nor could it be, over http',

@@ -39,12 +39,13 @@ export function createSentBack(
     return now - before < SOON_MS;
   };
 
-  /** What keeps the cookie from a host, whoever signs in. */
+  /** What keeps the cookie from a host, whoever signs in. The host is whatever a link says, and a stranger can have made it. */
   const obstacle = ({ protocol, host, hostname }: URL): Html | null => {
     const { cookieDomain } = config;
     if (hostname !== home.hostname && cookieDomain === null) {
       const advice = config.secureCookies
-        ? html`Set <code>COOKIE_DOMAIN=${commonDomain(hostname, home.hostname) ?? 'the domain that both are under'}</code>.`
+        ? html`Set <code>COOKIE_DOMAIN=${commonDomain(hostname, home.hostname) ?? 'the domain that both are under'}</code>, if every name
+under it is yours.`
         : html`For that, COOKIE_DOMAIN has to be set, which takes an https PUBLIC_URL.`;
       return html`${host} is another host name than ${home.hostname}, and COOKIE_DOMAIN is not set: a sign-in here counts
 for ${home.hostname} alone. ${advice}`;
