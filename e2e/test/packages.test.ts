@@ -363,6 +363,19 @@ describe('the command line', () => {
     expect(sessions).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('ERR_MODULE_NOT_FOUND') });
   });
 
+  test('calls a server over the network, and completes the names of what it can call', async () => {
+    await using server = await openServer();
+    const env = { BACKCHANNEL_URL: server.url };
+    const called = await run(process.execPath, [bin('backchannel'), 'call', 'auth.status'], {
+      cwd: project.folder,
+      env,
+    });
+    expect(called).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(JSON.parse(called.stdout)).toEqual({ authenticated: false, expiresAt: null });
+    const script = await runWell(process.execPath, [bin('backchannel'), 'completion', 'bash'], { cwd: project.folder });
+    expect(script.stdout).toMatch(/'call'\) candidates='auth\.login .*client\.protected'/);
+  });
+
   test('says its version', async () => {
     const { stdout } = await runWell(process.execPath, [bin('backchannel'), '--version'], { cwd: project.folder });
     expect(stdout).toBe(`${manifestOf('cli').version}\n`);

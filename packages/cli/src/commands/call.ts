@@ -21,11 +21,16 @@ import { version } from '../version.ts';
 export const command = defineCommand({
   usage: 'call PROCEDURE [JSON]',
   about:
-    "Calls a procedure of a server, and prints its answer as JSON. The input is JSON, @FILE, or - for a pipe; it's checked\n" +
-    'before anything is sent. --list has the procedures. Exit code 1: the server refused, or cannot be reached.',
+    'Calls a procedure of a server over the network, and prints its answer as JSON. The input is JSON, @FILE, or - for a\n' +
+    'pipe, and is checked before anything is sent. --list has the procedures. Exit code 1: the server refused, or cannot\n' +
+    'be reached.',
   options: {
     url: { type: 'string', value: 'URL', about: `which server; ${URL_VARIABLE} unless told` },
-    token: { type: 'string', value: 'TOKEN', about: `an API token; better in ${TOKEN_VARIABLE}, which no list shows` },
+    token: {
+      type: 'string',
+      value: 'TOKEN',
+      about: `an API token; better in ${TOKEN_VARIABLE}: lists of processes show arguments`,
+    },
     'token-file': { type: 'string', value: 'FILE', about: 'a file that holds the token' },
     password: { type: 'boolean', about: 'sign in for this call, and out again; the password is asked for, or piped' },
     list: { type: 'boolean', about: 'print the procedures, or what PROCEDURE takes' },
