@@ -9,7 +9,7 @@ import { callersOf, cookieHeaders, securityOf, sessionScheme, tokenScheme } from
 import { describeApi, tags } from './openapi/description.ts';
 import { createErrorResponses, ErrorSchema } from './openapi/errors.ts';
 import { exampleOf } from './openapi/examples.ts';
-import { describeForwardAuth, forwardAuthSchemes } from './openapi/forward-auth.ts';
+import { describeForwardAuth, passScheme } from './openapi/forward-auth.ts';
 import { tidy } from './openapi/tidy.ts';
 import { inputSchema, listProcedures } from './operations.ts';
 import { VERIFY_PATH } from './verify.ts';
@@ -81,7 +81,7 @@ function complete(generated: oas31.OpenAPIObject, options: DocumentOptions): oas
       securitySchemes: {
         session: sessionScheme(cookieName),
         token: tokenScheme,
-        ...forwardAuthSchemes(cookieDomain),
+        ...passScheme(cookieDomain),
       },
     },
   };

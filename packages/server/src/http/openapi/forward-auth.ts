@@ -3,27 +3,15 @@ import type { oas31 } from 'zod-openapi';
 import { PASS_COOKIE } from '../cookies.ts';
 import { type createErrorResponses, describeRefusal } from './errors.ts';
 
-/** What opens forward-auth and nothing else, beside the session. */
-export function forwardAuthSchemes(cookieDomain: string | null): Record<string, oas31.SecuritySchemeObject> {
-  const pass: oas31.SecuritySchemeObject = {
-    type: 'apiKey',
-    in: 'cookie',
-    name: PASS_COOKIE,
-    description: `The cookie that signing in sets for the subdomains of ${cookieDomain}. It opens nothing of this API.`,
-  };
+/** The cookie that opens forward-auth and nothing else; none without COOKIE_DOMAIN. */
+export function passScheme(cookieDomain: string | null): { pass?: oas31.SecuritySchemeObject } {
+  if (cookieDomain === null) return {};
   return {
-    ...(cookieDomain === null ? {} : { pass }),
-    basic: {
-      type: 'http',
-      scheme: 'basic',
-      description:
-        'A `proxy` token in the place of the password, under any name. The master password opens nothing here.',
-    },
-    tokenHeader: {
+    pass: {
       type: 'apiKey',
-      in: 'header',
-      name: 'X-Backchannel-Token',
-      description: 'A `proxy` token, for applications that have a use for Authorization themselves.',
+      in: 'cookie',
+      name: PASS_COOKIE,
+      description: `The cookie that signing in sets for the subdomains of ${cookieDomain}. It opens nothing of this API.`,
     },
   };
 }
@@ -40,15 +28,11 @@ export function describeForwardAuth(options: {
       'For a reverse proxy, which asks here about each request before it hands it on: nginx with `auth_request`, Caddy ' +
       'with `forward_auth`, Traefik with `ForwardAuth`. **Every method** is answered alike, whatever its origin and its ' +
       'body. The headers about the original request are believed only from TRUSTED_PROXIES.\n\n' +
-      'For a session, or a token of scope `proxy`, at its `hosts` where it has some.',
+      'For a session, or a token of scope `proxy`, at its `hosts` where it has some: as a bearer, as the password of HTTP ' +
+      'Basic under any name, or in `X-Backchannel-Token`.',
     tags: ['forward-auth'],
-    security: [
-      { session: [] },
-      ...(cookieDomain === null ? [] : [{ pass: [] }]),
-      { token: [] },
-      { basic: [] },
-      { tokenHeader: [] },
-    ],
+    // Basic is left to words: a form for it, beside the one for tokens, would be taken for the master password's.
+    security: [{ session: [] }, ...(cookieDomain === null ? [] : [{ pass: [] }]), { token: [] }],
     parameters,
     responses: {
       204: { description: 'It may pass. The headers say who it is, all of them each time.', headers: identity },
@@ -81,6 +65,13 @@ const told = (name: string, description: string, example: string): oas31.Paramet
 const parameters: oas31.ParameterObject[] = [
   flag('redirect', 'Answers a person with 302 in place of 401, for Caddy and Traefik.'),
   flag('basic', 'Asks for HTTP Basic, too, where it refuses: for programs that know nothing else.'),
+  {
+    name: 'X-Backchannel-Token',
+    in: 'header',
+    required: false,
+    description: 'A `proxy` token, for applications that have a use for Authorization themselves. It decides alone.',
+    schema: { type: 'string' },
+  },
   told('X-Forwarded-Method', 'The method of the original request.', 'GET'),
   told('X-Forwarded-Proto', 'Its scheme.', 'https'),
   told('X-Forwarded-Host', 'Its host, with the port where that is not the usual one.', 'photos.example.com'),
