@@ -13,7 +13,7 @@ import { operations, targetOf } from '../../packages/server/test/harness.ts';
 import { type Answer, type Client, cookiesOf, createClient } from '../ask.ts';
 import { openBrowser } from '../browser.ts';
 import { printBlock } from '../print-block.ts';
-import { findFreePorts, findProxy, makeCertificate, openProxy, type ProxyName } from '../proxy.ts';
+import { checkBlocks, findFreePorts, findProxy, makeCertificate, openProxy, type ProxyName } from '../proxy.ts';
 import { openServer, type Server } from '../server.ts';
 import { DOWNLOAD, openUpstream, type Recorded, type Upstream } from '../upstream.ts';
 
@@ -440,6 +440,27 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
     expect((await client.ask(auth)).status).toBeGreaterThanOrEqual(500);
     expect(upstream.recorded).toEqual([]);
   });
+});
+
+test.for([
+  ['nginx', 'nginx.conf'],
+  ['caddy', 'Caddyfile'],
+] as const)('%s takes examples/%s', async ([name, file], context) => {
+  if ((await findProxy(name)) === null) return context.skip(`skipped: no ${name} here`);
+  const folder = await mkdtemp(join(tmpdir(), 'backchannel-proxies-'));
+  context.onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const certificate = await makeCertificate(folder, ['*.example.com']);
+  if (certificate === null) return context.skip('skipped: no openssl here');
+  const example = await readFile(join(import.meta.dirname, '../../examples', file), 'utf8');
+  const [http = 0, https = 0] = await findFreePorts(2);
+  // The certificates are what people put there; ports below 1024 are for root.
+  const block = example
+    .replace(/\/etc\/letsencrypt\/live\/\S+\/fullchain\.pem/g, certificate.cert)
+    .replace(/\/etc\/letsencrypt\/live\/\S+\/privkey\.pem/g, certificate.key)
+    .replace(/listen 80;/g, `listen ${http};`)
+    .replace(/listen 443 ssl;/g, `listen ${https} ssl;`);
+  expect(await checkBlocks(name, [block])).toBeNull();
+  expect(await checkBlocks(name, [`${block}}`])).not.toBeNull();
 });
 
 async function signIn(page: Page): Promise<void> {

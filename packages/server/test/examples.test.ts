@@ -22,6 +22,7 @@ const pages = [
   'docs/operations.md',
   'docs/rest.md',
   'docs/cli.md',
+  ...['nginx', 'caddy', 'traefik', 'compose', 'systemd'].map((name) => `docs/deploy-${name}.md`),
 ];
 
 /** The code of a text's blocks of one language. */
@@ -175,7 +176,7 @@ describe('the command line', () => {
         /(?:^|npx pnpm@12 |run --rm |exec -it backchannel )backchannel (?:help )?([a-z].*)$/.exec(line) ?? [];
       return call === undefined ? [] : [call];
     });
-    if (file !== 'ARCHITECTURE.md' && file !== 'CONTRIBUTING.md') expect(calls.length).toBeGreaterThan(5);
+    if (!/^(?:ARCHITECTURE|CONTRIBUTING|docs\/deploy-.*)\.md$/.test(file)) expect(calls.length).toBeGreaterThan(5);
     await Promise.all(
       [...new Set(calls)].map(async (call) => {
         const text = about(call) === 'help' ? '' : await help(about(call).split(' '));
