@@ -111,17 +111,20 @@ export function createEvents(store: Store, clock: Clock): Events {
     },
     perDay: async (type, days) => {
       const today = Math.floor(clock() / DAY_MS);
-      const first = today - days + 1;
+      const dates = Array.from({ length: days }, (_, index) => today - days + 1 + index);
+      const firstIds = [...dates, today + 1].map((day) => firstIdAt(day * DAY_MS));
+      // By id, which holds the time: a day is a range of the index, and no row of it is read.
+      const ranges = dates.map(() => '(?, ?)').join(', ');
+      const statement = `with days (first_id, next_id) as (values ${ranges}) select first_id as first,
+        (select count(*) from events where type = ? and id >= first_id and id < next_id) as count from days`;
+      const parameters = dates.flatMap((_, index) => firstIds.slice(index, index + 2));
       const rows = await store.read((em) =>
-        em.execute<{ day: number | string; count: number | string }[]>(
-          `select at / ${DAY_MS} as day, count(*) as count from events where type = ? and id >= ? group by at / ${DAY_MS}`,
-          [type, firstIdAt(first * DAY_MS)],
-        ),
+        em.execute<{ first: string; count: number | string }[]>(statement, [...parameters, type]),
       );
-      const counts = new Map(rows.map((row) => [Number(row.day), Number(row.count)]));
-      return Array.from({ length: days }, (_, index) => ({
-        date: new Date((first + index) * DAY_MS).toISOString().slice(0, 10),
-        count: counts.get(first + index) ?? 0,
+      const counts = new Map(rows.map(({ first, count }) => [first, Number(count)]));
+      return dates.map((day, index) => ({
+        date: new Date(day * DAY_MS).toISOString().slice(0, 10),
+        count: counts.get(firstIds[index] ?? '') ?? 0,
       }));
     },
   };

@@ -289,8 +289,9 @@ export function createSessions(options: {
         const now = clock();
         const over = {
           $or: [
-            { endedAt: { $ne: null } },
-            { createdAt: { $lte: now - config.sessionMaxDays * DAY_MS } },
+            // Any time at all: each of the three is a range of an index.
+            { endedAt: { $gt: 0 } },
+            { endedAt: null, createdAt: { $lte: now - config.sessionMaxDays * DAY_MS } },
             { remembered: false, lastSeenAt: { $lte: now - config.sessionExpireMinutes * MINUTE_MS - FLUSH_GRACE_MS } },
           ],
         };

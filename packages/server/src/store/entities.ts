@@ -18,6 +18,7 @@ export const SessionEntity = defineEntity({
     /** When the password was last shown again; null where sign-in was the last time. */
     steppedUpAt: p.bigint('number').strictNullable(),
   },
+  indexes: [{ name: 'sessions_ended_at_created_at_index', properties: ['endedAt', 'createdAt'] }],
 });
 export type SessionRow = InferEntity<typeof SessionEntity>;
 
