@@ -81,6 +81,14 @@ async function main(): Promise<void> {
   assert.equal(await exitCode(hash), 0, advice());
   assert.match(result(), /^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}\n$/);
   report('a command after the name of the image runs the command line');
+
+  // It loads all the others, and the procedures.
+  const completion = inside(image, [...image.entrypoint, 'completion', 'bash']);
+  const script = collect(completion, ['stdout']);
+  const fault = collect(completion, ['stderr']);
+  assert.equal(await exitCode(completion), 0, fault());
+  assert.match(script(), /'call'\) candidates='.*\bclient\.protected'/);
+  report('every command finds the packages that it needs');
 }
 
 /** Runs the Dockerfile line by line and returns its last stage. */
