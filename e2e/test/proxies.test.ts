@@ -200,6 +200,8 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
       'remote-name': 'Mallory',
       Remote_User: 'mallory',
       'X-Auth_Session': 'mallory',
+      'Remote.User': 'mallory',
+      'X.Auth-Session': 'mallory',
       'x-auth-method': 'token',
       'x-auth-session': 'mallory',
       'x-forwarded-for': '203.0.113.66',

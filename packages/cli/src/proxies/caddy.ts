@@ -26,8 +26,9 @@ function application(site: Site, upstream: URL): string {
   const { backchannel, basic } = site;
   const ours = ourCookies(site);
   return `	route {
-		# What only this proxy may say: a client's own is deleted. So is a name with _ in it, which CGI and its like read as -.
+		# What only this proxy may say: a client's own is deleted. So is a name with _ or . in it, which CGI and PHP read as -.
 		request_header -*_*
+		request_header -*.*
 ${[...identityHeaders(site), ...unsaidHeaders(site)].map((name) => `		request_header -${name}`).join('\n')}
 		request_header -X-Forwarded-*
 ${addressHeaders.map((name) => `		request_header -${name}`).join('\n')}
