@@ -298,6 +298,15 @@ describe('--password', () => {
     });
   });
 
+  test('says why a session is lost whose cookie goes over https alone', async () => {
+    await using own = await startOwnServer({ publicUrl: 'https://auth.example.com:0', secureCookies: true });
+    // Another name for this machine, which does not count as loopback.
+    const env = { BACKCHANNEL_URL: `http://0.0.0.0:${new URL(own.url).port}` };
+    const { stderr, exitCode } = await call(['auth.me', '--password'], { env, input: OWN_PASSWORD });
+    expect(stderr).toMatch(/^Sign in first\. \(UNAUTHORIZED, 401\)\nThe password was right, .* https address /);
+    expect(exitCode).toBe(1);
+  });
+
   test('nor is a session left that auth.login opens', async () => {
     await using own = await startOwnServer();
     const input = JSON.stringify({ password: OWN_PASSWORD });

@@ -51,8 +51,12 @@ export const command = defineCommand({
     const client = openClient({ url, token, userAgent: `backchannel-cli/${version()}` });
     const password = options.password ? (await readPassword(undefined)).password : null;
     const remarks = await adviceOn(procedure, { argument, options });
+    let shown: Shown | null = token === null ? null : 'token';
     try {
-      if (password !== null) await client.auth.login.mutate({ password });
+      if (password !== null) {
+        await client.auth.login.mutate({ password });
+        shown = 'session';
+      }
       try {
         const answer = await send(client, procedure, input);
         return { text: indented(answer), json: answer, remarks };
@@ -64,7 +68,7 @@ export const command = defineCommand({
       }
     } catch (error) {
       if (!(error instanceof BackchannelError)) throw error;
-      throw refusal(json ? inJson(error) : inWords(error, { isTokenBad: token !== null && error.status === 401 }));
+      throw refusal(json ? inJson(error) : inWords(error, shown));
     }
   },
 });
@@ -129,13 +133,23 @@ const indented = (value: unknown): string =>
 const inJson = ({ code, status, message, issues, retryAfterSeconds }: BackchannelError): string =>
   escapeControlCharacters(JSON.stringify({ code, status, message, issues, retryAfterSeconds }));
 
-function inWords(error: BackchannelError, { isTokenBad }: { isTokenBad: boolean }): string {
+/** What a call was made with. */
+type Shown = 'token' | 'session';
+
+/** Why that did not count. */
+const unknown: Readonly<Record<Shown, string>> = {
+  token: 'The token is not one of this server, or it has been revoked or has expired.',
+  session:
+    'The password was right, and the session got lost: give the https address that PUBLIC_URL has, if it has one.',
+};
+
+function inWords(error: BackchannelError, shown: Shown | null): string {
   const { code, status, message, issues, retryAfterSeconds } = error;
   const kind = status === null ? code : `${code}, ${status}`;
   return [
     `${escapeControlCharacters(message)} (${kind})`,
     ...issueLines(issues),
-    ...(isTokenBad ? ['The token is not one of this server, or it has been revoked or has expired.'] : []),
+    ...(status === 401 && shown ? [unknown[shown]] : []),
     ...(retryAfterSeconds === null ? [] : [`Try again in ${retryAfterSeconds} s.`]),
   ].join('\n');
 }
