@@ -31,9 +31,11 @@ const manifestOf = (name: PackageName) =>
 /** A Node as old as a package claims, or a skipped test that says why there is none. */
 async function oldNode(test: TestContext, name: 'node-18' | 'node-24'): Promise<string> {
   const path = join(import.meta.dirname, '../node_modules', name, 'bin/node');
-  const here = `${process.platform}-${process.arch}`;
-  if (here !== 'linux-x64') return test.skip(`skipped: ${name} comes for linux-x64 and this is ${here}`);
-  return path;
+  const found = await runWell(path, ['--version'], { cwd: project.folder }).catch(String);
+  if (typeof found !== 'string') return path;
+  const note = `skipped: no ${name} for ${process.platform}-${process.arch} (${found})`;
+  console.warn(note);
+  return test.skip(note);
 }
 
 /** An empty working folder of one's own. */
@@ -78,7 +80,7 @@ describe.each(packageNames)('@backchannel/%s', (name) => {
       description: expect.any(String),
       license: 'MIT',
       type: 'module',
-      engines: { node: name === 'client-sdk' ? '>=18.17.0' : '>=24' },
+      engines: { node: name === 'client-sdk' ? '^18.17.0 || >=19.9.0' : '>=24' },
     });
     expect(manifest).not.toHaveProperty('scripts');
     expect(manifest).not.toHaveProperty('devDependencies');
@@ -233,9 +235,8 @@ describe('the programs in the documentation', () => {
 
   test('of the client run on the oldest Node that it claims', async (context) => {
     const node = await oldNode(context, 'node-18');
-    expect(manifestOf('client-sdk').engines.node).toBe(
-      `>=${(await runWell(node, ['--version'], { cwd: '/' })).stdout.slice(1, -1)}`,
-    );
+    const { stdout: version } = await runWell(node, ['--version'], { cwd: project.folder });
+    expect(manifestOf('client-sdk').engines.node).toContain(`^${version.trim().slice(1)} ||`);
     await using place = await openFolder();
     await using server = await openInstalled(place.folder);
     const page = 'packages/client-sdk/README.md';
