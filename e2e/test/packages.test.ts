@@ -312,6 +312,11 @@ describe('the server', () => {
         exitCode: 0,
         stdout: expect.stringContaining('all migrations are applied'),
       });
+      expect(await cli(['backup', 'copy.db'])).toMatchObject({ exitCode: 0 });
+      expect(await cli(['call', 'auth.status', '--url', server.url])).toMatchObject({
+        exitCode: 0,
+        stdout: expect.stringContaining('"authenticated"'),
+      });
       expect(await server.stop()).toBe(0);
     },
   );
@@ -375,6 +380,14 @@ describe('the command line', () => {
     expect(JSON.parse(called.stdout)).toEqual({ authenticated: false, expiresAt: null });
     const script = await runWell(process.execPath, [bin('backchannel'), 'completion', 'bash'], { cwd: project.folder });
     expect(script.stdout).toMatch(/'call'\) candidates='auth\.login .*client\.protected'/);
+  });
+
+  test('its README tells of every command', async () => {
+    const { stdout } = await runWell(process.execPath, [bin('backchannel'), 'help'], { cwd: project.folder });
+    const names = [...stdout.matchAll(/^ {2}([\w-]+) {2,}/gm)].map(([, name]) => `\`${name}\``);
+    expect(names.length).toBeGreaterThan(10);
+    const readme = readFileSync(join(project.packageDir('cli'), 'README.md'), 'utf8');
+    expect(names.filter((name) => name !== '`help`' && !readme.includes(name))).toEqual([]);
   });
 
   test('says its version', async () => {
