@@ -4,7 +4,9 @@ import { parseArgs } from 'node:util';
 import { describeMachine } from './machine.ts';
 import { describeLastWritten } from './processes.ts';
 import { loginFlood } from './topics/login-flood.ts';
+import { logins } from './topics/logins.ts';
 import { me } from './topics/me.ts';
+import { million } from './topics/million.ts';
 import { start } from './topics/start.ts';
 import { verify } from './topics/verify.ts';
 
@@ -20,7 +22,9 @@ interface Topic {
 const topics: Readonly<Record<string, Topic>> = {
   verify: { run: verify, rounds: 5 },
   me: { run: me, rounds: 5 },
+  million: { run: million, rounds: 3 },
   start: { run: start, rounds: 5 },
+  logins: { run: logins, rounds: 3 },
   'login-flood': { run: loginFlood, rounds: 2 },
 };
 

@@ -17,25 +17,24 @@ export interface Target {
   pid: number;
 }
 
-interface Sample extends SaturateResult {
+export interface Sample extends SaturateResult {
   /** Time of the server's process per request, in microseconds; null where it cannot be read. */
   cpuUs: number | null;
 }
 
-const CONNECTIONS = 32;
+export const CONNECTIONS = 32;
 /** Long enough for V8 to have compiled what is hot, before anything counts. */
 const WARM_UP_SECONDS = 1.5;
 const ROUND_SECONDS = 1;
 
-/** Prints one table. The first target is the floor that the others are compared with. */
-export async function compare(
+/** Takes the targets by turns; a list of samples for each of them, one a round. */
+export async function sample(
   targets: readonly Target[],
-  options: { rounds: number; cores: Cores | null },
-): Promise<void> {
-  const { rounds, cores } = options;
+  options: { rounds: number; cores: Cores | null; warmUpSeconds: number; roundSeconds: number },
+): Promise<Sample[][]> {
   await using load = openWorker<SaturateJob, SaturateResult>({
     script: 'bench/src/load/saturate.ts',
-    core: cores?.load ?? null,
+    core: options.cores?.load ?? null,
   });
   const measure = async ({ pid, status = 200, ...target }: Target, durationSeconds: number): Promise<Sample> => {
     const before = readCpuMs(pid);
@@ -43,13 +42,24 @@ export async function compare(
     const after = readCpuMs(pid);
     return { ...result, cpuUs: before === null || after === null ? null : ((after - before) * 1000) / result.requests };
   };
-
   const samples = targets.map((): Sample[] => []);
-  for (const target of targets) await measure(target, WARM_UP_SECONDS);
-  for (let round = 0; round < rounds; round++) {
-    for (const [index, target] of targets.entries()) samples[index]?.push(await measure(target, ROUND_SECONDS));
+  for (const target of targets) await measure(target, options.warmUpSeconds);
+  for (let round = 0; round < options.rounds; round++) {
+    for (const [index, target] of targets.entries()) {
+      samples[index]?.push(await measure(target, options.roundSeconds));
+    }
   }
+  return samples;
+}
 
+/** Prints one table. The first target is the floor that the others are compared with. */
+export async function compare(
+  targets: readonly Target[],
+  options: { rounds: number; cores: Cores | null },
+): Promise<void> {
+  const { rounds, cores } = options;
+  const times = { warmUpSeconds: WARM_UP_SECONDS, roundSeconds: ROUND_SECONDS };
+  const samples = await sample(targets, { ...options, ...times });
   const floor = samples[0] ?? [];
   printTable(
     ['target', 'req/s', 'min–max', 'p50 ms', 'p99 ms', 'of the floor', 'min–max', 'CPU µs/req', '× floor'],
