@@ -14,7 +14,8 @@ import { openServer } from '../server.ts';
 const run = promisify(execFile);
 const here = join(import.meta.dirname, '..');
 const page = readFileSync(join(here, '../docs/rest.md'), 'utf8');
-const [, program = ''] = /^```ts\n(.*?'openapi-fetch'.*?)^```$/ms.exec(page) ?? [];
+const programs = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code);
+const program = programs.find((code) => code.includes("'openapi-fetch'")) ?? '';
 
 type Document = Record<string, unknown> & { info: { description: string }; paths: Record<string, object> };
 
