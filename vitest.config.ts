@@ -17,7 +17,7 @@ const postgres = {
   extends: true as const,
   test: {
     name: 'server-postgres',
-    include: ['packages/server/test/**/*.test.ts'],
+    include: ['packages/server/test/**/*.test.ts', 'packages/cli/test/**/*.postgresql.test.ts'],
     exclude: ['config', 'connections', 'docs', 'faults', 'kill', 'process', 'store', 'turns', 'upgrade'].map(
       (name) => `packages/server/test/${name}.test.ts`,
     ),

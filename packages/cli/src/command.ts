@@ -69,7 +69,7 @@ export function defineCommand<const O extends Options>(definition: {
   about: string;
   options: O;
   /** Whether one argument is taken, and what it is called. */
-  argument?: 'password' | 'ID' | 'SOURCE' | 'FILE' | 'PROCEDURE' | 'SHELL' | 'HOST';
+  argument?: 'password' | 'ID' | 'SOURCE' | 'FILE' | 'PROCEDURE' | 'SHELL' | 'HOST' | 'URL';
   /** What the argument can be. */
   choices?: Choices;
   /** A second argument that may come after the first. */

@@ -35,6 +35,7 @@ const commands: Readonly<Record<string, Entry>> = {
   },
   backup: { about: 'copy the database and its key to a file', load: () => import('./commands/backup.ts') },
   restore: { about: 'put a backup back in its place', load: () => import('./commands/restore.ts') },
+  'migrate-to': { about: 'move everything to PostgreSQL', load: () => import('./commands/migrate-to.ts') },
   call: { about: 'call a procedure of a server, this one or another', load: () => import('./commands/call.ts') },
   completion: {
     about: "print a script that completes a shell's words",

@@ -18,6 +18,7 @@ const single = [
   'restore',
   'call',
   'completion',
+  'migrate-to',
 ];
 const groups = {
   password: ['set'],

@@ -8,7 +8,7 @@ import { isLoopback, isLoopbackOrigin } from './config/address.ts';
 import { ConfigError, type ConfigProblem } from './config/problem.ts';
 import { Environment, exampleLine } from './config/settings.ts';
 import { readSources, type Sources } from './config/sources.ts';
-import type { DatabaseAddress } from './config/values.ts';
+import { type DatabaseAddress, DatabaseUrl } from './config/values.ts';
 
 export { ConfigError, type ConfigProblem } from './config/problem.ts';
 export { settings } from './config/settings.ts';
@@ -151,6 +151,12 @@ export const isStartedByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
   /[\\/]_npx[\\/]/.test(env.npm_execpath ?? '');
 
 type Parsed = ReturnType<typeof Environment.parse>;
+
+/** A DATABASE_URL that is given by hand, or what is wrong with it. Relative paths in it start from `root`. */
+export function parseDatabaseUrl(url: string, root = findRoot()): DatabaseAddress | { problem: string } {
+  const { success, data, error } = DatabaseUrl.safeParse(url);
+  return success ? resolveDatabase(data, root) : { problem: error.issues[0]?.message ?? 'is none' };
+}
 
 /** The database as it may be shown: the file, or the URL without its password. */
 export const nameOfDatabase = (database: DatabaseAddress): string =>

@@ -125,7 +125,8 @@ export async function openTestDatabase({ isEmpty = false } = {}) {
   const env = await databases.open(name, { isEmpty });
   const { database } = loadConfig({ env, root: tmpdir() });
   if (database.engine !== 'postgresql') throw new Error('these tests run on SQLite');
-  return { address: database, config: { database }, env, [Symbol.asyncDispose]: () => databases.drop(name) };
+  const url = env.DATABASE_URL ?? '';
+  return { url, address: database, config: { database }, env, [Symbol.asyncDispose]: () => databases.drop(name) };
 }
 
 /** The variables for processes that share one database of this run's engine, in a data folder that is theirs. */

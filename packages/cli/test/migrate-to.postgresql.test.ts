@@ -1,0 +1,136 @@
+// `migrate-to`, from the data of a server that has run to a PostgreSQL that has none yet, and a server on that.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openStore } from '@backchannel/server/store';
+import Sqlite from 'better-sqlite3';
+import { expect, test, vi } from 'vitest';
+import { openElsewhere } from '../../server/test/elsewhere.ts';
+import { openTestDatabase } from '../../server/test/harness.ts';
+import { type LiveServer, serverEnv, startServer } from './live-server.ts';
+import { checkout } from './run.ts';
+
+// A test here is several processes, one after the other.
+vi.setConfig({ testTimeout: 60_000 });
+
+const digest = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+const eventsOf = async (server: LiveServer, headers: Record<string, string>) =>
+  (await server.call('GET', '/auth/events?limit=100', { headers })).body.events;
+
+test('everything goes over: whoever was signed in stays so, and the password, tokens, waits and events are there', async () => {
+  await using database = await openTestDatabase({ isEmpty: true });
+  using home = checkout({ '.env': serverEnv });
+  const file = join(home.root, 'data/backchannel.db');
+  let headers: Record<string, string>;
+  let secret = '';
+  let before: unknown[];
+  {
+    await using server = await startServer(home);
+    ({ headers } = await server.signIn());
+    const body = { name: 'a script', scope: 'full' };
+    secret = (await server.call('POST', '/auth/tokens', { headers, body })).body.secret;
+    await server.tryPassword('wrong');
+    const change = { current: 'admin123', new: 'a password of my own' };
+    expect((await server.call('POST', '/auth/password', { headers, body: change })).status).toBe(200);
+    before = await eventsOf(server, headers);
+    await server.stop();
+  }
+  // More than fit into one statement.
+  const db = new Sqlite(file);
+  const insert = db.prepare(`insert into events (id, at, type) values (?, ?, 'logout')`);
+  for (let n = 0; n < 1234; n++) insert.run(`000000000${String(n).padStart(15, '0')}`, n);
+  db.close();
+  const untouched = digest(file);
+
+  const { stdout, stderr, exitCode } = await home.run(['migrate-to'], { input: `${database.url}\n` });
+  expect({ stderr, exitCode }).toMatchObject({ exitCode: 0 });
+  expect(stdout).toMatch(/^postgresql:\/\/postgres@\S+: 1 row of sessions, 1\d{3} rows of events, .*1 row of tokens/);
+  const key = join(home.root, 'data/secret.key');
+  expect(stderr).toContain(`SECRET_KEY=…  (what is in ${key}), or SECRET_KEY_FILE=${key}`);
+  const password = new URL(database.url).password;
+  expect(stdout + stderr).not.toContain(password);
+  expect(stdout + stderr).not.toContain(readFileSync(key, 'utf8').trim());
+  expect(digest(file)).toBe(untouched);
+
+  const env = { DATABASE_URL: database.url, SECRET_KEY_FILE: key };
+  await using moved = await startServer(home, { env });
+  expect(await moved.statusFor(headers)).toBe(200);
+  expect(await moved.statusFor({ authorization: `Bearer ${secret}` })).toBe(200);
+  expect(await moved.tryPassword('a password of my own')).toBe(200);
+  expect(await moved.tryPassword('admin123')).toBe(401);
+  const after = await eventsOf(moved, headers);
+  expect(after.filter(({ at }: { at: string }) => at > '2000').slice(-before.length)).toEqual(before);
+  await using other = await openElsewhere(database);
+  expect(await other.run('select count(*) as n from events where at < 1234')).toEqual([{ n: 1234 }]);
+
+  // The command line works there, too.
+  const sessions = await home.run(['sessions', 'list', '--json'], { env });
+  expect(JSON.parse(sessions.stdout).sessions).toHaveLength(2);
+  const checked = await home.run(['check-config'], { env });
+  expect(checked).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('all migrations are applied') });
+  expect(await home.run(['backup', 'x.db'], { env })).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringMatching(/^This is for SQLite, and the database is postgresql:\/\/postgres@\S+: .*pg_dump/),
+  });
+  await moved.stop();
+
+  // A stranger's key is refused there from the beginning, and without one there is no start.
+  const strangers = startServer(home, { env: { DATABASE_URL: database.url, SECRET_KEY: 'k'.repeat(32) } });
+  await expect(strangers).rejects.toThrow(/the server ended: SECRET_KEY: none of its keys is one that/);
+  const keyless = startServer(home, { env: { DATABASE_URL: database.url } });
+  await expect(keyless).rejects.toThrow(/the server ended: SECRET_KEY: is not set, and with PostgreSQL it has to be/);
+});
+
+test('what cannot be moved is a sentence, and nothing is moved', async () => {
+  await using database = await openTestDatabase();
+  using home = checkout({ '.env': serverEnv });
+  const file = join(home.root, 'data/backchannel.db');
+  const refused = async (args: string[], code = 1) => {
+    const { stdout, stderr, exitCode } = await home.run(['migrate-to', ...args]);
+    expect({ stdout, exitCode }, stderr).toEqual({ stdout: '', exitCode: code });
+    expect(stderr).toMatch(/^[^\n]+\n$/);
+    expect(stderr).not.toContain(new URL(database.url).password);
+    return stderr;
+  };
+  expect(await refused([database.url])).toMatch(/^There is no database at .*: there is nothing to move\.$/m);
+  await using store = await openStore({ engine: 'sqlite', file });
+  expect(await refused([], 2)).toMatch(/takes a postgresql:\/\/ URL/);
+  expect(await refused(['sqlite:x.db'], 2)).toMatch(/takes a postgresql:\/\/ URL/);
+  expect(await refused([database.url.replace('?', '?sslmod=x&')], 2)).toMatch(/unknown parameter/);
+  expect(await refused([database.url.replace(/\/[^/]*$/, '/nowhere')])).toMatch(/there is no database "nowhere"/);
+
+  await using other = await openElsewhere(database);
+  await other.run("insert into events (id, at, type) values ('e', 1, 'logout')");
+  expect(await refused([database.url])).toMatch(/is not empty \(events: 1\): name a database that nothing has been in/);
+  await other.run('delete from events');
+
+  // In the middle: a value that PostgreSQL can't hold.
+  const db = new Sqlite(file);
+  db.exec(`insert into events (id, at, type) values ('good', 1, 'logout')`);
+  db.prepare(`insert into events (id, at, type, detail) values ('bad', 2, 'logout', ?)`).run('a\0b');
+  expect(await refused([database.url])).toMatch(/could not be moved to .*, and nothing was: invalid byte sequence/);
+  expect(await other.run('select * from events')).toEqual([]);
+  db.exec("delete from events where id = 'bad'");
+  await store.orm.migrator.down();
+  db.close();
+  expect(await refused([database.url])).toMatch(/is of an older BackChannel: start this one on it once/);
+});
+
+test('--json has the counts of every table, and what to set next', async () => {
+  await using database = await openTestDatabase();
+  using home = checkout({ '.env': `${serverEnv}SECRET_KEY=${'s'.repeat(32)}\nMASTER_PASSWORD=a password\n` });
+  await using server = await startServer(home);
+  await server.signIn('a password');
+  await server.stop();
+  const { stdout, exitCode } = await home.run(['migrate-to', database.url, '--json']);
+  expect(exitCode).toBe(0);
+  expect(JSON.parse(stdout)).toEqual({
+    from: join(home.root, 'data/backchannel.db'),
+    to: expect.stringMatching(/^postgresql:\/\/postgres@/),
+    rows: { sessions: 1, events: 2, passwords: 1, devices: 1, tokens: 0, throttle: 1 },
+    isOutdated: false,
+    next: ['DATABASE_URL=…  (the URL that you gave)', 'SECRET_KEY as it is', 'MASTER_PASSWORD as it is'],
+    warnings: [expect.stringMatching(/^An argument stays in the shell's history/)],
+  });
+});
