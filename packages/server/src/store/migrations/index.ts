@@ -1,12 +1,12 @@
 // The migrations, in order. A migration that has landed is never edited.
 import { Migration0001Seed } from './0001-seed.ts';
 import { Migration0002Operate } from './0002-operate.ts';
-import { Migration0003Instances } from './0003-instances.ts';
 import { Migration0003Live } from './0003-live.ts';
+import { Migration0004Instances } from './0004-instances.ts';
 
 export const migrations = [
   { name: '0001-seed', class: Migration0001Seed },
   { name: '0002-operate', class: Migration0002Operate },
   { name: '0003-live', class: Migration0003Live },
-  { name: '0003-instances', class: Migration0003Instances },
+  { name: '0004-instances', class: Migration0004Instances },
 ];

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** What instances on one database have to agree on. */
-export class Migration0003Instances extends Migration {
+export class Migration0004Instances extends Migration {
   override up(): void {
     this.addSql(`create table instances (
       id text not null primary key,
