@@ -14,7 +14,7 @@ export interface Asked {
   method?: string;
   /** In place of the address's own path, which is tidied up: as it is. */
   path?: string;
-  headers?: Record<string, string>;
+  headers?: Record<string, string | string[]>;
   body?: Buffer | string;
   /** In chunks, its length not told (RFC 9112, 7.1). */
   chunked?: boolean;
@@ -24,8 +24,8 @@ export interface Client {
   ask(url: string, asked?: Asked): Promise<Answer>;
   /** The answer as soon as its headers are there. */
   open(url: string, asked?: Asked): Promise<IncomingMessage>;
-  /** Asks for another protocol: the connection, or what was answered instead. */
-  upgrade(url: string, protocol: string, headers?: Record<string, string>): Promise<Duplex | Answer>;
+  /** Asks for another protocol, or for several in as many headers: the connection, or what was answered instead. */
+  upgrade(url: string, protocol: string | string[], headers?: Record<string, string>): Promise<Duplex | Answer>;
 }
 
 export function createClient({ ca }: { ca: string }): Client {

@@ -189,6 +189,11 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
     expect(await client.upgrade(`${app}/other`, 'h2c', { cookie })).toMatchObject({ status: 200 });
     expect(upstream.recorded.map(({ url }) => url)).toEqual(['/socket', '/other']);
     expect(headersOf(upstream.recorded[1]).upgrade).toBeUndefined();
+
+    upstream.recorded.length = 0;
+    const both = await client.upgrade(`${app}/both`, ['h2c', 'websocket'], { cookie });
+    if (!('status' in both)) both.destroy();
+    for (const { headers } of upstream.recorded) expect(headers.flat().join('\n')).not.toContain('h2c');
   });
 
   test('who it is comes from BackChannel alone, whatever a client says', async (context) => {
@@ -212,6 +217,8 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
       'x-real-ip': '203.0.113.66',
       forwarded: 'for=203.0.113.66;host=mallory.example.net',
       'x-rewrite-url': '/mallory',
+      // What it names is left out on the way to the application (RFC 9110, 7.6.1).
+      connection: 'close, Remote-User, Remote-Email, X-Auth-Method, X-Auth-Session, X-Forwarded-For',
     };
     for (const { app, auth } of [subdomains, ports]) {
       const cookie = cookiesOf(await logIn(client, auth));

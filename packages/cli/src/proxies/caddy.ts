@@ -33,12 +33,17 @@ ${[...identityHeaders(site), ...unsaidHeaders(site)].map((name) => `		request_he
 		request_header -X-Forwarded-*
 ${addressHeaders.map((name) => `		request_header -${name}`).join('\n')}
 
-		# WebSockets, and no other protocol: in one that Caddy does not read, requests would pass unasked.
-		@backchannel_upgrade {
-			header Upgrade *
-			not header_regexp Upgrade "^(?i:websocket)$"
+		# WebSockets, and no other protocol: in one that Caddy does not read, requests would pass unasked. Nor may a client name
+		# in Connection what is to be left out on the way: that could be who it is.
+		@backchannel_no_socket not {
+			header_regexp Upgrade "^(?i:websocket)$"
+			header_regexp Connection "(?i:upgrade)"
 		}
-		request_header @backchannel_upgrade -Upgrade
+		request_header @backchannel_no_socket -Upgrade
+		request_header @backchannel_no_socket -Connection
+		@backchannel_socket header Upgrade *
+		request_header @backchannel_socket Upgrade websocket
+		request_header @backchannel_socket Connection Upgrade
 
 ${guarded(site)}		# BackChannel is asked about every request: 204 lets it pass, anything else does not.
 		forward_auth ${site.open.length > 0 ? '@backchannel_guarded ' : ''}${backchannel.host} {
