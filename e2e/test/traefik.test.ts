@@ -115,6 +115,7 @@ test('who may pass is told of; what a client says of itself and of its address i
     'X-Original-Method': 'GET',
     'X-Forwarded-Method': 'MALLORY',
     Forwarded: 'for=mallory',
+    'HTTP2-Settings': 'AAMAAABkAAQAAP__',
   };
   expect(await traefik.pass(get(forged))).toMatchObject({ status: 401, onward: null });
   const passed = await traefik.pass(get({ ...forged, cookie: `theirs=1; ${pass}` }));

@@ -39,6 +39,8 @@ ${router(site, [`${name}-clean`, `${name}-verify`, `${name}-strip`])}${openRoute
       headers:
         customRequestHeaders:
 ${emptied([...identityHeaders(site), ...unsaidHeaders(site), ...forwarded, ...addressHeaders])}
+          # Without it no application changes to HTTP/2, in which requests would pass unasked (CVE-2026-88008).
+          HTTP2-Settings: ""
     # BackChannel is asked about every request: 204 lets it pass, anything else does not.
     ${name}-verify:
       forwardAuth:
