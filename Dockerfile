@@ -12,9 +12,15 @@ RUN npx --yes pnpm@12 install --prod --frozen-lockfile --filter @backchannel/cli
 COPY packages/server/src packages/server/src
 COPY packages/client-sdk/src packages/client-sdk/src
 COPY packages/cli/src packages/cli/src
+# One start, as the user that will run it, for what V8 compiles: each start of the image then takes half the time, and the
+# process holds less memory. The service itself can't write it.
+RUN install -d -o 1000 -g 1000 /app/.compiled /tmp/data \
+  && NODE_COMPILE_CACHE=/app/.compiled DATA_DIR=/tmp/data PORT=0 LOG_LEVEL=error timeout --preserve-status -s TERM 10 \
+  setpriv --reuid 1000 --regid 1000 --clear-groups node packages/server/src/main.ts \
+  && chown -R 0:0 /app/.compiled && chmod -R a+rX /app/.compiled && rm -rf /tmp/data
 
 FROM node:24-slim
-ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data
+ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data NODE_COMPILE_CACHE=/app/.compiled
 WORKDIR /app
 COPY --from=build /app /app
 # A checkout made on Windows or unpacked from an archive has no executable file. 1000 is the base image's user `node`,

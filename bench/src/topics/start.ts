@@ -18,6 +18,7 @@ interface Start {
 export async function start({ rounds }: { rounds: number }): Promise<void> {
   const bare = (name: string) => () => openServer({ script: `bench/src/servers/${name}.ts`, core: null });
   let folder = '';
+  const compiled = makeFolder('compiled');
   const kinds: { name: string; path: string; open: () => Promise<ServerProcess>; starts: Start[] }[] = [
     { name: 'node:http, bare', path: '/', open: bare('floor'), starts: [] },
     { name: 'Express, bare', path: '/api/v1/auth/me', open: bare('express'), starts: [] },
@@ -40,6 +41,15 @@ export async function start({ rounds }: { rounds: number }): Promise<void> {
       name: 'BackChannel, third start, with MASTER_PASSWORD_HASH',
       path: '/api/v1/auth/status',
       open: () => openBackchannel({ core: null, folder, env: { MASTER_PASSWORD_HASH: PASSWORD_HASH } }),
+      starts: [],
+    },
+    {
+      name: 'BackChannel, the same with NODE_COMPILE_CACHE',
+      path: '/api/v1/auth/status',
+      open: () => {
+        const env = { MASTER_PASSWORD_HASH: PASSWORD_HASH, NODE_COMPILE_CACHE: compiled };
+        return openBackchannel({ core: null, folder, env });
+      },
       starts: [],
     },
   ];
