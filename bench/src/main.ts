@@ -7,6 +7,7 @@ import { loginFlood } from './topics/login-flood.ts';
 import { logins } from './topics/logins.ts';
 import { me } from './topics/me.ts';
 import { million } from './topics/million.ts';
+import { proxy } from './topics/proxy.ts';
 import { start } from './topics/start.ts';
 import { verify } from './topics/verify.ts';
 
@@ -25,6 +26,7 @@ const topics: Readonly<Record<string, Topic>> = {
   million: { run: million, rounds: 3 },
   start: { run: start, rounds: 5 },
   logins: { run: logins, rounds: 3 },
+  proxy: { run: proxy, rounds: 5 },
   'login-flood': { run: loginFlood, rounds: 2 },
 };
 
