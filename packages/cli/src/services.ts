@@ -23,12 +23,11 @@ export async function withServices<T>(
   if (database.engine === 'sqlite' && !options.mayMakeDatabase && !existsSync(database.file)) {
     throw refusal(`There is no database at ${database.file} yet: start the server first.`);
   }
-  const [{ openServices }, { DatabaseUrlError, openStore, StoreUnavailableError }, { createLog }, { UpgradeError }] =
+  const [{ openServices }, { DatabaseUrlError, openStore, StoreUnavailableError, UpgradeError }, { createLog }] =
     await Promise.all([
       import('@backchannel/server/services'),
       import('@backchannel/server/store'),
       import('@backchannel/server/log'),
-      import('@backchannel/server/upgrade'),
     ]);
   try {
     await using store = await openStore(config.database);

@@ -9,8 +9,7 @@ import { PasswordConflictError } from './services/instances.ts';
 import { SecretKeyError } from './services/keys.ts';
 import { startBlock } from './start-block.ts';
 import { DataFolderError } from './store/data-folder.ts';
-import { DatabaseUrlError, StoreUnavailableError } from './store/unavailable.ts';
-import { UpgradeError } from './store/upgrade.ts';
+import { DatabaseUrlError, StoreUnavailableError, UpgradeError } from './store/unavailable.ts';
 import { lowerWorkerPriority } from './worker-priority.ts';
 
 /** Runs until a signal; exits 0 after a clean end, 1 when it could not start, 2 when it was called wrongly. */

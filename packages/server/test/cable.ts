@@ -18,6 +18,8 @@ export async function openCable(to: { host: string; port: number }): Promise<Cab
   const sockets = new Set<Socket>();
   let isSilent = false;
   const server = createServer({ pauseOnConnect: true }, (near) => {
+    // Came while the cable was being pulled.
+    if (!server.listening) return void near.destroy();
     const far = connect(to.port, to.host);
     for (const [from, onto] of [
       [near, far],

@@ -745,7 +745,7 @@ describe('paths', () => {
       tlsFiles: {},
       poolSize: 10,
       connectTimeoutMs: 2000,
-      statementTimeoutMs: 2000,
+      statementTimeoutMs: 1500,
       applicationName: 'backchannel',
       options: null,
       shown: 'postgresql://bc@db.example.com:5432/bc%20x',

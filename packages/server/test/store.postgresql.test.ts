@@ -5,6 +5,7 @@ import { EventEntity } from '../src/store/entities.ts';
 import { openCable } from './cable.ts';
 import { lockWrites, openElsewhere } from './elsewhere.ts';
 import { openTestDatabase } from './harness.ts';
+import { loadedBy } from './loaded.ts';
 
 const event = {
   id: 'e',
@@ -24,6 +25,30 @@ test('the migrations make exactly the schema that the entities describe', async 
   await using store = await openStore(database.address);
   expect(await store.orm.schema.getUpdateSchemaSQL()).toBe('');
   expect(await store.missing()).toEqual([]);
+});
+
+test('nothing of SQLite is loaded for it', async () => {
+  await using database = await openTestDatabase();
+  expect(await loadedBy(database.address, ['pg', 'better-sqlite3'])).toEqual(['pg']);
+});
+
+test('a newer version that has been at work there is refused in one sentence', async () => {
+  await using database = await openTestDatabase();
+  await using other = await openElsewhere(database);
+  await other.run("insert into migrations (name) values ('9999-later')");
+  await expect(openStore(database.address)).rejects.toThrow(
+    `DATABASE_URL: a newer BackChannel has been at work on ${database.address.shown} (9999-later): run that version`,
+  );
+});
+
+test('work that is only long is let go on', async () => {
+  await using database = await openTestDatabase();
+  await using store = await openStore(database.address);
+  await store.write(async (em) => {
+    for (const _ of Array.from({ length: 12 })) await em.execute('select pg_sleep(0.2)');
+    await em.insert(EventEntity, event);
+  });
+  expect(await count(store)).toBe(1);
 });
 
 test('several starters on one empty database migrate it once', async () => {

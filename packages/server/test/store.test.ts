@@ -5,6 +5,7 @@ import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { openStore, StoreUnavailableError } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
+import { loadedBy } from './loaded.ts';
 
 const newFile = () => join(mkdtempSync(join(tmpdir(), 'backchannel-store-')), 'folder', 'test.db');
 const event = {
@@ -31,6 +32,10 @@ test('the file and its folder are private', async () => {
   const mode = (path: string) => statSync(path).mode & 0o777;
   expect(mode(join(file, '..'))).toBe(0o700);
   expect([file, `${file}-wal`, `${file}-shm`].map(mode)).toEqual([0o600, 0o600, 0o600]);
+});
+
+test('nothing of PostgreSQL is loaded for it', async () => {
+  expect(await loadedBy({ engine: 'sqlite', file: newFile() }, ['pg', 'better-sqlite3'])).toEqual(['better-sqlite3']);
 });
 
 test('several starters on one empty database migrate it once', async () => {

@@ -8,7 +8,7 @@ import { openStore } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
 import { migrations } from '../src/store/migrations/index.ts';
 import { restoreBackup } from '../src/store/restore.ts';
-import { UpgradeError } from '../src/store/upgrade.ts';
+import { UpgradeError } from '../src/store/unavailable.ts';
 
 const newFile = () => join(mkdtempSync(join(tmpdir(), 'backchannel-upgrade-')), 'backchannel.db');
 const names = migrations.map(({ name }) => name);

@@ -103,7 +103,7 @@ export function parsePostgresUrl(url: string): PostgresAddress | { problem: stri
     },
     poolSize: Number(rest.pool_size ?? 10),
     connectTimeoutMs: Number(rest.connect_timeout ?? 2) * 1000,
-    statementTimeoutMs: Number(rest.statement_timeout ?? 2000),
+    statementTimeoutMs: Number(rest.statement_timeout ?? 1500),
     applicationName: rest.application_name ?? 'backchannel',
     options: rest.options ?? null,
     shown: `postgresql://${encodeURIComponent(user)}@${shownHosts.join(',')}/${encodeURIComponent(database)}`,

@@ -7,9 +7,9 @@ import { before, retry } from './retry.ts';
 import { asStoreError, StoreUnavailableError } from './unavailable.ts';
 
 export type { EntityManager } from './engine.ts';
-export { DatabaseUrlError, StoreUnavailableError } from './unavailable.ts';
+export { DatabaseUrlError, StoreUnavailableError, UpgradeError } from './unavailable.ts';
 
-/** How long one piece of work may take, all its tries and its wait for others included, in milliseconds. */
+/** How long one piece of work waits, for others or for a database that does not answer, in milliseconds. */
 const PATIENCE_MS = 1900;
 
 export interface StoreFigures {
@@ -57,16 +57,18 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
     throw asStoreError(error, engine.isUnavailable);
   }
 
-  /** What a piece of work comes to; when its patience is over that is a failure, whatever still hangs. */
-  const inTime = async <T>(work: (giveUpAt: number) => Promise<T>): Promise<T> => {
-    const giveUpAt = performance.now() + PATIENCE_MS;
+  /** What a piece of work comes to; when it has waited for too long that is a failure, whatever still hangs. */
+  const inTime = async <T>(work: (patience: Patience) => Promise<T>): Promise<T> => {
+    const patience = { giveUpAt: performance.now() + PATIENCE_MS, isOver: false };
     try {
-      return await before(giveUpAt, work(giveUpAt));
+      return await before(patience.giveUpAt, work(patience), engine.isAnswering);
     } catch (error) {
+      patience.isOver = true;
       throw asStoreError(error, engine.isUnavailable);
     }
   };
-  const read: Store['read'] = (work) => inTime((giveUpAt) => retry(() => work(orm.em.fork()), { giveUpAt, isPassing }));
+  const read: Store['read'] = (work) =>
+    inTime(({ giveUpAt }) => retry(() => work(orm.em.fork()), { giveUpAt, isPassing }));
 
   let writing: Promise<unknown> = Promise.resolve();
   let writesWaiting = 0;
@@ -77,14 +79,13 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
     // One after another: a writer that waits for another process is not overtaken by its own process's next ones, and
     // these are not in one another's way. Its patience begins in the queue: however many wait, each is answered in time.
     write: (work) =>
-      inTime((giveUpAt) => {
+      inTime((patience) => {
+        const { giveUpAt } = patience;
         writesWaiting++;
         const written = writing.then(() => {
           if (performance.now() > giveUpAt) throw new StoreUnavailableError('Other writes took too long.');
-          return retry(() => orm.em.fork().transactional(inTimeOnly(work, giveUpAt), transaction), {
-            giveUpAt,
-            isPassing,
-          });
+          const attempt = () => orm.em.fork().transactional(unlessOver(work, patience), transaction);
+          return retry(attempt, { giveUpAt, isPassing });
         });
         const isOver = () => {
           writesWaiting--;
@@ -107,11 +108,18 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
   };
 }
 
-/** Work whose transaction is rolled back when it ends after its time: its caller has been told that it failed. */
-function inTimeOnly<T>(work: (em: EntityManager) => Promise<T>, giveUpAt: number) {
+interface Patience {
+  /** Of `performance.now()`. */
+  readonly giveUpAt: number;
+  /** Whether whoever waited has been told that it failed. */
+  isOver: boolean;
+}
+
+/** Work whose transaction is rolled back when nobody waits for it any more. */
+function unlessOver<T>(work: (em: EntityManager) => Promise<T>, patience: Patience) {
   return async (em: EntityManager): Promise<T> => {
     const result = await work(em);
-    if (performance.now() > giveUpAt) throw new StoreUnavailableError('The work took too long.');
+    if (patience.isOver) throw new StoreUnavailableError('The work took too long.');
     return result;
   };
 }

@@ -25,6 +25,8 @@ export interface Engine {
   isPassing(error: unknown): boolean;
   /** Whether the database is what failed, not what was asked of it. */
   isUnavailable(error: unknown): boolean;
+  /** Whether the database has answered anything a moment ago. */
+  isAnswering(): boolean;
   /** How its connections are used, where it has a pool of them. */
   pool?(): PoolFigures;
   /** Applies the migrations that are missing; of several starters one does. */

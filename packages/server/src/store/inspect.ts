@@ -1,7 +1,7 @@
 // Looks into a database without changing anything in it: no migration, no new file. For whoever only wants to know.
 import Sqlite from 'better-sqlite3';
 import type { PostgresAddress } from '../config/postgresUrl.ts';
-import { migrations } from './migrations/index.ts';
+import { compareMigrations } from './migrations/index.ts';
 
 /** What a database holds. */
 export interface DatabaseState {
@@ -59,16 +59,6 @@ export async function inspectPostgres(address: PostgresAddress): Promise<Databas
 
 const appliedSql = 'select name from migrations order by id';
 const passwordSql = "select hash from passwords where origin = 'stored'";
-
-/** What has been applied beside what this code has. */
-export function compareMigrations(applied: string[]): Pick<DatabaseState, 'applied' | 'pending' | 'unknown'> {
-  const known = migrations.map(({ name }) => name);
-  return {
-    applied,
-    pending: known.filter((name) => !applied.includes(name)),
-    unknown: applied.filter((name) => !known.includes(name)),
-  };
-}
 
 export const hasTable = (db: Sqlite.Database, name: string): boolean =>
   db.prepare("select 1 from sqlite_schema where type = 'table' and name = ?").get(name) !== undefined;

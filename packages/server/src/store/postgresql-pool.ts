@@ -89,10 +89,21 @@ export interface PoolFigures {
   waiting: number;
 }
 
+/** What a pool tells of itself. */
+interface Signs {
+  figures(): PoolFigures;
+  /** When a statement was last answered, of `performance.now()`. */
+  answeredAt(): number;
+}
+
 /** A pool whose idle connections may break at any time: it notices when one is asked for. */
-export function createPool(address: PostgresAddress): PostgresPool & { figures(): PoolFigures } {
+export function createPool(address: PostgresAddress): PostgresPool & Signs {
   const { hosts } = address;
   let turn = 0;
+  let answeredAt = 0;
+  const onAnswer = () => {
+    answeredAt = performance.now();
+  };
   class FailoverClient extends pg.Client {
     constructor(options: pg.ClientConfig) {
       // The pool keeps the password where a spread does not find it.
@@ -117,7 +128,7 @@ export function createPool(address: PostgresAddress): PostgresPool & { figures()
       let failure: unknown;
       for (const _ of hosts) {
         try {
-          return guard(await pool.connect());
+          return guard(await pool.connect(), onAnswer);
         } catch (error) {
           failure = error;
           turn++;
@@ -128,6 +139,7 @@ export function createPool(address: PostgresAddress): PostgresPool & { figures()
     end: async () => {
       if (!pool.ending) await pool.end();
     },
+    answeredAt: () => answeredAt,
     figures: () => {
       const { totalCount, idleCount, waitingCount } = pool;
       return { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount };
@@ -156,7 +168,7 @@ export class UnknownCommitError extends StoreUnavailableError {
  * not at all: Kysely 0.29 never gives a connection back where one of them threw. One that broke, or whose answer is still due, is thrown away when it is
  * released.
  */
-function guard(client: pg.PoolClient): PostgresPoolClient {
+function guard(client: pg.PoolClient, onAnswer: () => void): PostgresPoolClient {
   const nothing: PostgresQueryResult<never> = { command: 'SELECT', rowCount: 0, rows: [] };
   let refusal: unknown = null;
   let isBroken = false;
@@ -166,7 +178,9 @@ function guard(client: pg.PoolClient): PostgresPoolClient {
       throw refusal;
     }
     try {
-      return await client.query(sql, [...parameters]);
+      const answer = await client.query(sql, [...parameters]);
+      onAnswer();
+      return answer;
     } catch (error) {
       isBroken ||= isLost(error);
       if (/^(?:begin|start transaction)\b/.test(sql)) {

@@ -4,11 +4,13 @@ import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import { PostgresDialect, type PostgresPool } from 'kysely';
 import type { PostgresAddress } from '../config/postgresUrl.ts';
 import { type Engine, type Orm, openOrm } from './engine.ts';
-import { compareMigrations } from './inspect.ts';
+import { compareMigrations } from './migrations/index.ts';
 import { connect, createPool, isLost, ReadOnlyHostError } from './postgresql-pool.ts';
 import { retry } from './retry.ts';
-import { codeOf, DatabaseUrlError } from './unavailable.ts';
+import { codeOf, DatabaseUrlError, UpgradeError } from './unavailable.ts';
 
+/** Who has not answered anything for so long may be gone, in milliseconds. */
+const SILENCE_MS = 500;
 /** How long a start waits for a database that is not there yet, in milliseconds. */
 const START_PATIENCE_MS = 10_000;
 /** How long a starter waits for another one that is migrating, in milliseconds. */
@@ -24,6 +26,7 @@ export async function openPostgres(address: PostgresAddress): Promise<Engine> {
     name: 'postgresql',
     orm,
     pool: pool.figures,
+    isAnswering: () => performance.now() - pool.answeredAt() < SILENCE_MS,
     // The only level at which a transaction that reads and then writes is as if it were alone.
     isolationLevel: IsolationLevel.SERIALIZABLE,
     isPassing,
@@ -53,7 +56,7 @@ async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
     const { pending, unknown } = compareMigrations(executed.map(({ name }) => name));
     if (unknown.length > 0) {
       const text = `a newer BackChannel has been at work on ${address.shown} (${unknown.join(', ')})`;
-      throw new DatabaseUrlError(`DATABASE_URL: ${text}: run that version or a newer one`);
+      throw new UpgradeError(`DATABASE_URL: ${text}: run that version or a newer one`);
     }
     if (pending.length === 0) return;
     // On a connection without limits: what is done to a large table takes its time.

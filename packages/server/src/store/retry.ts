@@ -18,11 +18,20 @@ export async function retry<T>(
   }
 }
 
-/** The same promise, but at `giveUpAt` it fails, whatever goes on behind it. @throws StoreUnavailableError */
-export function before<T>(giveUpAt: number, promise: Promise<T>): Promise<T> {
+/** How often it is looked whether work that takes long goes on, in milliseconds. */
+const LOOK_MS = 200;
+
+/**
+ * The same promise, but from `giveUpAt` on it fails as soon as nothing is heard of the database any more, whatever hangs
+ * behind it. Work that is just long is let go on. @throws StoreUnavailableError
+ */
+export function before<T>(giveUpAt: number, promise: Promise<T>, isAnswering: () => boolean): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new StoreUnavailableError('The database did not answer in time.'));
-    const timer = setTimeout(late, Math.max(0, giveUpAt - performance.now()));
+    const look = () => {
+      if (isAnswering()) timer = setTimeout(look, LOOK_MS);
+      else reject(new StoreUnavailableError('The database did not answer in time.'));
+    };
+    let timer = setTimeout(look, Math.max(0, giveUpAt - performance.now()));
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

@@ -31,6 +31,8 @@ export async function openSqlite(file: string): Promise<Engine> {
     orm,
     isPassing: isLocked,
     isUnavailable,
+    // It answers within the call: there is nobody who could hang.
+    isAnswering: () => true,
     migrate: async () => {
       await retry(() => orm.migrator.up(), { giveUpAt, isPassing: isOthersMigration });
     },

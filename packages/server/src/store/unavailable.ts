@@ -10,6 +10,11 @@ export class DatabaseUrlError extends StoreUnavailableError {
   override readonly name = 'DatabaseUrlError';
 }
 
+/** The database can't be served by this version. The message is one sentence with the way back. */
+export class UpgradeError extends Error {
+  override readonly name = 'UpgradeError';
+}
+
 /** The same error, or a StoreUnavailableError around it where the database is what failed. */
 export function asStoreError(error: unknown, isUnavailable: (error: unknown) => boolean): unknown {
   if (error instanceof StoreUnavailableError || !isUnavailable(error)) return error;

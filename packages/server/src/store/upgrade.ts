@@ -7,11 +7,7 @@ import { dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { asCopyError, CopyError, draftCopy, stamp } from './copy.ts';
 import { inspectDatabase, inspectOpen } from './inspect.ts';
-
-/** The database can't be served by this version. The message is one sentence with the way back. */
-export class UpgradeError extends Error {
-  override readonly name = 'UpgradeError';
-}
+import { UpgradeError } from './unavailable.ts';
 
 const KEPT_COPIES = 3;
 

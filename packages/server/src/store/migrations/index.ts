@@ -10,3 +10,13 @@ export const migrations = [
   { name: '0003-live', class: Migration0003Live },
   { name: '0004-instances', class: Migration0004Instances },
 ];
+
+/** What has been applied beside what this code has. */
+export function compareMigrations(applied: string[]): { applied: string[]; pending: string[]; unknown: string[] } {
+  const known = migrations.map(({ name }) => name);
+  return {
+    applied,
+    pending: known.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !known.includes(name)),
+  };
+}
