@@ -1,5 +1,6 @@
 // What may follow `backchannel-server`: nothing, mostly. Settings are not given here, where every user of the machine
 // could read them in the list of processes.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { findRoot, isInstalled, settings } from './config.ts';
@@ -25,6 +26,8 @@ export function readArguments(args: readonly string[]): Asked {
 }
 
 function help(): string {
+  // The container's image has none.
+  const example = isInstalled ? join(import.meta.dirname, 'env.example') : join(findRoot(), '.env.example');
   const width = Math.max(...settings.map(({ name }) => name.length));
   return [
     'Usage: backchannel-server',
@@ -33,6 +36,6 @@ function help(): string {
     `Settings, and what holds without them:\n${settings
       .map((setting) => `  ${setting.name.padEnd(width)}  ${setting.default}`.trimEnd())
       .join('\n')}`,
-    `What they mean is in ${isInstalled ? join(import.meta.dirname, 'env.example') : join(findRoot(), '.env.example')}`,
+    ...(existsSync(example) ? [`What they mean is in ${example}`] : []),
   ].join('\n\n');
 }

@@ -12,6 +12,7 @@ import { expect, test } from 'vitest';
 import { settings } from '../src/config.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const repository = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 const newFolder = () => mkdtempSync(join(tmpdir(), 'backchannel-process-'));
 
 interface Run extends AsyncDisposable {
@@ -272,6 +273,7 @@ test('an argument that it does not know is refused before anything is made', asy
 test('--help names every setting with its default, --version the version, and neither starts anything', async () => {
   await using help = run({}, ['--help']);
   expect(await help.ended).toEqual({ code: 0, signal: null });
+  expect(help.stdout()).toContain(`${repository}/.env.example\n`);
   const lines = help.stdout().split('\n');
   for (const { name, default: fallback } of settings) {
     expect(lines.map((line) => line.trim().split(/ {2,}/))).toContainEqual(fallback === '' ? [name] : [name, fallback]);
