@@ -189,7 +189,7 @@ test('a start loads nothing of what the document is made with', async () => {
     import { registerHooks } from 'node:module';
     const loaded = [];
     registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) });
-    await import(${JSON.stringify(new URL('../src/server.ts', import.meta.url).href)});
+    await import(${JSON.stringify(new URL('../src/http/app.ts', import.meta.url).href)});
     console.log(JSON.stringify(loaded));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
   const loaded: string[] = JSON.parse(stdout);
