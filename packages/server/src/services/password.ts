@@ -1,5 +1,5 @@
 // The master password: which one counts, and the one function that checks it, whichever face asks.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
@@ -19,8 +19,8 @@ import {
 import type { Instances } from './instances.ts';
 import type { Admitted, Throttle, Throttled, Try } from './throttle.ts';
 
-/** How long a client is asked to wait when too many passwords are being checked. */
-const BUSY_RETRY_AFTER_SECONDS = 2;
+/** The shortest and longest that a client is asked to wait when too many passwords are being checked. */
+const BUSY_RETRY_AFTER_SECONDS = { min: 2, max: 9 };
 
 /** Where the password that counts comes from. */
 export type PasswordOrigin = 'MASTER_PASSWORD_HASH' | 'MASTER_PASSWORD' | 'stored' | 'built-in' | 'generated';
@@ -105,7 +105,11 @@ export async function openPassword(options: {
     origin = 'stored';
   };
 
-  const busy = { outcome: 'busy', retryAfterSeconds: BUSY_RETRY_AFTER_SECONDS } as const;
+  /** Not the same for all: those who were turned away together would come back together. */
+  const busy = () => {
+    const { min, max } = BUSY_RETRY_AFTER_SECONDS;
+    return { outcome: 'busy', retryAfterSeconds: randomInt(min, max + 1) } as const;
+  };
 
   const fingerprintWithin = async (em: EntityManager) => {
     const stored = isSetByEnvironment(origin) ? null : await readHashIn(em, 'stored');
@@ -153,10 +157,10 @@ export async function openPassword(options: {
   const check = async (password: string, attempt: Attempt): Promise<PasswordCheck> => {
     const lane: HashingLane = attempt.device ? 'known-device' : 'unknown-device';
     // Before anything is read: a flood is shed without touching the database.
-    if (queue.isFull(lane)) return busy;
+    if (queue.isFull(lane)) return busy();
     const refusal = await throttle.refusal(toTry(attempt));
     if (refusal) return refusal;
-    return (await queue.run(lane, () => countAndVerify(password, attempt))) ?? busy;
+    return (await queue.run(lane, () => countAndVerify(password, attempt))) ?? busy();
   };
 
   return {
