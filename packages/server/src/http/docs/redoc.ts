@@ -30,21 +30,37 @@ const options = {
 };
 const start = `Redoc.init('openapi.json', ${JSON.stringify(options)}, document.getElementById('redoc'));\n`;
 
+/** @throws Error when the bundle is not what this code was written for. */
 export function createRedoc(): [path: string, RequestHandler][] {
-  const bundle = readFileSync(new URL(import.meta.resolve('#redoc')), 'utf8');
+  // Looked at now, and let go again: it is a megabyte that few servers are ever asked for.
+  withoutLogo(readBundle());
+  let serveBundle: RequestHandler | undefined;
   return [
     ['/redoc', serveText('html', html)],
     ['/redoc/start.js', serveText('js', start)],
-    ['/redoc/redoc.standalone.js', serveText('js', withoutLogo(bundle))],
+    [
+      '/redoc/redoc.standalone.js',
+      (req, res, next) => {
+        serveBundle ??= serveText('js', withoutLogo(readBundle()));
+        return serveBundle(req, res, next);
+      },
+    ],
   ];
 }
+
+/** In bytes: as text it would be twice as big. */
+const readBundle = (): Buffer => readFileSync(new URL(import.meta.resolve('#redoc')));
 
 /**
  * The bundle without its one request to another host.
  * @throws Error when that is not there exactly once: the bundle has changed, and somebody has to look at it.
  */
-export function withoutLogo(bundle: string): string {
-  const count = bundle.split(LOGO_URL).length - 1;
-  if (count !== 1) throw new Error(`ReDoc's bundle names ${LOGO_URL} ${count} times, not once: look at what it loads`);
-  return bundle.replace(LOGO_URL, 'data:,');
+export function withoutLogo(bundle: Buffer): Buffer {
+  const places: number[] = [];
+  for (let at = bundle.indexOf(LOGO_URL); at >= 0; at = bundle.indexOf(LOGO_URL, at + 1)) places.push(at);
+  const [place] = places;
+  if (place === undefined || places.length > 1) {
+    throw new Error(`ReDoc's bundle names ${LOGO_URL} ${places.length} times, not once: look at what it loads`);
+  }
+  return Buffer.concat([bundle.subarray(0, place), Buffer.from('data:,'), bundle.subarray(place + LOGO_URL.length)]);
 }
