@@ -1,5 +1,5 @@
 // docs/operations.md, held to the code: its commands, one after the other, as they are written.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { serverEnv, startServer } from './live-server.ts';
@@ -32,4 +32,31 @@ test('its commands back up beside a running server, and restore', { timeout: 60_
   expect(await run(restore)).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('1 session, ') });
   await using again = await startServer(home);
   expect(await again.statusFor(headers)).toBe(200);
+});
+
+test('its command for a new key signs nobody out, and the old key can be taken out', { timeout: 60_000 }, async () => {
+  using home = checkout({ '.env': serverEnv });
+  const env = join(home.root, '.env');
+  let before: Record<string, string>;
+  {
+    await using server = await startServer(home);
+    before = (await server.signIn()).headers;
+    await server.stop();
+  }
+  const [line = '', ...more] = commandsOf('Rotate secrets');
+  expect(more).toEqual([]);
+  expect(line).toContain('$(npx pnpm@12 backchannel secret)');
+  const run = await home.shell(line.replace('npx pnpm@12 backchannel', `node ${home.bin}`));
+  expect(run).toEqual({ stdout: '', stderr: '', exitCode: 0 });
+  let after: Record<string, string>;
+  {
+    await using server = await startServer(home);
+    expect(await server.statusFor(before)).toBe(200);
+    after = (await server.signIn()).headers;
+    await server.stop();
+  }
+  writeFileSync(env, readFileSync(env, 'utf8').replace(/,.*$/m, ''));
+  await using server = await startServer(home);
+  expect(await server.statusFor(before)).toBe(401);
+  expect(await server.statusFor(after)).toBe(200);
 });
