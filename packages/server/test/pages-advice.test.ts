@@ -185,6 +185,7 @@ describe('to who is signed in and is sent here all the same, the page says why:'
   test.each([
     ['proxy-not-trusted', 'Name the proxy in TRUSTED_PROXIES.'],
     ['address-not-told', 'Let it send X-Forwarded-Proto, -Host and -Uri'],
+    ['address-not-usable', 'Ask for it again: you are signed in.'],
     ['host-not-allowed', 'It is neither at auth.example.com nor under example.com, or'],
   ])('forward-auth gave a reason: %s', async (reason, words) => {
     await using server = await startServer(configs.domain);

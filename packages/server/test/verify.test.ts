@@ -467,6 +467,15 @@ describe('where a browser is sent that may not pass', () => {
       expect(answer.headers.location?.[0]).toMatch(/\/login\?reason=(host-not-allowed|address-not-told)$/);
   });
 
+  test.each([`/${'x'.repeat(3000)}`, '/search?path=C:\\photos', '/two words', '/caf\u00e9'])(
+    'at an address that is not followed it is not the host that is to blame: %s',
+    async (uri) => {
+      const headers = { ...navigation, ...forwarded('https://photos.example.com/'), 'X-Forwarded-Uri': uri };
+      const answer = await verify(secure, headers);
+      expect(answer.headers.location).toEqual([`${secure.url}/login?reason=address-not-usable`]);
+    },
+  );
+
   test.each<[string, Headers]>([
     ['no host', { 'X-Forwarded-Host': '' }],
     ['two hosts', { 'X-Forwarded-Host': 'photos.example.com, evil.example' }],

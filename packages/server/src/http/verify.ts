@@ -34,12 +34,13 @@ type Reason =
 type Said = ReturnType<typeof readOriginalRequest> | null;
 
 /** What the log adds where a browser cannot be sent back to where it came from. */
-type NoReturn = 'headers not believed' | 'address not told' | 'host not allowed';
+type NoReturn = 'headers not believed' | 'address not told' | 'address not usable' | 'host not allowed';
 
 /** What `/login` is told in place of an address to go back to. */
 const noReturnCodes: Record<NoReturn, string> = {
   'headers not believed': 'proxy-not-trusted',
   'address not told': 'address-not-told',
+  'address not usable': 'address-not-usable',
   'host not allowed': 'host-not-allowed',
 };
 
@@ -123,7 +124,9 @@ export function createVerify(options: {
     const missing = ((): NoReturn | null => {
       if (address) return null;
       if (original === null) return 'headers not believed';
-      return original.address === null ? 'address not told' : 'host not allowed';
+      if (original.address === null) return 'address not told';
+      // Where the front page could be followed, it is not the host that is amiss.
+      return returnAddress.accept(URL.parse('/', original.address)?.href) ? 'address not usable' : 'host not allowed';
     })();
     const location = new URL(login);
     if (address) location.searchParams.set('next', address.href);

@@ -91,6 +91,11 @@ none for a domain under which anybody can have a name, such as co.uk.`,
 <code>backchannel proxy-config</code> prints it.`,
     ],
     [
+      'address-not-usable',
+      html`The address that you came from is very long, or it holds a \\, a space or letters that are not encoded, and is not
+followed. Ask for it again: you are signed in.`,
+    ],
+    [
       'host-not-allowed',
       html`It is neither at ${home.hostname} nor under ${config.cookieDomain ?? 'a domain that COOKIE_DOMAIN names'}, or it was
 asked for over http and PUBLIC_URL is https: no sign-in here reaches it, or leads back to it.`,
