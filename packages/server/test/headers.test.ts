@@ -194,6 +194,7 @@ describe('a Cookie header', () => {
     ['an empty value before it', `backchannel_session=; ${good}`],
     ['values of 2 KB before it', `${`backchannel_session=${'x'.repeat(2048)}; `.repeat(5)}${good}`],
     ['an old value after it', `${good}; backchannel_session=old`],
+    ['any number of old values before it', `${'backchannel_session=old; '.repeat(20)}${good}`],
     ['look-alike names', `xbackchannel_session=x; backchannel_sessionx=y; Backchannel_Session=z; ${good}`],
     ['500 others', `${Array.from({ length: 500 }, (_, n) => `c${n}=${n}`).join('; ')}; ${good}`],
   ])('signs in with %s', async (_name, cookie) => {
@@ -218,7 +219,7 @@ describe('a Cookie header', () => {
     ['a prefix before the name', `__Host-${good}`],
     ['more than 1 KB', `backchannel_session=${token}${'.'.repeat(1024)}`],
     ['15 KB', `backchannel_session=${'x'.repeat(15_000)}`],
-    ['three old values before it', `${'backchannel_session=old; '.repeat(3)}${good}`],
+    ['three old values after it', `${good}${'; backchannel_session=old'.repeat(3)}`],
     ['a comma for a semicolon', `a=b, ${good}`],
     [
       'another signature',
