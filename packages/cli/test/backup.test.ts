@@ -1,4 +1,5 @@
 // backup and restore: beside a server that runs, onto another machine, and whatever must not be taken for a backup.
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -17,7 +18,7 @@ import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { hasPrivateDisks, openPrivateDisk } from '../../server/test/private-disk.ts';
 import { type LiveServer, serverEnv, startServer } from './live-server.ts';
-import { type Checkout, checkout } from './run.ts';
+import { type Checkout, checkout, environment } from './run.ts';
 
 // A test here is up to a dozen processes, one after the other.
 vi.setConfig({ testTimeout: 60_000 });
@@ -287,6 +288,30 @@ describe('with one backup', () => {
     expect(await refused(home, 'restore', path)).toMatch(message);
     expect([readdirSync(join(home.root, 'data')), readFileSync(file)]).toEqual(before);
     rmSync(path, { recursive: true, force: true });
+  });
+
+  test('one that is killed at any moment leaves the old database or the new one, whole', async () => {
+    const count = () => {
+      const db = new Sqlite(file);
+      expect(db.pragma('integrity_check', { simple: true })).toBe('ok');
+      const sessions = Number(db.prepare('select count(*) from sessions where ended_at is null').pluck().get());
+      db.close();
+      return sessions;
+    };
+    let usualMs = 600;
+    for (let kill = 0; kill < 8; kill++) {
+      change(file, 'update sessions set ended_at = 1');
+      expect(count()).toBe(0);
+      const begin = performance.now();
+      const child = spawn(process.execPath, [home.bin, 'restore', backup], { cwd: home.root, env: environment });
+      const ended = once(child, 'close');
+      const timer = setTimeout(() => child.kill('SIGKILL'), usualMs * (0.4 + 0.6 * Math.random()));
+      const [code] = await ended;
+      clearTimeout(timer);
+      if (code === 0) usualMs = performance.now() - begin;
+      expect(code === 0 ? [1] : [0, 1]).toContain(count());
+    }
+    expect((await done(home, 'restore', backup)).sessions).toBe(1);
   });
 
   test.each<[string, number]>([

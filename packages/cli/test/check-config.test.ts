@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { checkAddresses } from '@backchannel/server/checks/addresses';
 import type { Finding } from '@backchannel/server/checks/finding';
+import { checkMetrics } from '@backchannel/server/checks/metrics';
 import { checkModes } from '@backchannel/server/checks/modes';
 import { checkProxies } from '@backchannel/server/checks/proxies';
 import { ConfigError, loadConfig, settings } from '@backchannel/server/config';
@@ -324,6 +325,17 @@ describe('the addresses', () => {
   test('that fit one another need no advice', () => {
     for (const env of [{}, proxied]) expect(textsOf(checkAddresses(load(env)))).not.toMatch(/^advice/m);
   });
+});
+
+test('metrics that others can read are told of, and those that are off are not', async () => {
+  const metricsOf = (env: Record<string, string>) => textsOf(checkMetrics(load(env)));
+  expect(metricsOf({ METRICS_HOST: '0.0.0.0' })).toBe('');
+  expect(metricsOf({ METRICS_PORT: '9464' })).toBe('ok METRICS_PORT: this machine reads metrics at port 9464');
+  expect(metricsOf({ METRICS_PORT: '9464', METRICS_HOST: '0.0.0.0' })).toMatch(
+    /^advice METRICS_HOST: 0\.0\.0\.0 lets whoever reaches port 9464 read the metrics/,
+  );
+  const { stdout } = await home.run(['check-config'], { env: { METRICS_PORT: '9464', METRICS_HOST: '::' } });
+  expect(stdout).toMatch(/^advice {2}METRICS_HOST: :: lets/m);
 });
 
 describe('the .env file', () => {

@@ -10,6 +10,7 @@ import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { settings } from '../src/config.ts';
+import { openStore } from '../src/store/database.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 const repository = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
@@ -292,7 +293,16 @@ test('what else keeps it from starting is one sentence, too', async () => {
   writeFileSync(file, '');
   const keyless = newFolder();
   writeFileSync(join(keyless, 'secret.key'), '');
+  const newer = newFolder();
+  const store = await openStore({ engine: 'sqlite', file: join(newer, 'backchannel.db') });
+  await store.write((em) => em.execute("insert into migrations (name) values ('9999-later')", [], 'run'));
+  await store[Symbol.asyncDispose]();
   const cases: [Record<string, string>, RegExp][] = [
+    [
+      { DATA_DIR: newer },
+      /^DATABASE_URL: a newer BackChannel has been at work on \S+ \(9999-later\): run that version/,
+    ],
+    [{ DATA_DIR: newFolder(), METRICS_PORT: port }, /^METRICS_PORT: 127\.0\.0\.1:\d+ is in use; .*METRICS_PORT=\d+$/],
     [{ DATA_DIR: newFolder(), PORT: port }, /^PORT: 127\.0\.0\.1:\d+ is in use; .*PORT=\d+$/],
     [{ DATA_DIR: join(file, 'below') }, /^DATA_DIR: .*cannot be written.*chown -R \d+:\d+ /],
     [{ DATA_DIR: keyless }, /^SECRET_KEY: .*secret\.key is empty; /],

@@ -43,7 +43,8 @@ export async function openSqlite(file: string): Promise<Engine> {
  * better-sqlite3 behind Kysely's dialect, with two changes: a transaction takes the write lock when it begins, so that
  * reading and then writing in it can't fail on a snapshot that another process aged; and a BEGIN that fails shows it at
  * the first statement. Kysely 0.29 never gives a connection back whose BEGIN or ROLLBACK threw: one busy moment, or one
- * full disk, would lock this process out of its only connection for good. Statements are not kept prepared: MikroORM writes their values into them.
+ * full disk, would lock this process out of its only connection for good. Statements are not kept prepared: MikroORM writes
+ * their values into them.
  */
 function openDialect(file: string): SqliteDialect {
   prepareDataFolder(dirname(file));
