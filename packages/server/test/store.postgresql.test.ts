@@ -86,6 +86,25 @@ test('reading and then writing in one transaction loses no update, whoever else 
   expect((await one.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(40);
 });
 
+test('instances take turns: however many write at the same rows, none has to begin anew', async () => {
+  await using database = await openTestDatabase();
+  const stores = await Promise.all([1, 2, 3, 4].map(() => openStore(database.address)));
+  await stores[0]?.write((em) => em.insert(EventEntity, { ...event, at: 0 }));
+  let begun = 0;
+  const increment = (store: Store) =>
+    store.write(async (em) => {
+      begun++;
+      const row = await em.findOneOrFail(EventEntity, { id: 'e' });
+      await em.nativeUpdate(EventEntity, { id: 'e' }, { at: row.at + 1 });
+    });
+  await Promise.all(stores.flatMap((store) => Array.from({ length: 20 }, () => increment(store))));
+  expect(begun).toBe(80);
+  for (const store of stores) {
+    expect((await store.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(80);
+    await store[Symbol.asyncDispose]();
+  }
+});
+
 test('what a transaction has read is still so when it commits, though it wrote elsewhere', async () => {
   await using database = await openTestDatabase();
   await using one = await openStore(database.address);

@@ -104,6 +104,7 @@ export function createPool(address: PostgresAddress): PostgresPool & Signs {
   const onAnswer = () => {
     answeredAt = performance.now();
   };
+  const shared = { onAnswer, hasTurns: true };
   class FailoverClient extends pg.Client {
     constructor(options: pg.ClientConfig) {
       // The pool keeps the password where a spread does not find it.
@@ -128,7 +129,7 @@ export function createPool(address: PostgresAddress): PostgresPool & Signs {
       let failure: unknown;
       for (const _ of hosts) {
         try {
-          return guard(await pool.connect(), onAnswer);
+          return guard(await pool.connect(), shared);
         } catch (error) {
           failure = error;
           turn++;
@@ -164,37 +165,71 @@ export class UnknownCommitError extends StoreUnavailableError {
 }
 
 /**
- * One connection for as long as it is held. A BEGIN that fails shows it at the first statement after it, a ROLLBACK
- * not at all: Kysely 0.29 never gives a connection back where one of them threw. One that broke, or whose answer is still due, is thrown away when it is
- * released.
+ * The first thing in each transaction that writes: instances take turns, in the order in which they came. Without
+ * that the later one would find out at its end that it was too late, and under load some would never be in time. It takes
+ * no snapshot (PostgreSQL, LOCK, Notes), so what is read next is what the one before has left.
  */
-function guard(client: pg.PoolClient, onAnswer: () => void): PostgresPoolClient {
+const TURN = 'lock table signing_keys in share row exclusive mode';
+/** Said by engines that know no such lock: there the one that was too late is run again. */
+const noTurns = /^(?:0A000|42601)$/;
+
+/** What all connections of a pool share. */
+interface Shared {
+  onAnswer(): void;
+  hasTurns: boolean;
+}
+
+/**
+ * One connection for as long as it is held. A BEGIN that fails shows it at the first statement after it, a ROLLBACK
+ * not at all: Kysely 0.29 never gives a connection back where one of them threw. One that broke, or whose answer is
+ * still due, is thrown away when it is released.
+ */
+function guard(client: pg.PoolClient, shared: Shared): PostgresPoolClient {
   const nothing: PostgresQueryResult<never> = { command: 'SELECT', rowCount: 0, rows: [] };
   let refusal: unknown = null;
   let isBroken = false;
-  const query = async (sql: string, parameters: readonly unknown[] = []) => {
-    if (refusal !== null) {
-      if (sql === 'rollback') return nothing;
-      throw refusal;
-    }
+  const send = async (sql: string, parameters: readonly unknown[] = []) => {
     try {
       const answer = await client.query(sql, [...parameters]);
-      onAnswer();
+      shared.onAnswer();
       return answer;
     } catch (error) {
       isBroken ||= isLost(error);
-      if (/^(?:begin|start transaction)\b/.test(sql)) {
-        refusal = error;
-        return nothing;
-      }
-      // The server rolls back what it hears no more of.
-      if (sql === 'rollback') {
-        isBroken = true;
-        return nothing;
-      }
-      if (isBroken && sql === 'commit')
-        throw new UnknownCommitError('The database broke off during a commit.', { cause: error });
       throw error;
+    }
+  };
+  const rollBack = async () => {
+    // The server rolls back by itself what it hears no more of.
+    if (!isBroken)
+      await send('rollback').catch(() => {
+        isBroken = true;
+      });
+    return nothing;
+  };
+  const begin = async (sql: string) => {
+    // With an isolation level it is the store's; without one it is a migration, which may not have made the table yet.
+    const takesTurn = shared.hasTurns && sql.includes('isolation level');
+    try {
+      // In one message, and so in one round trip.
+      await send(takesTurn ? `${sql}; ${TURN}` : sql);
+    } catch (error) {
+      if (takesTurn && noTurns.test(codeOf(error))) {
+        shared.hasTurns = false;
+        await rollBack();
+        await begin(sql);
+      } else refusal = error;
+    }
+    return nothing;
+  };
+  const query = async (sql: string, parameters?: readonly unknown[]) => {
+    if (sql === 'rollback') return rollBack();
+    if (refusal !== null) throw refusal;
+    if (/^(?:begin|start transaction)\b/.test(sql)) return begin(sql);
+    try {
+      return await send(sql, parameters);
+    } catch (error) {
+      if (!isBroken || sql !== 'commit') throw error;
+      throw new UnknownCommitError('The database broke off during a commit.', { cause: error });
     }
   };
   // Kysely's type has a form for cursors, too, of which there are none.
