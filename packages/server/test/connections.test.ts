@@ -1,7 +1,9 @@
 // Clients that are slow, cut in half, or say too much: each is ended in time, in words, and holds up nobody else.
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createConnections } from '../src/http/connections.ts';
+import { createLog, type Log } from '../src/log.ts';
 import { readError, sendBytes, sendRaw, startServer, type TestServer } from './harness.ts';
 
 let server: TestServer;
@@ -127,11 +129,43 @@ test('clients that vanish at any moment leave nothing behind', async () => {
   expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
 });
 
-test('an error at the listener ends nothing', async () => {
-  const { createConnections } = await import('../src/http/connections.ts');
-  const { createLog } = await import('../src/log.ts');
-  const connections = createConnections(createLog({ logLevel: 'silent', logFormat: 'json' })).listen(0, '127.0.0.1');
-  await once(connections, 'listening');
-  expect(() => connections.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }))).not.toThrow();
-  connections.close();
+describe('the listener', () => {
+  const listen = async (log: Log) => {
+    const connections = createConnections(log).listen(0, '127.0.0.1');
+    await once(connections, 'listening');
+    return connections;
+  };
+
+  test('outlives an error of its own', async () => {
+    const connections = await listen(createLog({ logLevel: 'silent', logFormat: 'json' }));
+    expect(() =>
+      connections.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' })),
+    ).not.toThrow();
+    connections.close();
+  });
+
+  test('closes connections beyond its limit, says so once, and takes new ones when there is room', async () => {
+    const told: string[] = [];
+    const log = createLog({ logLevel: 'silent', logFormat: 'json' });
+    const connections = await listen(Object.assign(log, { warn: (text: string) => told.push(text) }));
+    expect(connections.maxConnections).toBe(4096);
+    connections.maxConnections = 2;
+    const { port } = connections.address() as AddressInfo;
+    const dial = async () => {
+      const socket = connect(port, '127.0.0.1').on('error', () => {});
+      await once(socket, 'connect');
+      return socket;
+    };
+    const [first, second] = [await dial(), await dial()];
+    for (const _ of [1, 2]) await once(await dial(), 'close');
+    expect(told).toEqual(['more than 4096 connections at once: further ones are closed']);
+    first.destroy();
+    await expect.poll(() => new Promise((found) => connections.getConnections((_, count) => found(count)))).toBe(1);
+    const third = await dial();
+    connections.once('request', (_, res) => res.end('taken'));
+    third.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(String(await once(third, 'data'))).toContain('taken');
+    for (const socket of [second, third]) socket.destroy();
+    connections.close();
+  });
 });

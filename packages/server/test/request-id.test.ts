@@ -96,9 +96,10 @@ test('a line for each request is at debug, with its path and without its query',
     requestId: expect.any(String),
     method: 'GET',
     path: me,
+    ip: '127.0.0.1',
     face: 'rest',
     operation: 'auth.me',
-    status: '401',
+    status: 401,
     durationMs: expect.any(Number),
   });
   expect(second.path).toBe('/bct_…');

@@ -57,7 +57,7 @@ export function createApp(options: {
   const onError: ErrorRequestHandler = (error: unknown, _req, res, _next) => sendError(res, asClientError(error), log);
   app.use(onError);
   const identify = createRequestIds(config);
-  const observe = createObserver({ router: appRouter, log, record: metrics?.record ?? null });
+  const observe = createObserver({ router: appRouter, config, log, record: metrics?.record ?? null });
   const verify = createVerify({ config, services, log, identify });
   const takeTurn = createTurns();
   return (req, res) => {

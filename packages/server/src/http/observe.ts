@@ -1,9 +1,13 @@
 // What is told of a request once it is over: a line in the log, and the metrics. It decides nothing and reads no body.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AnyTRPCRouter } from '@trpc/server';
+import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
+import { createClientAddress } from './client-address.ts';
 import { requestIdOf } from './request-id.ts';
 import { createTargets, type Target } from './target.ts';
+
+const ABORTED = 'aborted';
 
 /** A request that is over. */
 export interface Observed extends Target {
@@ -33,14 +37,17 @@ const withoutSecrets = (url: string) =>
  */
 export function createObserver(options: {
   router: AnyTRPCRouter;
+  config: Pick<Config, 'trustedProxies'>;
   log: Log;
   record: ((observed: Observed) => void) | null;
 }): ((req: IncomingMessage, res: ServerResponse) => void) | null {
-  const { router, log, record } = options;
+  const { router, config, log, record } = options;
   if (record === null && !log.isLevelEnabled('debug')) return null;
   const targetOf = createTargets(router);
+  // Whoever sends X-Forwarded-For without being trusted is told of elsewhere.
+  const clientAddress = createClientAddress(config, { warn: () => {} });
 
-  const write = (req: { method: string; url: string }, res: ServerResponse, observed: Observed) => {
+  const write = (req: { method: string; url: string; ip: string | null }, res: ServerResponse, observed: Observed) => {
     const level = isFrequent(observed) ? 'trace' : 'debug';
     if (!log.isLevelEnabled(level)) return;
     const { face, operation, status, seconds } = observed;
@@ -49,9 +56,10 @@ export function createObserver(options: {
         requestId: requestIdOf(res),
         method: req.method,
         path: withoutSecrets(req.url),
+        ip: req.ip,
         face,
         operation,
-        status,
+        status: status === ABORTED ? status : Number(status),
         durationMs: Math.round(seconds * 10_000) / 10,
       },
       'request',
@@ -62,11 +70,13 @@ export function createObserver(options: {
     const begin = performance.now();
     // Express changes both while it looks for who answers.
     const { method = '', url = '' } = req;
+    // A connection that is closed has no address any more.
+    const ip = log.isLevelEnabled('debug') ? clientAddress(req) : null;
     res.once('close', () => {
-      const status = res.writableFinished ? String(res.statusCode) : 'aborted';
+      const status = res.writableFinished ? String(res.statusCode) : ABORTED;
       const observed = { ...targetOf(method, url), status, seconds: (performance.now() - begin) / 1000 };
       record?.(observed);
-      write({ method, url }, res, observed);
+      write({ method, url, ip }, res, observed);
     });
   };
 }
