@@ -30,8 +30,8 @@ export interface Project extends AsyncDisposable {
   packageDir(name: PackageName): string;
 }
 
-/** A file that a package of this repository's root or of this workspace has, such as a program's entry. */
-export const resolveTool = (path: string, from = import.meta.url): string => createRequire(from).resolve(path);
+/** The path of a file in a package that this workspace has. */
+export const resolveTool = (path: string): string => createRequire(import.meta.url).resolve(path);
 
 /** The version of a package that this repository's root has. */
 const versionOf = (name: string): string => createRequire(join(root, 'x'))(`${name}/package.json`).version;

@@ -2,18 +2,25 @@
 // oldest Node that each package claims too.
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
-import { openPartOf, openProject, type PackageName, type Project, packageNames, run, runWell } from '../installed.ts';
+import {
+  openPartOf,
+  openProject,
+  type PackageName,
+  type Project,
+  packageNames,
+  resolveTool,
+  run,
+  runWell,
+} from '../installed.ts';
 import { isForBrowser, programsOf } from '../programs.ts';
 import { openServer } from '../server.ts';
-
-const require = createRequire(import.meta.url);
+import { resolutions, typecheck, typeTest } from '../typecheck.ts';
 
 /** What a page's own script has to load to call the API, minified and compressed. */
 const BROWSER_BUDGET_BYTES = 10_500;
@@ -55,7 +62,7 @@ describe.each(packageNames)('@backchannel/%s', (name) => {
   });
 
   test('the types are not wrong', async () => {
-    const attw = join(require.resolve('@arethetypeswrong/cli/package.json'), '../dist/index.js');
+    const attw = join(resolveTool('@arethetypeswrong/cli/package.json'), '../dist/index.js');
     const done = await run(
       process.execPath,
       // ESM only: what CommonJS and the resolution of old would find is not asked.
@@ -106,64 +113,8 @@ describe.each(packageNames)('@backchannel/%s', (name) => {
   });
 });
 
-const strict = { strict: true, exactOptionalPropertyTypes: true, noEmit: true, target: 'es2023' };
-const libs = { lib: ['es2023', 'esnext.disposable', 'dom'], types: ['node'] };
-const resolutions = {
-  nodenext: { module: 'nodenext' },
-  bundler: { module: 'esnext', moduleResolution: 'bundler' },
-};
-
-/** TypeScript as the project has it, and the oldest that the client claims. */
-const compilers = {
-  'TypeScript 7': () => join(project.folder, 'node_modules/typescript/bin/tsc'),
-  'TypeScript 5.7': () => join(require.resolve('typescript-5.7/package.json'), '../bin/tsc'),
-};
-
-/** Checks files of the project. */
-async function typecheck(
-  files: readonly string[],
-  options: { compiler: keyof typeof compilers; compilerOptions: Record<string, unknown> },
-): Promise<void> {
-  const compilerOptions = { ...strict, ...libs, ...options.compilerOptions };
-  await project.write('tsconfig.json', { compilerOptions, files });
-  await runWell(process.execPath, [compilers[options.compiler](), '--project', 'tsconfig.json'], {
-    cwd: project.folder,
-  });
-}
-
 const pages = ['README.md', 'docs/sdk.md', 'packages/client-sdk/README.md', 'packages/server/README.md'];
 const fileOf = (page: string, index: number) => `${page.replaceAll(/\W+/g, '-')}-${index}.ts`;
-
-/** Compiles only while the packed types are the router's: `any` would make each of these lines an error. */
-const typeTest = `
-import { type BackchannelClient, BackchannelError, type BackchannelIssue, type BackchannelOutputs } from '@backchannel/client-sdk';
-
-type IsAny<T> = 0 extends 1 & T ? true : false;
-type Me = Awaited<ReturnType<BackchannelClient['auth']['me']['query']>>;
-export const meIsAny: IsAny<Me> = false;
-export const issueIsAny: IsAny<BackchannelIssue> = false;
-export const issue: BackchannelIssue = { path: 'password', message: 'Too short.' };
-export const session: BackchannelOutputs['auth']['me']['session'] = null;
-
-export async function use(bc: BackchannelClient, error: BackchannelError): Promise<void> {
-  const { session } = await bc.auth.me.query();
-  const until: string | undefined = session?.expiresAt;
-  // @ts-expect-error there is no such field
-  session?.username;
-  // @ts-expect-error no such procedure
-  bc.auth.whoami;
-  // @ts-expect-error a query does not mutate
-  bc.auth.me.mutate;
-  // @ts-expect-error the field is password
-  await bc.auth.login.mutate({ passwort: until });
-  // @ts-expect-error a password is text
-  await bc.auth.login.mutate({ password: 5 });
-  // @ts-expect-error no such code
-  error.code === 'TEAPOT';
-  const code: 'UNREACHABLE' | 'UNAUTHORIZED' | undefined = error.code === 'UNREACHABLE' ? error.code : undefined;
-  console.log(code, error.issues[0]?.path.length, error.status?.toFixed(), error.retryAfterSeconds?.toFixed());
-}
-`;
 
 describe('the programs in the documentation', () => {
   /** For this server, as one would change them. */
@@ -188,7 +139,7 @@ describe('the programs in the documentation', () => {
     await project.write('types.ts', typeTest);
     const files = ['types.ts', ...written.flat().map(({ file }) => file)];
     expect(files.length).toBeGreaterThan(15);
-    await typecheck(files, { compiler, compilerOptions: { ...resolutions[resolution], skipLibCheck: false } });
+    await typecheck(project, files, { compiler, compilerOptions: { ...resolutions[resolution], skipLibCheck: false } });
   });
 
   const said: Record<string, (string | RegExp)[]> = {
@@ -245,6 +196,7 @@ describe('the programs in the documentation', () => {
     const programs = (await writePrograms(page, server.url)).filter(({ code }) => !code.includes('BACKCHANNEL_TOKEN'));
     const compilerOptions = { module: 'nodenext', noEmit: false, outDir: 'out' };
     await typecheck(
+      project,
       programs.map(({ file }) => file),
       { compiler: 'TypeScript 7', compilerOptions },
     );
@@ -352,7 +304,7 @@ describe('the server', () => {
     await project.write('exports.ts', lines.join('\n'));
     // Of MikroORM's own types some don't hold under these settings.
     const compilerOptions = { ...resolutions.nodenext, skipLibCheck: true };
-    await typecheck(['exports.ts'], { compiler: 'TypeScript 7', compilerOptions });
+    await typecheck(project, ['exports.ts'], { compiler: 'TypeScript 7', compilerOptions });
     await runWell(process.execPath, ['exports.ts'], { cwd: project.folder });
   });
 });
