@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -76,13 +76,16 @@ const versions = new Map<ProxyName, Promise<string | null>>();
 export function findProxy(name: ProxyName): Promise<string | null> {
   const known = versions.get(name);
   if (known) return known;
-  const asked = run(name, kinds[name].versionArgs).then(
+  const asked = run(name, kinds[name].versionArgs, { env: { PATH: searchPath() } }).then(
     ({ stdout, stderr }) => (stdout + stderr).trim(),
     () => null,
   );
   versions.set(name, asked);
   return asked;
 }
+
+/** Where services are installed is on the path of root alone. */
+const searchPath = (): string => [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin'].join(delimiter);
 
 /** A folder with a whole configuration around the blocks. */
 async function prepare(name: ProxyName, blocks: string[]) {
@@ -91,9 +94,8 @@ async function prepare(name: ProxyName, blocks: string[]) {
   await Promise.all(blocks.map((block, index) => writeFile(join(folder, `${index}.conf`), `${block}\n`)));
   const file = join(folder, kinds[name].file);
   await writeFile(file, kinds[name].surround(blocks, folder));
-  const { PATH = '' } = process.env;
   // Caddy keeps certificates and its last configuration in these.
-  const env = { PATH, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
+  const env = { PATH: searchPath(), HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
   return { folder, file, env };
 }
 

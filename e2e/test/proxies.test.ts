@@ -214,6 +214,14 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
       'x-forwarded-proto': 'gopher',
       'x-forwarded-method': 'MALLORY',
       'x-forwarded-uri': '/mallory',
+      'x-forwarded-user': 'mallory',
+      'x-forwarded-preferred-username': 'mallory',
+      'x-forwarded-email': 'mallory@example.test',
+      'x-forwarded-groups': 'admins',
+      'x-forwarded-server': 'mallory',
+      'x-forwarded-prefix': '/mallory',
+      'x-forwarded-ssl': 'mallory',
+      'x-forwarded-scheme': 'mallory',
       'x-real-ip': '203.0.113.66',
       forwarded: 'for=203.0.113.66;host=mallory.example.net',
       'x-rewrite-url': '/mallory',
@@ -326,6 +334,10 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
         const answer = await client.ask(app, { headers: { cookie: only.join('; ') } });
         expect(headersOf(seenBy(answer)).cookie).toBeUndefined();
       }
+      // As many as fit into a header.
+      const long = Array.from({ length: 800 }, (_, at) => `n${at}=${at % 10}`);
+      const filled = await client.ask(app, { headers: { cookie: [a, ...long, b].join('; ') } });
+      expect(headersOf(seenBy(filled)).cookie).toBe(long.join('; '));
       // Of names that only look like ours nothing is taken; and nothing is hidden in a quoted value, or by being many.
       const alike = 'xbackchannel_session=1; backchannel_session2=2; backchannel_pass=3; Backchannel_Device=4';
       const looks = await client.ask(app, { headers: { cookie: `${alike}; ${ours.join('; ')}` } });

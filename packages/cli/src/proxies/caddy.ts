@@ -29,7 +29,9 @@ function application(site: Site, upstream: URL): string {
 		# What only this proxy may say: a client's own is deleted. So is a name with _ or . in it, which CGI and PHP read as -.
 		request_header -*_*
 		request_header -*.*
-${[...identityHeaders(site), ...unsaidHeaders(site)].map((name) => `		request_header -${name}`).join('\n')}
+${[...identityHeaders(site), ...unsaidHeaders(site).filter((name) => !name.startsWith('X-Forwarded-'))]
+  .map((name) => `		request_header -${name}`)
+  .join('\n')}
 		request_header -X-Forwarded-*
 ${addressHeaders.map((name) => `		request_header -${name}`).join('\n')}
 

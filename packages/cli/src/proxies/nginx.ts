@@ -176,6 +176,9 @@ function redirectToHttps({ url }: Site): string {
 `;
 }
 
+/** Of the rest of the family, what applications are known to read. */
+const otherForwarded = ['Method', 'Uri', 'Prefix', 'Scheme', 'Ssl', 'Server'].map((name) => `X-Forwarded-${name}`);
+
 const forwarded = ({ url }: Site, indent: string): string =>
   [
     ['X-Real-IP', '$remote_addr'],
@@ -183,7 +186,7 @@ const forwarded = ({ url }: Site, indent: string): string =>
     ['X-Forwarded-Proto', url.protocol.slice(0, -1)],
     ['X-Forwarded-Host', url.host],
     ['X-Forwarded-Port', String(portOf(url))],
-    ...['X-Forwarded-Method', 'X-Forwarded-Uri', 'X-Forwarded-Prefix', ...addressHeaders].map((name) => [name, '""']),
+    ...[...otherForwarded, ...addressHeaders].map((name) => [name, '""']),
   ]
     .map(([name, value]) => `${indent}proxy_set_header ${name} ${value};`)
     .join('\n');

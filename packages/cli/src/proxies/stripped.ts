@@ -16,6 +16,10 @@ export const unsaidHeaders = ({ email }: Pick<Site, 'email'>): readonly string[]
   ...(email ? [] : ['Remote-Email']),
   'Remote-Name',
   'Remote-Groups',
+  'X-Forwarded-User',
+  'X-Forwarded-Email',
+  'X-Forwarded-Groups',
+  'X-Forwarded-Preferred-Username',
 ];
 
 /** Where another family of headers than X-Forwarded-* tells an address. */
