@@ -40,6 +40,8 @@ export function createDrain(server: Server): Drain {
       while (performance.now() < until && sockets.size > 0) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
       }
+      // To Node, one that has never sent anything is not idle. Go's proxies open one too many and keep it for later.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
     },
   };
 }
