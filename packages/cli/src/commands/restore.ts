@@ -23,7 +23,7 @@ export const command = defineCommand({
     const target = fileOf(config);
     refuseUnusable(config);
     const file = resolve(argument);
-    const [{ restoreBackup }, { CopyError, stamp: stampOf }, { restoreSecretKey }, { prepareDataFolder }] =
+    const [{ restoreBackup }, { CopyError, stamp: stampOf }, keys, { DataFolderError, prepareDataFolder }] =
       await Promise.all([
         import('@backchannel/server/restore'),
         import('@backchannel/server/copy'),
@@ -36,7 +36,7 @@ export const command = defineCommand({
       const isKeyRestored = secretKey !== null && config.secretKeys === null;
       if (isKeyRestored) {
         prepareDataFolder(config.dataDir);
-        restoreSecretKey(config.dataDir, secretKey, { stamp });
+        keys.restoreSecretKey(config.dataDir, secretKey, { stamp });
       }
       return {
         text: `${target}: ${contentsOf(restored)}`,
@@ -45,7 +45,8 @@ export const command = defineCommand({
         advice: [...keyAdvice(config, { hasKey: secretKey !== null }), ...sinceAdvice(restored)],
       };
     } catch (error) {
-      if (error instanceof CopyError) throw refusal(error.message);
+      const isTold = [CopyError, DataFolderError, keys.SecretKeyError].some((kind) => error instanceof kind);
+      if (isTold && error instanceof Error) throw refusal(error.message);
       throw error;
     }
   },

@@ -71,15 +71,24 @@ function readKeyFile(file: string): string | null {
 /**
  * Puts the key of a backup in the place of the one that is kept, with which what is restored could not be opened. The
  * other one is kept beside it, under a name that ends in `stamp`. Says whether there was another one.
+ * @throws SecretKeyError
  */
 export function restoreSecretKey(dataDir: string, secretKey: string, { stamp }: { stamp: string }): boolean {
   const file = join(dataDir, 'secret.key');
   const isThere = existsSync(file);
-  if (isThere && readFileSync(file, 'utf8').trim() === secretKey) return false;
   const draft = draftKeyFile(file, secretKey);
-  if (isThere) linkSync(file, `${file}.replaced-${stamp}`);
-  renameSync(draft, file);
-  return isThere;
+  try {
+    if (isThere && readFileSync(file, 'utf8').trim() === secretKey) return false;
+    // Not a second name for it: some file systems know none.
+    if (isThere) renameSync(file, `${file}.replaced-${stamp}`);
+    renameSync(draft, file);
+    return isThere;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : error;
+    throw new SecretKeyError(`SECRET_KEY: ${file} cannot be replaced: ${reason}`, { cause: error });
+  } finally {
+    rmSync(draft, { force: true });
+  }
 }
 
 function draftKeyFile(file: string, secretKey: string): string {

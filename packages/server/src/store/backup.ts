@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type Sqlite from 'better-sqlite3';
 import { type Contents, CopyError, draftCopy } from './copy.ts';
 import { hasTable } from './inspect.ts';
+import { codeOf } from './unavailable.ts';
 
 /** The table that only backups have. */
 const TABLE = 'backup';
@@ -43,11 +44,19 @@ export function takeSecretKey(db: Sqlite.Database): string | null {
 function refuseTarget(from: string, to: string, replace: boolean): void {
   const own = [from, `${from}-wal`, `${from}-shm`, join(dirname(from), 'secret.key')].map(realPath);
   if (own.includes(realPath(to))) throw new CopyError(`${to} belongs to the server itself; name another file.`);
-  const there = lstatSync(to, { throwIfNoEntry: false });
+  const there = look(to);
   if (there?.isDirectory()) throw new CopyError(`${to} is a folder; name a file in it.`);
   if (there && !there.isFile()) throw new CopyError(`${to} is no ordinary file; name another one.`);
   if (there && !replace)
     throw new CopyError(`${to} is there already; name another file, or write over it with --force.`);
+}
+
+function look(path: string) {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw new CopyError(`${path} cannot be written by this user (${codeOf(error)}).`, { cause: error });
+  }
 }
 
 /** Where a path leads, whatever links it goes through; also of a file that is yet to be made. */

@@ -9,6 +9,7 @@ import { takeSecretKey } from './backup.ts';
 import { asCopyError, type Contents, CopyError, draftCopy } from './copy.ts';
 import { prepareDataFolder } from './data-folder.ts';
 import { hasTable, inspectOpen } from './inspect.ts';
+import { codeOf } from './unavailable.ts';
 
 export interface Restored extends Contents {
   /** Where the database that was there is now; null where there was none. */
@@ -54,11 +55,19 @@ export function restoreBackup(from: string, to: string, options: { stamp: string
 }
 
 function refuseSource(from: string, to: string): void {
-  const stat = statSync(from, { throwIfNoEntry: false });
+  const stat = look(from);
   if (!stat) throw new CopyError(`${from} is not there.`);
   if (!stat.isFile()) throw new CopyError(`${from} is no file.`);
-  const there = statSync(to, { throwIfNoEntry: false });
+  const there = look(to);
   if (there && there.ino === stat.ino && there.dev === stat.dev) throw new CopyError(`${from} is the database itself.`);
+}
+
+function look(path: string) {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw new CopyError(`${path} cannot be read by this user (${codeOf(error)}).`, { cause: error });
+  }
 }
 
 /**
@@ -76,9 +85,8 @@ function holdAlone(file: string): { db: Sqlite.Database | null } & Disposable {
     return { db, [Symbol.dispose]: () => db.close() };
   } catch (error) {
     db.close();
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (isDamage(error)) return { db: null, [Symbol.dispose]: () => {} };
-    if (!/^SQLITE_(BUSY|LOCKED)/.test(code)) throw asCopyError(error, { from: file, to: file });
+    if (!/^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))) throw asCopyError(error, { from: file, to: file });
     throw new CopyError(`${file} is in use: stop the server first, and whatever else has it open.`, { cause: error });
   }
 }
@@ -91,8 +99,7 @@ interface Since {
 const nothing: Since = { keptEnded: 0, isPasswordOlder: false, isReadable: true };
 const unreadable: Since = { ...nothing, isReadable: false };
 
-const isDamage = (error: unknown) =>
-  error instanceof Error && 'code' in error && /^SQLITE_(NOTADB|CORRUPT|IOERR)/.test(String(error.code));
+const isDamage = (error: unknown) => /^SQLITE_(NOTADB|CORRUPT)/.test(codeOf(error));
 
 function tryCarryOver(current: Sqlite.Database, restored: Sqlite.Database): Since {
   try {
@@ -138,7 +145,7 @@ function keepReplaced(file: string, kept: string): string | null {
   try {
     linkSync(file, kept);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') throw error;
+    if (codeOf(error) === 'EEXIST') throw error;
     // Some file systems know no second names.
     renameSync(file, kept);
   }
