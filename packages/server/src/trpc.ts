@@ -20,8 +20,11 @@ export interface Context {
   recordUse(principal: Principal): void;
   /** Puts the session's cookies on the answer: its own, and with COOKIE_DOMAIN the pass. `expiresAt` is in milliseconds since 1970. */
   setSessionCookies(tokens: SessionTokens, expiresAt: number): void;
-  /** Puts the pass of a session on the answer anew, where COOKIE_DOMAIN is set: it may be younger than the session. */
-  renewPass(session: SessionRow): Promise<void>;
+  /**
+   * Puts the pass of a session on the answer anew, where COOKIE_DOMAIN is set: it may be younger than the session. Says
+   * whether the browser showed one.
+   */
+  renewPass(session: SessionRow): Promise<{ hadPass: boolean }>;
   /** Takes the session's cookies from the browser. */
   clearSessionCookies(): void;
   /** Puts the cookie on the answer by which the browser will be known. */

@@ -24,7 +24,7 @@ export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log:
   let isTold = false;
 
   return (req) => {
-    const peer = foldAddress(req.socket.remoteAddress);
+    const peer = peerOf(req);
     const forwarded = req.headers['x-forwarded-for'];
     if (peer === null || forwarded === undefined) return peer;
     if (!isTrusted(peer)) {
@@ -41,6 +41,18 @@ export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log:
       if (!isTrusted(address)) break;
     }
     return caller;
+  };
+}
+
+/** The address at the other end of a request's connection; null once that is gone. */
+export const peerOf = (req: IncomingMessage): string | null => foldAddress(req.socket.remoteAddress);
+
+/** Whether what a request says in X-Forwarded-* and the like is believed: a trusted proxy sent it. */
+export function createPeerTrust(config: Pick<Config, 'trustedProxies'>): (req: IncomingMessage) => boolean {
+  const isTrusted = createTrust(config.trustedProxies);
+  return (req) => {
+    const peer = peerOf(req);
+    return peer !== null && isTrusted(peer);
   };
 }
 

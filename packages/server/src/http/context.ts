@@ -49,9 +49,10 @@ export function createContextFactory(options: { config: Config; services: Servic
         if (cookies.pass) setCookie(cookies.pass.set(tokens.pass, expiresAt));
       },
       renewPass: async (session) => {
-        if (!cookies.pass) return;
+        if (!cookies.pass) return { hadPass: false };
         const renewed = await services.sessions.renewPass(cookies.session.read(cookieHeader), session);
         if (renewed) setCookie(cookies.pass.set(renewed.pass, renewed.expiresAt));
+        return { hadPass: cookies.pass.read(cookieHeader).length > 0 };
       },
       // A request that a token decides has no cookie that is anybody's business.
       clearSessionCookies: () => {

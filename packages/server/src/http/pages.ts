@@ -11,7 +11,6 @@ import type { AppRouter } from '../router.ts';
 import { type Context, createCallerFactory } from '../trpc.ts';
 import { readForm } from './body.ts';
 import type { CreateContext } from './context.ts';
-import { findCookieValues, PASS_COOKIE } from './cookies.ts';
 import { refuseForeignOrigin } from './guard.ts';
 import { createAddressBanner, refuseLostCookie } from './pages/address.ts';
 import { homePage, OTHERS } from './pages/home.ts';
@@ -67,8 +66,7 @@ export function createPages(options: {
     const banner = addressBanner(req, next);
     const session = await sessionOf(context);
     if (!session) return { page: loginPage({ next, banner, username: config.operatorName }), goesOnTo: next };
-    await context.renewPass(session);
-    const hasPass = findCookieValues(req.headers.cookie, PASS_COOKIE).length > 0;
+    const { hadPass: hasPass } = await context.renewPass(session);
     const from = sentBack.find({ next: asked, reason: fieldOf(req, 'reason'), session, hasPass });
     return { page: signedInPage({ next, banner, from }) };
   };

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config.ts';
-import { createTrust, foldAddress } from './client-address.ts';
+import { createPeerTrust } from './client-address.ts';
 
 const HEADER = 'X-Request-Id';
 
@@ -13,18 +13,12 @@ export type IdentifyRequest = (req: IncomingMessage, res: ServerResponse) => voi
 
 /** Puts the id on the answer: the one that a trusted proxy sent, where it is one, else one of its own. */
 export function createRequestIds(config: Pick<Config, 'trustedProxies'>): IdentifyRequest {
-  const isTrusted = createTrust(config.trustedProxies);
+  const isBelieved = createPeerTrust(config);
 
   return (req, res) => {
     const sent = req.headers['x-request-id'];
-    if (typeof sent === 'string' && isSane(sent)) {
-      const peer = foldAddress(req.socket.remoteAddress);
-      if (peer !== null && isTrusted(peer)) {
-        res.setHeader(HEADER, sent);
-        return;
-      }
-    }
-    res.setHeader(HEADER, randomUUID());
+    const isTaken = typeof sent === 'string' && isSane(sent) && isBelieved(req);
+    res.setHeader(HEADER, isTaken ? sent : randomUUID());
   };
 }
 

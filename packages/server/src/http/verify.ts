@@ -8,7 +8,7 @@ import type { Principal } from '../services/gate.ts';
 import type { Services } from '../services/services.ts';
 import { opensHost } from '../services/tokens.ts';
 import { readProxyToken } from './bearer.ts';
-import { createClientAddress, createTrust, foldAddress } from './client-address.ts';
+import { createClientAddress, createPeerTrust, peerOf } from './client-address.ts';
 import { createCookies } from './cookies.ts';
 import { setSecurityHeaders } from './headers.ts';
 import { isNavigation } from './navigation.ts';
@@ -59,7 +59,7 @@ export function createVerify(options: {
   const { gate, activity } = services;
   const cookies = createCookies(config, services.clock);
   const clientAddress = createClientAddress(config, log);
-  const isTrusted = createTrust(config.trustedProxies);
+  const isBelieved = createPeerTrust(config);
   const returnAddress = createReturnAddress(config);
   const login = new URL('/login', config.publicUrl);
   const operator = [
@@ -69,16 +69,12 @@ export function createVerify(options: {
   let isContradictionTold = false;
 
   /** What the proxy says of the original request, or null where nobody believes it. */
-  const originalOf = (req: IncomingMessage): Said => {
-    const peer = foldAddress(req.socket.remoteAddress);
-    return peer !== null && isTrusted(peer) ? readOriginalRequest(req.headers) : null;
-  };
+  const originalOf = (req: IncomingMessage): Said => (isBelieved(req) ? readOriginalRequest(req.headers) : null);
 
   const tellContradiction = (req: IncomingMessage) => {
     if (!isContradictionTold) {
-      const peer = foldAddress(req.socket.remoteAddress);
       const advice = 'have the proxy set one and delete the other, as backchannel proxy-config prints it';
-      log.warn({ peer }, `forward-auth: X-Forwarded-* and X-Original-* contradict each other; ${advice}`);
+      log.warn({ peer: peerOf(req) }, `forward-auth: X-Forwarded-* and X-Original-* contradict each other; ${advice}`);
     }
     isContradictionTold = true;
   };

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import { isLoopbackOrigin } from '../../config/address.ts';
 import type { Config } from '../../config.ts';
-import { createTrust, foldAddress } from '../client-address.ts';
+import { createPeerTrust } from '../client-address.ts';
 import { type Html, html } from './html.ts';
 
 /** The banner for a request, or null where its address is PUBLIC_URL's. `next` is where the sign-in is to lead. */
@@ -12,13 +12,12 @@ export type AddressBanner = (req: IncomingMessage, next: URL | null) => Html | n
 
 export function createAddressBanner(config: Pick<Config, 'publicUrl' | 'trustedProxies'>): AddressBanner {
   const { publicUrl } = config;
-  const isTrusted = createTrust(config.trustedProxies);
+  const isBelieved = createPeerTrust(config);
 
   /** The origin in the address bar, as far as it can be known: without a proxy that is believed, its scheme cannot. */
   const askedAt = (req: IncomingMessage): string | null => {
-    const peer = foldAddress(req.socket.remoteAddress);
     const forwarded = (name: string) => {
-      const value = peer !== null && isTrusted(peer) ? req.headers[`x-forwarded-${name}`] : undefined;
+      const value = isBelieved(req) ? req.headers[`x-forwarded-${name}`] : undefined;
       return value === undefined ? undefined : String(value).split(',')[0]?.trim();
     };
     const host = forwarded('host') ?? req.headers.host;
