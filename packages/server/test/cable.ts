@@ -14,7 +14,11 @@ export interface Cable extends AsyncDisposable {
   mend(): Promise<void>;
 }
 
-export async function openCable(to: { host: string; port: number }): Promise<Cable> {
+/** `edit` changes what the near end sends on its way to the far one. */
+export async function openCable(
+  to: { host: string; port: number },
+  edit: (sent: Buffer) => Buffer = (sent) => sent,
+): Promise<Cable> {
   const sockets = new Set<Socket>();
   let isSilent = false;
   const server = createServer({ pauseOnConnect: true }, (near) => {
@@ -26,7 +30,7 @@ export async function openCable(to: { host: string; port: number }): Promise<Cab
       [far, near],
     ] as const) {
       sockets.add(from);
-      from.on('data', (chunk) => isSilent || onto.write(chunk));
+      from.on('data', (chunk) => isSilent || onto.write(from === near ? edit(chunk) : chunk));
       from.on('error', () => {});
       from.on('close', () => {
         sockets.delete(from);

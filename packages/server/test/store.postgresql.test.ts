@@ -105,6 +105,32 @@ test('instances take turns: however many write at the same rows, none has to beg
   }
 });
 
+test('on an engine that knows no such turns, the one that was too late is run again', async () => {
+  await using database = await openTestDatabase();
+  const [host = { host: '', port: 0 }] = database.address.hosts;
+  // As such an engine has it: not its language.
+  const garble = (sent: Buffer) => Buffer.from(sent.toString('latin1').replace('lock table', 'lokc table'), 'latin1');
+  await using cable = await openCable(host, garble);
+  const address = { ...database.address, hosts: [{ host: '127.0.0.1', port: cable.port }] };
+  await using one = await openStore(address);
+  await using two = await openStore(address);
+  await one.write((em) => em.insert(EventEntity, { ...event, at: 0 }));
+  const both = Promise.withResolvers<void>();
+  let reading = 0;
+  let begun = 0;
+  const increment = (store: Store) =>
+    store.write(async (em) => {
+      begun++;
+      const row = await em.findOneOrFail(EventEntity, { id: 'e' });
+      if (++reading === 2) both.resolve();
+      await both.promise;
+      await em.nativeUpdate(EventEntity, { id: 'e' }, { at: row.at + 1 });
+    });
+  await Promise.all([increment(one), increment(two)]);
+  expect(begun).toBe(3);
+  expect((await one.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(2);
+});
+
 test('what a transaction has read is still so when it commits, though it wrote elsewhere', async () => {
   await using database = await openTestDatabase();
   await using one = await openStore(database.address);
