@@ -73,4 +73,10 @@ export function refuseUnusable(config: Config): void {
 
 /** In one sentence, whatever the database says. */
 const unusableText = ({ database }: Config, reason: unknown): string =>
-  `The database ${nameOfDatabase(database)} cannot be used: ${reason instanceof Error ? reason.message : reason}.`;
+  `The database ${nameOfDatabase(database)} cannot be used: ${reasonText(reason)}.`;
+
+/** Node says nothing but a code where several addresses of a name refuse. */
+function reasonText(reason: unknown): string {
+  if (!(reason instanceof Error)) return String(reason);
+  return reason.message || ('code' in reason ? String(reason.code) : reason.name);
+}

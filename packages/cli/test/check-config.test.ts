@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAddresses } from '@backchannel/server/checks/addresses';
+import { checkDatabaseUrl } from '@backchannel/server/checks/database-url';
 import type { Finding } from '@backchannel/server/checks/finding';
 import { checkMetrics } from '@backchannel/server/checks/metrics';
 import { checkModes } from '@backchannel/server/checks/modes';
@@ -325,6 +326,25 @@ describe('the addresses', () => {
   test('that fit one another need no advice', () => {
     for (const env of [{}, proxied]) expect(textsOf(checkAddresses(load(env)))).not.toMatch(/^advice/m);
   });
+});
+
+test('a PostgreSQL that does not answer is a fault without its password; one that is reached unencrypted is told of', async () => {
+  const env = { DATABASE_URL: 'postgresql://bc:hunter2@localhost:1/bc', SECRET_KEY: 'k'.repeat(32) };
+  const { stdout, stderr, exitCode } = await check(env);
+  expect(exitCode).toBe(1);
+  const [fault] = about(stdout, 'fault', 'database');
+  expect(fault).toMatch(/^The database postgresql:\/\/bc@localhost:1\/bc cannot be used: .*ECONNREFUSED/);
+  expect(stdout + stderr).not.toContain('hunter2');
+  const advised = (DATABASE_URL: string) => {
+    const { database } = loadConfig({ env: { ...env, DATABASE_URL }, root: home.root });
+    return checkDatabaseUrl({ database }).map(({ text }) => text);
+  };
+  expect(advised('postgresql://bc:hunter2@db.example.com/bc')).toEqual([
+    expect.stringMatching(/^postgresql:\/\/bc@db\.example\.com:5432\/bc is reached unencrypted, .*sslmode=verify-full/),
+  ]);
+  for (const quiet of ['localhost/bc', '127.0.0.1/bc', 'db.example.com/bc?sslmode=disable', 'db/bc?sslmode=require']) {
+    expect(advised(`postgresql://bc:hunter2@${quiet}`)).toEqual([]);
+  }
 });
 
 test('metrics that others can read are told of, and those that are off are not', async () => {
