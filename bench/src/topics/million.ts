@@ -13,7 +13,7 @@ const TEN = 10;
  * Short enough for all of it to be over in the minute before the server begins to delete the sessions that have ended,
  * which would be measured along.
  */
-const TIMES = { warmUpSeconds: 0.5, roundSeconds: 0.5 };
+const TIMES = { warmUpSeconds: 0.8, roundSeconds: 0.8 };
 
 const paths: readonly { path: string; includes: readonly string[]; status?: number }[] = [
   { path: '/api/v1/auth/verify', status: 204, includes: [] },

@@ -1,4 +1,5 @@
 // A whole server from a configuration, without a side effect until it is asked for: main.ts and the tests open it.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { createDrain } from './drain.ts';
@@ -28,9 +29,10 @@ export async function openServer(options: { config: Config; log: Log; clock?: Cl
   if (options.config.database.engine === 'sqlite') prepareDataFolder(options.config.dataDir);
   await using opened = new AsyncDisposableStack();
   const store = opened.use(await openStore(options.config.database));
-  // Loaded while bcrypt, on another thread, looks at the password.
-  const loading = import('./http/app.ts');
-  const services = opened.use(await openServices({ config: options.config, store, log, ...(clock ? { clock } : {}) }));
+  const opening = openServices({ config: options.config, store, log, ...(clock ? { clock } : {}) });
+  // Loaded in the turn after, while bcrypt, on another thread, looks at the password.
+  const loading = nextTurn().then(() => import('./http/app.ts'));
+  const services = opened.use(await opening);
   const { createApp } = await loading;
   await services.start();
 
