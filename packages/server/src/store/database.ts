@@ -1,8 +1,7 @@
 // Opens the database, applies migrations and hands out units of work. It knows tables and engines, no rules.
 import type { DatabaseAddress } from '../config/values.ts';
-import type { Engine, EntityManager, Orm } from './engine.ts';
+import type { Engine, EntityManager, Orm, PoolFigures } from './engine.ts';
 import { SessionEntity, type SessionRow, TokenEntity, type TokenRow } from './entities.ts';
-import type { PoolFigures } from './postgresql-pool.ts';
 import { before, retry } from './retry.ts';
 import { asStoreError, StoreUnavailableError } from './unavailable.ts';
 

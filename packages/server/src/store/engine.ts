@@ -10,11 +10,18 @@ import {
 import type { Dialect } from 'kysely';
 import { entities } from './entities.ts';
 import { migrations } from './migrations/index.ts';
-import type { PoolFigures } from './postgresql-pool.ts';
 
 /** One unit of work on the database, whichever engine it is. */
 export type EntityManager = SqlEntityManager;
 export type Orm = MikroORM<AbstractSqlDriver, EntityManager>;
+
+/** How many connections there are, and how they are used. */
+export interface PoolFigures {
+  busy: number;
+  idle: number;
+  /** Who waits for one. */
+  waiting: number;
+}
 
 export interface Engine {
   readonly name: 'sqlite' | 'postgresql';

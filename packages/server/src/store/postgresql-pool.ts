@@ -5,6 +5,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import pg from 'pg';
 import type { PostgresAddress } from '../config/postgresUrl.ts';
+import type { PoolFigures } from './engine.ts';
 import { codeOf, DatabaseUrlError, StoreUnavailableError } from './unavailable.ts';
 
 /** A transaction of an instance that is gone without a word is ended by the server after so long, in milliseconds. */
@@ -79,14 +80,6 @@ export async function connect(address: PostgresAddress): Promise<pg.Client> {
     }
   }
   throw failure;
-}
-
-/** How many connections there are, and how they are used. */
-export interface PoolFigures {
-  busy: number;
-  idle: number;
-  /** Who waits for one. */
-  waiting: number;
 }
 
 /** What a pool tells of itself. */
