@@ -5,12 +5,16 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const checkout = join(import.meta.dirname, '../..');
 /** What a start and an end may take on a slow machine. BackChannel itself gives requests in flight 10 s. */
 const PATIENCE_MS = 20_000;
 /** Linux counts a process's time in hundredths of a second, whatever the kernel's own clock (man 5 proc). */
 const TICK_MS = 10;
+
+/** Where the server's time cannot be read, this long is waited for it to be idle. */
+const IDLE_PATIENCE_MS = 8000;
 
 const running = new Set<ChildProcess>();
 const lastWritten = new Map<ChildProcess, string>();
@@ -118,6 +122,17 @@ export function readCpuMs(pid: number): number | null {
   // The name in the second field may hold spaces; what follows its bracket does not.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+/** Passwords of clients that hung up are still being checked: nothing else may begin with those. */
+export async function untilIdle(pid: number): Promise<void> {
+  const intervalMs = 250;
+  for (let waitedMs = 0; waitedMs < IDLE_PATIENCE_MS; waitedMs += intervalMs) {
+    const before = readCpuMs(pid);
+    await sleep(intervalMs);
+    const after = readCpuMs(pid);
+    if (before !== null && after !== null && after - before < intervalMs / 10) return;
+  }
 }
 
 /** Memory that a process holds, in bytes; null where /proc is not to be had. */

@@ -1,19 +1,16 @@
 // What checks of a live session notice of a flood of logins: a steady stream of checks while all is calm, and while many
 // clients sign in at once.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { openBackchannel, PASSWORD, signIn } from '../backchannel.ts';
 import type { ChecksJob, ChecksResult } from '../load/checks.ts';
 import type { LoginsJob, LoginsResult } from '../load/logins.ts';
 import { describeCores, findCores } from '../machine.ts';
-import { openWorker, readCpuMs } from '../processes.ts';
+import { openWorker, untilIdle } from '../processes.ts';
 import { formatCount, percentile, printTable } from '../report.ts';
 
 const CHECKS_PER_SECOND = 200;
 const CLIENTS = 200;
 const PHASE_SECONDS = 3;
 const WARM_UP_SECONDS = 2;
-/** Where the server's time cannot be read, this long is waited for it to be idle. */
-const IDLE_PATIENCE_MS = 8000;
 
 interface Flood {
   name: string;
@@ -85,17 +82,6 @@ export async function loginFlood({ rounds }: { rounds: number }): Promise<void> 
     ...[calm, ...floods.map((flood) => flood.checks)].flat().map((each) => each.latestSendMs),
   );
   console.log(`The process that checks was itself up to ${latestSendMs.toFixed(0)} ms late: that much is noise.`);
-}
-
-/** Passwords of clients that hung up are still being checked: neither calm nor another flood may begin with those. */
-async function untilIdle(pid: number): Promise<void> {
-  const intervalMs = 250;
-  for (let waitedMs = 0; waitedMs < IDLE_PATIENCE_MS; waitedMs += intervalMs) {
-    const before = readCpuMs(pid);
-    await sleep(intervalMs);
-    const after = readCpuMs(pid);
-    if (before !== null && after !== null && after - before < intervalMs / 10) return;
-  }
 }
 
 const latencies = (checks: readonly ChecksResult[]): number[] => checks.flatMap(({ latenciesMs }) => latenciesMs);
