@@ -82,8 +82,8 @@ test('reading and then writing in one transaction loses no update, whoever else 
       const row = await em.findOneOrFail(EventEntity, { id: 'e' });
       await em.nativeUpdate(EventEntity, { id: 'e' }, { at: row.at + 1 });
     });
-  await Promise.all(Array.from({ length: 40 }, (_, index) => increment(index % 2 === 0 ? one : two)));
-  expect((await one.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(40);
+  await Promise.all(Array.from({ length: 12 }, (_, index) => increment(index % 2 === 0 ? one : two)));
+  expect((await one.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(12);
 });
 
 test('instances take turns: however many write at the same rows, none has to begin anew', async () => {
@@ -97,10 +97,10 @@ test('instances take turns: however many write at the same rows, none has to beg
       const row = await em.findOneOrFail(EventEntity, { id: 'e' });
       await em.nativeUpdate(EventEntity, { id: 'e' }, { at: row.at + 1 });
     });
-  await Promise.all(stores.flatMap((store) => Array.from({ length: 20 }, () => increment(store))));
-  expect(begun).toBe(80);
+  await Promise.all(stores.flatMap((store) => Array.from({ length: 3 }, () => increment(store))));
+  expect(begun).toBe(12);
   for (const store of stores) {
-    expect((await store.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(80);
+    expect((await store.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(12);
     await store[Symbol.asyncDispose]();
   }
 });

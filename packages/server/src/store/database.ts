@@ -47,7 +47,7 @@ export interface Store {
  */
 export async function openStore(database: DatabaseAddress): Promise<Store> {
   const engine = await openEngine(database);
-  const { orm, isPassing } = engine;
+  const { orm, isPassing, mostPauseMs } = engine;
   const transaction = engine.isolationLevel ? { isolationLevel: engine.isolationLevel } : {};
   try {
     await engine.migrate();
@@ -67,7 +67,7 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
     }
   };
   const read: Store['read'] = (work) =>
-    inTime(({ giveUpAt }) => retry(() => work(orm.em.fork()), { giveUpAt, isPassing }));
+    inTime(({ giveUpAt }) => retry(() => work(orm.em.fork()), { giveUpAt, isPassing, mostPauseMs }));
 
   let writing: Promise<unknown> = Promise.resolve();
   let writesWaiting = 0;
@@ -84,7 +84,7 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
         const written = writing.then(() => {
           if (performance.now() > giveUpAt) throw new StoreUnavailableError('Other writes took too long.');
           const attempt = () => orm.em.fork().transactional(unlessOver(work, patience), transaction);
-          return retry(attempt, { giveUpAt, isPassing });
+          return retry(attempt, { giveUpAt, isPassing, mostPauseMs });
         });
         const isOver = () => {
           writesWaiting--;

@@ -32,6 +32,8 @@ export interface Engine {
   isPassing(error: unknown): boolean;
   /** Whether the database is what failed, not what was asked of it. */
   isUnavailable(error: unknown): boolean;
+  /** The longest pause before another try, in milliseconds. */
+  readonly mostPauseMs: number;
   /** Whether the database has answered anything a moment ago. */
   isAnswering(): boolean;
   /** How its connections are used, where it has a pool of them. */

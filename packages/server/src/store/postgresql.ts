@@ -31,6 +31,8 @@ export async function openPostgres(address: PostgresAddress): Promise<Engine> {
     isolationLevel: IsolationLevel.SERIALIZABLE,
     isPassing,
     isUnavailable,
+    // What is tried again is mostly a connection that was refused: not a thousand times a second.
+    mostPauseMs: 100,
     migrate: async () => {
       const giveUpAt = performance.now() + START_PATIENCE_MS;
       try {

@@ -31,6 +31,7 @@ export async function openSqlite(file: string): Promise<Engine> {
     orm,
     isPassing: isLocked,
     isUnavailable,
+    mostPauseMs: 20,
     // It answers within the call: there is nobody who could hang.
     isAnswering: () => true,
     migrate: async () => {
