@@ -75,8 +75,10 @@ test('wrong passwords are counted together, whichever instance they are sent to,
 });
 
 test('signing in on two at once keeps no more sessions than SESSION_MAX_LIVE', async () => {
-  await using one = await startFirst({ sessionMaxLive: 3 });
-  await using two = await beside(one, { sessionMaxLive: 3 });
+  // Sign-ins that are being checked count as failures until they were right: eight at once are over the usual five.
+  const limits = { sessionMaxLive: 3, loginMaxFailures: 8 };
+  await using one = await startFirst(limits);
+  await using two = await beside(one, limits);
   const signIns = Array.from({ length: 8 }, (_, index) => (index % 2 === 0 ? one : two).client().signIn());
   for (const answer of await Promise.all(signIns)) expect(answer.status).toBe(200);
   expect(await two.services.sessions.countLive()).toBe(3);
