@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
-import { openStore, StoreUnavailableError } from '../src/store/database.ts';
+import { type EntityManager, openStore, StoreUnavailableError } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
 import { loadedBy } from './loaded.ts';
 
@@ -45,6 +45,25 @@ test('several starters on one empty database migrate it once', async () => {
     expect(await store.missing()).toEqual([]);
     await store[Symbol.asyncDispose]();
   }
+});
+
+test('each write waits for the disk, unless it may be lost to a power failure; one does not change the next', async () => {
+  await using store = await openStore({ engine: 'sqlite', file: newFile() });
+  const NORMAL = 1;
+  const FULL = 2;
+  const level = async (em: EntityManager) =>
+    (await em.execute<{ synchronous: number }[]>('pragma synchronous'))[0]?.synchronous;
+  expect(await store.write(level)).toBe(FULL);
+  expect(await Promise.all([store.write(level, { durable: false }), store.write(level)])).toEqual([NORMAL, FULL]);
+  await expect(
+    store.write(
+      async () => {
+        throw new Error('on purpose');
+      },
+      { durable: false },
+    ),
+  ).rejects.toThrow('on purpose');
+  expect(await store.write(level)).toBe(FULL);
 });
 
 test('a write waits for another process that is writing', async () => {

@@ -24,9 +24,10 @@ export interface Store {
   read<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
   /**
    * Runs `work` in one transaction, after which nothing that it read has changed meanwhile. It may run again when another
-   * process was writing, so it has no other effects.
+   * process was writing, so it has no other effects. What is answered outlasts a power failure, unless `durable` is false:
+   * then it outlasts no more than the process, and on SQLite the event loop does not wait for the disk.
    */
-  write<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
+  write<T>(work: (em: EntityManager) => Promise<T>, options?: { durable?: boolean }): Promise<T>;
   /** The row of a session by the SHA-256 of its secret: the gate's question, asked more often than any other. */
   findSession(secretSha256: string): Promise<SessionRow | null>;
   /** The same of a token. */
@@ -77,13 +78,16 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
     read,
     // One after another: a writer that waits for another process is not overtaken by its own process's next ones, and
     // these are not in one another's way. Its patience begins in the queue: however many wait, each is answered in time.
-    write: (work) =>
+    write: (work, { durable = true } = {}) =>
       inTime((patience) => {
         const { giveUpAt } = patience;
         writesWaiting++;
         const written = writing.then(() => {
           if (performance.now() > giveUpAt) throw new StoreUnavailableError('Other writes took too long.');
-          const attempt = () => orm.em.fork().transactional(unlessOver(work, patience), transaction);
+          const attempt = () => {
+            engine.setDurable?.(durable);
+            return orm.em.fork().transactional(unlessOver(work, patience), transaction);
+          };
           return retry(attempt, { giveUpAt, isPassing, mostPauseMs });
         });
         const isOver = () => {

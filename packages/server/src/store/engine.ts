@@ -36,6 +36,8 @@ export interface Engine {
   readonly mostPauseMs: number;
   /** Whether the database has answered anything a moment ago. */
   isAnswering(): boolean;
+  /** Whether what the next transactions write is to outlast a power failure; absent where waiting for that holds nothing up. */
+  setDurable?(isDurable: boolean): void;
   /** How its connections are used, where it has a pool of them. */
   pool?(): PoolFigures;
   /** Applies the migrations that are missing; of several starters one does. */

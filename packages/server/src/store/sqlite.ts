@@ -18,13 +18,14 @@ const BUSY_TIMEOUT_MS = 25;
 /** Opens the file, made where it is not there. */
 export async function openSqlite(file: string): Promise<Engine> {
   const giveUpAt = performance.now() + START_PATIENCE_MS;
-  let dialect: SqliteDialect;
+  let opened: ReturnType<typeof openDialect>;
   try {
-    dialect = await retry(async () => openDialect(file), { giveUpAt, isPassing: isBeingRestored });
+    opened = await retry(async () => openDialect(file), { giveUpAt, isPassing: isBeingRestored });
     await retry(async () => prepareUpgrade(file), { giveUpAt, isPassing: isLocked });
   } catch (error) {
     throw asStoreError(error, isUnavailable);
   }
+  const { dialect, setDurable } = opened;
   const orm = await openOrm(SqliteDriver, { dialect, dbName: file });
   return {
     name: 'sqlite',
@@ -34,6 +35,7 @@ export async function openSqlite(file: string): Promise<Engine> {
     mostPauseMs: 20,
     // It answers within the call: there is nobody who could hang.
     isAnswering: () => true,
+    setDurable,
     migrate: async () => {
       await retry(() => orm.migrator.up(), { giveUpAt, isPassing: isOthersMigration });
     },
@@ -47,7 +49,7 @@ export async function openSqlite(file: string): Promise<Engine> {
  * full disk, would lock this process out of its only connection for good. Statements are not kept prepared: MikroORM writes
  * their values into them.
  */
-function openDialect(file: string): SqliteDialect {
+function openDialect(file: string): { dialect: SqliteDialect; setDurable(isDurable: boolean): void } {
   prepareDataFolder(dirname(file));
   // SQLite gives its -wal and -shm files the mode of this one.
   closeSync(openFile(file));
@@ -55,12 +57,15 @@ function openDialect(file: string): SqliteDialect {
   const isInPlace = watchPlace(file);
   try {
     db.pragma('journal_mode = WAL');
-    // NORMAL could lose an answered revocation when the power fails.
     db.pragma('synchronous = FULL');
   } catch (error) {
     db.close();
     throw error;
   }
+  // With FULL a commit waits for the disk, and the event loop with it; NORMAL could lose it when the power fails, though
+  // nothing before it, and never to a crash of the process.
+  let synchronous = 'FULL';
+  let wanted = 'FULL';
   /** Why the transaction that is running could not begin. Only that transaction has the connection. */
   let refusal: unknown = null;
   const done = { changes: 0, lastInsertRowid: 0 };
@@ -71,6 +76,8 @@ function openDialect(file: string): SqliteDialect {
         if (!isInPlace()) throw new MovedError(file);
         // What could not be rolled back then, a disk that is well again lets go.
         if (db.inTransaction) db.prepare('rollback').run();
+        if (synchronous !== wanted) db.pragma(`synchronous = ${wanted}`);
+        synchronous = wanted;
         return db.prepare('begin immediate').run();
       } catch (error) {
         refusal = error;
@@ -93,7 +100,7 @@ function openDialect(file: string): SqliteDialect {
       return done;
     },
   };
-  return new SqliteDialect({
+  const dialect = new SqliteDialect({
     database: {
       prepare: (sql) => {
         if (sql === 'begin') return begin;
@@ -105,6 +112,10 @@ function openDialect(file: string): SqliteDialect {
       close: () => db.close(),
     },
   });
+  const setDurable = (isDurable: boolean) => {
+    wanted = isDurable ? 'FULL' : 'NORMAL';
+  };
+  return { dialect, setDurable };
 }
 
 function openFile(file: string): number {
