@@ -50,6 +50,7 @@ describe('by default', () => {
     await Promise.all([1, 2, 3].map(() => server.client().rest('GET', '/auth/status', undefined, headers)));
     await server.client().trpc('query', 'auth.status', undefined, headers);
     await server.client().rest('POST', '/auth/login', { password: PASSWORD }, headers);
+    await server.client().rest('GET', '/auth/verify', undefined, headers);
     const warnings = write.mock.calls.map(([line]) => JSON.parse(String(line)).msg);
     write.mockRestore();
     expect(warnings).toEqual([

@@ -7,7 +7,9 @@ import type { Log } from '../log.ts';
 import { appRouter } from '../router.ts';
 import type { Services } from '../services/services.ts';
 import type { Store } from '../store/database.ts';
+import { createClientAddress } from './client-address.ts';
 import { createContextFactory } from './context.ts';
+import { createCookies } from './cookies.ts';
 import { createDocs } from './docs.ts';
 import { cors } from './guard.ts';
 import { noStore, securityHeaders } from './headers.ts';
@@ -33,7 +35,10 @@ export function createApp(options: {
   isDraining: () => boolean;
 }): RequestListener {
   const { config, store, services, log, metrics, isDraining } = options;
-  const createContext = createContextFactory({ config, services, log });
+  const cookies = createCookies(config, services.clock);
+  // One for all, so that a proxy that nobody believes is told of once.
+  const clientAddress = createClientAddress(config, log);
+  const createContext = createContextFactory({ cookies, clientAddress, services });
   const returnAddress = createReturnAddress(config);
   const faces = { router: appRouter, config, createContext, log };
 
@@ -57,8 +62,8 @@ export function createApp(options: {
   const onError: ErrorRequestHandler = (error: unknown, _req, res, _next) => sendError(res, asClientError(error), log);
   app.use(onError);
   const identify = createRequestIds(config);
-  const observe = createObserver({ router: appRouter, config, log, record: metrics?.record ?? null });
-  const verify = createVerify({ config, services, log, identify });
+  const observe = createObserver({ router: appRouter, clientAddress, log, record: metrics?.record ?? null });
+  const verify = createVerify({ config, cookies, clientAddress, returnAddress, services, log, identify });
   const takeTurn = createTurns();
   return (req, res) => {
     req.url = pathOf(req.url ?? '');

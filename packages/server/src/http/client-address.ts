@@ -18,7 +18,7 @@ const privateNetworks = [
 export type ClientAddress = (req: IncomingMessage) => string | null;
 
 /** Nobody is believed by default. A stranger that sends X-Forwarded-For is told of once, with the line that trusts it. */
-export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log: Pick<Log, 'warn'>): ClientAddress {
+export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log: Log): ClientAddress {
   const isTrusted = createTrust(config.trustedProxies);
   const lineFor = (peer: string) => `TRUSTED_PROXIES=${[...config.trustedProxies, peer].join(',')}`;
   let isTold = false;

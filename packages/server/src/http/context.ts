@@ -1,22 +1,22 @@
 // What both transports hand to a procedure, made from the request's headers and nothing of the framework.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Config } from '../config.ts';
-import type { Log } from '../log.ts';
 import { describeClient } from '../services/client.ts';
 import type { Device } from '../services/devices.ts';
 import type { Principal } from '../services/gate.ts';
 import type { Services } from '../services/services.ts';
 import type { Context } from '../trpc.ts';
 import { readBearer } from './bearer.ts';
-import { createClientAddress } from './client-address.ts';
-import { createCookies } from './cookies.ts';
+import type { ClientAddress } from './client-address.ts';
+import type { Cookies } from './cookies.ts';
 
 export type CreateContext = (req: IncomingMessage, res: ServerResponse) => Context;
 
-export function createContextFactory(options: { config: Config; services: Services; log: Log }): CreateContext {
-  const { config, services, log } = options;
-  const cookies = createCookies(config, services.clock);
-  const clientAddress = createClientAddress(config, log);
+export function createContextFactory(options: {
+  cookies: Cookies;
+  clientAddress: ClientAddress;
+  services: Services;
+}): CreateContext {
+  const { cookies, clientAddress, services } = options;
 
   return (req, res) => {
     const bearer = readBearer(req.headers);

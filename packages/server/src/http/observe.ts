@@ -1,9 +1,8 @@
 // What is told of a request once it is over: a line in the log, and the metrics. It decides nothing and reads no body.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AnyTRPCRouter } from '@trpc/server';
-import type { Config } from '../config.ts';
 import type { Log } from '../log.ts';
-import { createClientAddress } from './client-address.ts';
+import type { ClientAddress } from './client-address.ts';
 import { requestIdOf } from './request-id.ts';
 import { createTargets, type Target } from './target.ts';
 
@@ -37,15 +36,13 @@ const withoutSecrets = (url: string) =>
  */
 export function createObserver(options: {
   router: AnyTRPCRouter;
-  config: Pick<Config, 'trustedProxies'>;
+  clientAddress: ClientAddress;
   log: Log;
   record: ((observed: Observed) => void) | null;
 }): ((req: IncomingMessage, res: ServerResponse) => void) | null {
-  const { router, config, log, record } = options;
+  const { router, clientAddress, log, record } = options;
   if (record === null && !log.isLevelEnabled('debug')) return null;
   const targetOf = createTargets(router);
-  // Whoever sends X-Forwarded-For without being trusted is told of elsewhere.
-  const clientAddress = createClientAddress(config, { warn: () => {} });
 
   const write = (req: { method: string; url: string; ip: string | null }, res: ServerResponse, observed: Observed) => {
     const level = isFrequent(observed) ? 'trace' : 'debug';

@@ -8,15 +8,15 @@ import type { Principal } from '../services/gate.ts';
 import type { Services } from '../services/services.ts';
 import { opensHost } from '../services/tokens.ts';
 import { readProxyToken } from './bearer.ts';
-import { createClientAddress, createPeerTrust, peerOf } from './client-address.ts';
-import { createCookies } from './cookies.ts';
+import { type ClientAddress, createPeerTrust, peerOf } from './client-address.ts';
+import type { Cookies } from './cookies.ts';
 import { setSecurityHeaders } from './headers.ts';
 import { isNavigation } from './navigation.ts';
 import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
 import type { IdentifyRequest } from './request-id.ts';
 import { requestIdOf } from './request-id.ts';
 import { sendError, sendJson } from './rest.ts';
-import { createReturnAddress } from './return-address.ts';
+import type { ReturnAddress } from './return-address.ts';
 
 export const VERIFY_PATH = '/api/v1/auth/verify';
 
@@ -51,16 +51,16 @@ const noReturnCodes: Record<NoReturn, string> = {
  */
 export function createVerify(options: {
   config: Config;
+  cookies: Cookies;
+  clientAddress: ClientAddress;
+  returnAddress: ReturnAddress;
   services: Services;
   log: Log;
   identify: IdentifyRequest;
 }): RequestListener {
-  const { config, services, log, identify } = options;
+  const { config, cookies, clientAddress, returnAddress, services, log, identify } = options;
   const { gate, activity } = services;
-  const cookies = createCookies(config, services.clock);
-  const clientAddress = createClientAddress(config, log);
   const isBelieved = createPeerTrust(config);
-  const returnAddress = createReturnAddress(config);
   const login = new URL('/login', config.publicUrl);
   const operator = [
     ...['Cache-Control', 'no-store', 'Remote-User', config.operatorName],
