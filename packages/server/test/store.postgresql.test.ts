@@ -2,22 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import { openStore, type Store, StoreUnavailableError } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
+import { anEvent } from './an-event.ts';
 import { openCable } from './cable.ts';
 import { lockWrites, openElsewhere } from './elsewhere.ts';
 import { openTestDatabase } from './harness.ts';
 import { loadedBy } from './loaded.ts';
 
-const event = {
-  id: 'e',
-  type: 'login.failed',
-  at: 1,
-  ip: null,
-  userAgent: null,
-  sessionId: null,
-  tokenId: null,
-  detail: null,
-};
-const insert = (store: Store) => store.write((em) => em.insert(EventEntity, event));
+const insert = (store: Store) => store.write((em) => em.insert(EventEntity, anEvent));
 const count = (store: Store) => store.read((em) => em.count(EventEntity));
 
 test('the migrations make exactly the schema that the entities describe', async () => {
@@ -46,7 +37,7 @@ test('work that is only long is let go on', async () => {
   await using store = await openStore(database.address);
   await store.write(async (em) => {
     for (const _ of Array.from({ length: 12 })) await em.execute('select pg_sleep(0.2)');
-    await em.insert(EventEntity, event);
+    await em.insert(EventEntity, anEvent);
   });
   expect(await count(store)).toBe(1);
 });
@@ -76,7 +67,7 @@ test('reading and then writing in one transaction loses no update, whoever else 
   await using database = await openTestDatabase();
   await using one = await openStore(database.address);
   await using two = await openStore(database.address);
-  await one.write((em) => em.insert(EventEntity, { ...event, at: 0 }));
+  await one.write((em) => em.insert(EventEntity, { ...anEvent, at: 0 }));
   const increment = (store: Store) =>
     store.write(async (em) => {
       const row = await em.findOneOrFail(EventEntity, { id: 'e' });
@@ -89,7 +80,7 @@ test('reading and then writing in one transaction loses no update, whoever else 
 test('instances take turns: however many write at the same rows, none has to begin anew', async () => {
   await using database = await openTestDatabase();
   const stores = await Promise.all([1, 2, 3, 4].map(() => openStore(database.address)));
-  await stores[0]?.write((em) => em.insert(EventEntity, { ...event, at: 0 }));
+  await stores[0]?.write((em) => em.insert(EventEntity, { ...anEvent, at: 0 }));
   let begun = 0;
   const increment = (store: Store) =>
     store.write(async (em) => {
@@ -114,7 +105,7 @@ test('on an engine that knows no such turns, the one that was too late is run ag
   const address = { ...database.address, hosts: [{ host: '127.0.0.1', port: cable.port }] };
   await using one = await openStore(address);
   await using two = await openStore(address);
-  await one.write((em) => em.insert(EventEntity, { ...event, at: 0 }));
+  await one.write((em) => em.insert(EventEntity, { ...anEvent, at: 0 }));
   const both = Promise.withResolvers<void>();
   let reading = 0;
   let begun = 0;
@@ -138,7 +129,7 @@ test('what a transaction has read is still so when it commits, though it wrote e
   /** Adds an event where there is none: without more than row locks both would. */
   const addFirst = (store: Store, id: string) =>
     store.write(async (em) => {
-      if ((await em.count(EventEntity)) === 0) await em.insert(EventEntity, { ...event, id });
+      if ((await em.count(EventEntity)) === 0) await em.insert(EventEntity, { ...anEvent, id });
     });
   for (let round = 0; round < 10; round++) {
     await Promise.all([addFirst(one, 'a'), addFirst(two, 'b')]);
@@ -151,7 +142,7 @@ test('a transaction that throws leaves nothing behind', async () => {
   await using database = await openTestDatabase();
   await using store = await openStore(database.address);
   const failing = store.write(async (em) => {
-    await em.insert(EventEntity, event);
+    await em.insert(EventEntity, anEvent);
     throw new RangeError('no');
   });
   await expect(failing).rejects.toThrow(RangeError);
@@ -175,7 +166,7 @@ test('a big number comes back as a number, and an id sorts as its bytes do', asy
   await using store = await openStore(database.address);
   const at = Number.MAX_SAFE_INTEGER;
   for (const id of ['0a', '09', '0', 'a0', '00'])
-    await store.write((em) => em.insert(EventEntity, { ...event, id, at }));
+    await store.write((em) => em.insert(EventEntity, { ...anEvent, id, at }));
   const rows = await store.read((em) => em.find(EventEntity, {}, { orderBy: { id: 'asc' } }));
   expect(rows.map(({ id }) => id)).toEqual(['0', '00', '09', '0a', 'a0']);
   expect(rows[0]?.at).toBe(at);

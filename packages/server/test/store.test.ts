@@ -5,19 +5,10 @@ import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { type EntityManager, openStore, StoreUnavailableError } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
+import { anEvent } from './an-event.ts';
 import { loadedBy } from './loaded.ts';
 
 const newFile = () => join(mkdtempSync(join(tmpdir(), 'backchannel-store-')), 'folder', 'test.db');
-const event = {
-  id: 'e',
-  type: 'login.failed',
-  at: 1,
-  ip: null,
-  userAgent: null,
-  sessionId: null,
-  tokenId: null,
-  detail: null,
-};
 
 test('the migrations make exactly the schema that the entities describe', async () => {
   await using store = await openStore({ engine: 'sqlite', file: newFile() });
@@ -28,7 +19,7 @@ test('the migrations make exactly the schema that the entities describe', async 
 test('the file and its folder are private', async () => {
   const file = newFile();
   await using store = await openStore({ engine: 'sqlite', file });
-  await store.write((em) => em.insert(EventEntity, event));
+  await store.write((em) => em.insert(EventEntity, anEvent));
   const mode = (path: string) => statSync(path).mode & 0o777;
   expect(mode(join(file, '..'))).toBe(0o700);
   expect([file, `${file}-wal`, `${file}-shm`].map(mode)).toEqual([0o600, 0o600, 0o600]);
@@ -71,7 +62,7 @@ test('a write waits for another process that is writing', async () => {
   await using store = await openStore({ engine: 'sqlite', file });
   const other = new Sqlite(file);
   other.exec('begin immediate');
-  const writing = store.write((em) => em.insert(EventEntity, event));
+  const writing = store.write((em) => em.insert(EventEntity, anEvent));
   // The event loop is free meanwhile: better-sqlite3 would wait synchronously.
   await new Promise((resolve) => setTimeout(resolve, 100));
   other.exec('commit');
@@ -85,10 +76,10 @@ test('a write that never gets its turn fails in time, and the store works on', {
   await using store = await openStore({ engine: 'sqlite', file });
   const other = new Sqlite(file);
   other.exec('begin immediate');
-  await expect(store.write((em) => em.insert(EventEntity, event))).rejects.toThrow(StoreUnavailableError);
+  await expect(store.write((em) => em.insert(EventEntity, anEvent))).rejects.toThrow(StoreUnavailableError);
   expect(await store.read((em) => em.count(EventEntity))).toBe(0);
   other.exec('rollback');
-  await store.write((em) => em.insert(EventEntity, event));
+  await store.write((em) => em.insert(EventEntity, anEvent));
   expect(await store.read((em) => em.count(EventEntity))).toBe(1);
   other.close();
 });
@@ -96,7 +87,8 @@ test('a write that never gets its turn fails in time, and the store works on', {
 test('without room a write fails, what is read goes on, and the next write succeeds when there is room', async () => {
   await using store = await openStore({ engine: 'sqlite', file: newFile() });
   const limit = (pages: number | string) => store.read((em) => em.execute(`pragma max_page_count = ${pages}`));
-  const write = (id: string) => store.write((em) => em.insert(EventEntity, { ...event, id, detail: 'x'.repeat(9000) }));
+  const write = (id: string) =>
+    store.write((em) => em.insert(EventEntity, { ...anEvent, id, detail: 'x'.repeat(9000) }));
   await write('first');
   await limit(1);
   for (const id of ['second', 'third', 'fourth']) await expect(write(id)).rejects.toThrow(StoreUnavailableError);
@@ -109,7 +101,7 @@ test('without room a write fails, what is read goes on, and the next write succe
 test('a transaction that throws leaves nothing behind', async () => {
   await using store = await openStore({ engine: 'sqlite', file: newFile() });
   const failing = store.write(async (em) => {
-    await em.insert(EventEntity, event);
+    await em.insert(EventEntity, anEvent);
     throw new RangeError('no');
   });
   await expect(failing).rejects.toThrow(RangeError);
@@ -120,7 +112,7 @@ test('reading and then writing in one transaction loses no update, whoever else 
   const file = newFile();
   await using one = await openStore({ engine: 'sqlite', file });
   await using two = await openStore({ engine: 'sqlite', file });
-  await one.write((em) => em.insert(EventEntity, { ...event, at: 0 }));
+  await one.write((em) => em.insert(EventEntity, { ...anEvent, at: 0 }));
   const increment = (store: typeof one) =>
     store.write(async (em) => {
       const row = await em.findOneOrFail(EventEntity, { id: 'e' });

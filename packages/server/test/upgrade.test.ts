@@ -9,6 +9,7 @@ import { EventEntity } from '../src/store/entities.ts';
 import { migrations } from '../src/store/migrations/index.ts';
 import { restoreBackup } from '../src/store/restore.ts';
 import { UpgradeError } from '../src/store/unavailable.ts';
+import { anEvent } from './an-event.ts';
 
 const newFile = () => join(mkdtempSync(join(tmpdir(), 'backchannel-upgrade-')), 'backchannel.db');
 const names = migrations.map(({ name }) => name);
@@ -25,16 +26,7 @@ async function age(file: string): Promise<void> {
 async function makeOlder(file: string): Promise<void> {
   {
     await using store = await open(file);
-    const event = {
-      type: 'login.failed',
-      at: 1,
-      ip: null,
-      userAgent: null,
-      sessionId: null,
-      tokenId: null,
-      detail: null,
-    };
-    await store.write((em) => em.insert(EventEntity, { id: 'from before', ...event }));
+    await store.write((em) => em.insert(EventEntity, { ...anEvent, id: 'from before' }));
   }
   await age(file);
 }
