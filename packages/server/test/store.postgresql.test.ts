@@ -1,4 +1,5 @@
 // What the store promises, on PostgreSQL: with other instances at the same rows, and with connections that break.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { openStore, type Store, StoreUnavailableError } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
@@ -174,6 +175,17 @@ test('a big number comes back as a number, and an id sorts as its bytes do', asy
     em.execute<{ at: number; n: number }[]>('select at, count(*) as n from events group by at'),
   );
   expect(raw).toEqual({ at, n: 5 });
+});
+
+test('it closes while connections are still being made for reads and writes', async () => {
+  await using database = await openTestDatabase();
+  const store = await openStore(database.address);
+  const tries = Promise.allSettled([1, 2, 3].flatMap(() => [count(store), insert(store)]));
+  while (!store.figures().pool?.busy) await nextTurn();
+  await store[Symbol.asyncDispose]();
+  for (const each of await tries) {
+    if (each.status === 'rejected') expect(each.reason).toMatchObject({ name: 'StoreUnavailableError' });
+  }
 });
 
 describe('when connections break', () => {

@@ -53,7 +53,7 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
   try {
     await engine.migrate();
   } catch (error) {
-    await orm.close(true);
+    await engine.close();
     throw asStoreError(error, engine.isUnavailable);
   }
 
@@ -107,7 +107,7 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
       }
     },
     figures: () => ({ writesWaiting, pool: engine.pool?.() ?? null }),
-    [Symbol.asyncDispose]: () => orm.close(true),
+    [Symbol.asyncDispose]: engine.close,
   };
 }
 

@@ -42,6 +42,8 @@ export interface Engine {
   pool?(): PoolFigures;
   /** Applies the migrations that are missing; of several starters one does. */
   migrate(): Promise<void>;
+  /** Lets go of the database when what is under way is done; what comes later is refused. */
+  close(): Promise<void>;
 }
 
 /** The ORM over a Kysely dialect that an engine brings. */

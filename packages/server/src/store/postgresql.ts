@@ -41,6 +41,10 @@ export async function openPostgres(address: PostgresAddress): Promise<Engine> {
         throw inWords(address, error);
       }
     },
+    close: async () => {
+      await pool.refuse();
+      await orm.close(true);
+    },
   };
 }
 

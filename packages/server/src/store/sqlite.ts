@@ -39,6 +39,7 @@ export async function openSqlite(file: string): Promise<Engine> {
     migrate: async () => {
       await retry(() => orm.migrator.up(), { giveUpAt, isPassing: isOthersMigration });
     },
+    close: () => orm.close(true),
   };
 }
 
