@@ -23,6 +23,8 @@ export interface Activity {
   record(principal: Principal, ip: string | null): void;
   /** The last use that memory knows of: when (milliseconds since 1970) and from where; null when it knows of none. */
   lastUse(id: string): { at: number; ip: string | null } | null;
+  /** Of how many sessions and tokens memory knows a use that the database may not have yet. */
+  size(): number;
   /** Writes what has been gathered. What could not be written is kept for the next time. */
   flush(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -65,6 +67,7 @@ export function createActivity(store: Store, clock: Clock, onError: (error: unkn
       uses.set(id, { kind: principal.kind, at: clock(), ip, requests });
     },
     lastUse: (id) => uses.get(id) ?? null,
+    size: () => uses.size,
     flush,
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);

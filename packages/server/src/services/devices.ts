@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { DeviceEntity } from '../store/entities.ts';
+import { findOneBy, insert, update } from '../store/prepared.ts';
 import type { KeyRing } from './keys.ts';
 import { sha256 } from './sessions.ts';
 
@@ -37,7 +38,7 @@ export function createDevices(options: { store: Store; keys: KeyRing; clock: Clo
         const secret = await keys.open('device', token);
         if (secret === null) continue;
         const device = { id: sha256(secret), secret };
-        if (await store.read((em) => em.findOne(DeviceEntity, { secretSha256: device.id }))) return device;
+        if (await store.read((em) => findOneBy(em, DeviceEntity, 'secretSha256', device.id))) return device;
       }
       return null;
     },
@@ -45,11 +46,11 @@ export function createDevices(options: { store: Store; keys: KeyRing; clock: Clo
       const now = clock();
       if (known) {
         const changed = { sessionId, lastSeenAt: now };
-        if ((await em.nativeUpdate(DeviceEntity, { secretSha256: known.id }, changed)) > 0) return known;
+        if ((await update(em, DeviceEntity, { secretSha256: known.id }, changed)) > 0) return known;
       }
       const secret = randomBytes(32).toString('base64url');
       const device = { id: sha256(secret), secret };
-      await em.insert(DeviceEntity, { secretSha256: device.id, sessionId, createdAt: now, lastSeenAt: now });
+      await insert(em, DeviceEntity, { secretSha256: device.id, sessionId, createdAt: now, lastSeenAt: now });
       return device;
     },
     forgetThoseOf: async (em, sessionIds) => {

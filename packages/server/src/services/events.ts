@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { EventEntity, type EventRow } from '../store/entities.ts';
+import { insert } from '../store/prepared.ts';
 import { type Client, escapeControlCharacters } from './client.ts';
 
 /** Every type of event there is. */
@@ -80,7 +81,10 @@ export function createEvents(store: Store, clock: Clock): Events {
       tokenId: tokenId ?? null,
       detail: detail === undefined ? null : escapeControlCharacters(detail),
     }));
-    if (rows.length > 0) await em.insertMany(EventEntity, rows);
+    const [row, ...more] = rows;
+    if (!row) return;
+    if (more.length > 0) await em.insertMany(EventEntity, rows);
+    else await insert(em, EventEntity, row);
   };
 
   return {

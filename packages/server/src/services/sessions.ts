@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
+import { findOneBy, insert } from '../store/prepared.ts';
 import type { Activity } from './activity.ts';
 import type { Client } from './client.ts';
 import type { Device, Devices } from './devices.ts';
@@ -174,8 +175,11 @@ export function createSessions(options: {
     const others = { ...live(), id: { $ne: id } };
     const surplus = (await em.count(SessionEntity, others)) - (config.sessionMaxLive - 1);
     if (surplus <= 0) return;
-    const rows = (await em.find(SessionEntity, others)).map((row) => seen(row).session);
+    // No more than these can be among them: of all others the database knows the last use, and it is later.
+    const leastRecent = { orderBy: { lastSeenAt: 'asc' }, limit: surplus + activity.size() } as const;
+    const rows = await em.find(SessionEntity, others, leastRecent);
     const ids = rows
+      .map((row) => seen(row).session)
       .sort((a, b) => a.lastSeenAt - b.lastSeenAt)
       .slice(0, surplus)
       .map((row) => row.id);
@@ -211,7 +215,7 @@ export function createSessions(options: {
           const bound = await devices.bind(em, known, session.id);
           const replacing = { client, detail: 'replaced by a new sign-in', revoke };
           if (replaced) await endThose(em, { id: replaced.id }, replacing);
-          await em.insert(SessionEntity, session);
+          await insert(em, SessionEntity, session);
           await events.record(em, { type: 'login.succeeded', client, sessionId: session.id });
           await evict(em, session, revoke);
           return bound;
@@ -244,7 +248,7 @@ export function createSessions(options: {
     },
     isFresh: async ({ id }) => {
       // Read anew: the row that the gate keeps may be older than a step-up.
-      const session = await store.read((em) => em.findOne(SessionEntity, { id }));
+      const session = await store.read((em) => findOneBy(em, SessionEntity, 'id', id));
       const provenAt = Math.max(session?.createdAt ?? 0, session?.steppedUpAt ?? 0);
       return clock() - provenAt < config.stepUpMinutes * MINUTE_MS;
     },
@@ -277,7 +281,7 @@ export function createSessions(options: {
     },
     reload: async (session) => {
       await activity.flush();
-      return store.read((em) => em.findOne(SessionEntity, { id: session.id }));
+      return store.read((em) => findOneBy(em, SessionEntity, 'id', session.id));
     },
     countLive: async () => {
       await activity.flush();

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { ThrottleEntity, type ThrottleRow } from '../store/entities.ts';
+import { findBy, run, update } from '../store/prepared.ts';
 import type { Client } from './client.ts';
 import type { Events } from './events.ts';
 
@@ -94,29 +95,29 @@ export function createThrottle(options: {
   };
 
   const forgive: Throttle['forgive'] = async (em, { sources }) => {
-    await em.nativeDelete(ThrottleEntity, { source: { $in: sources.filter((each) => each !== UNKNOWN_DEVICES) } });
-    if (!sources.includes(UNKNOWN_DEVICES)) return;
-    // All unknown devices share this one, so no more than the try itself is taken back.
-    const takeBack = 'update throttle set failures = failures - 1 where source = ? and failures > 0';
-    await em.execute(takeBack, [UNKNOWN_DEVICES], 'run');
+    for (const source of sources) {
+      // All unknown devices share this one, so no more than the try itself is taken back.
+      const takesBack = 'update throttle set failures = failures - 1 where source = ? and failures > 0';
+      await run(em, source === UNKNOWN_DEVICES ? takesBack : 'delete from throttle where source = ?', [source]);
+    }
   };
 
   /** The rows of these sources, new where there were none; other instances wait for them until this transaction ends. */
   const take = async (em: EntityManager, sources: readonly string[], now: number): Promise<ThrottleRow[]> => {
     const values = sources.map(() => '(?, 0, ?, ?, 0)').join(', ');
-    await em.execute(
+    await run(
+      em,
       `insert into throttle (source, failures, first_at, last_at, told_at) values ${values}
        on conflict (source) do update set failures = throttle.failures`,
       sources.flatMap((source) => [source, now, now]),
-      'run',
     );
-    return em.find(ThrottleEntity, { source: { $in: [...sources] } });
+    return findBy(em, ThrottleEntity, 'source', sources);
   };
 
   const count = async (em: EntityManager, row: ThrottleRow, now: number): Promise<void> => {
     const isAnew = forgottenAt(row) <= now;
     const counted = isAnew ? { failures: 1, firstAt: now } : { failures: row.failures + 1 };
-    await em.nativeUpdate(ThrottleEntity, { source: row.source }, { ...counted, lastAt: now });
+    await update(em, ThrottleEntity, { source: row.source }, { ...counted, lastAt: now });
   };
 
   return {
@@ -125,7 +126,7 @@ export function createThrottle(options: {
       if (owed.size > 0) return null;
       const now = clock();
       const sources = sourcesOf(attempt);
-      const rows = await store.read((em) => em.find(ThrottleEntity, { source: { $in: sources } }));
+      const rows = await store.read((em) => findBy(em, ThrottleEntity, 'source', sources));
       const wait = longestWait(rows, now);
       if (!wait) return null;
       if (wait.row.toldAt < wait.row.lastAt) await store.write((em) => tell(em, attempt, wait));

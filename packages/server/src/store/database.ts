@@ -2,6 +2,7 @@
 import type { DatabaseAddress } from '../config/values.ts';
 import type { Engine, EntityManager, Orm, PoolFigures } from './engine.ts';
 import { SessionEntity, type SessionRow, TokenEntity, type TokenRow } from './entities.ts';
+import { findOneBy } from './prepared.ts';
 import { before, retry } from './retry.ts';
 import { asStoreError, StoreUnavailableError } from './unavailable.ts';
 
@@ -96,8 +97,8 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
         writing = written.then(isOver, isOver);
         return written;
       }),
-    findSession: (secretSha256) => read((em) => em.findOne(SessionEntity, { secretSha256 })),
-    findToken: (secretSha256) => read((em) => em.findOne(TokenEntity, { secretSha256 })),
+    findSession: (secretSha256) => read((em) => findOneBy(em, SessionEntity, 'secretSha256', secretSha256)),
+    findToken: (secretSha256) => read((em) => findOneBy(em, TokenEntity, 'secretSha256', secretSha256)),
     missing: async () => {
       try {
         const pending = await inTime(() => orm.migrator.getPending());

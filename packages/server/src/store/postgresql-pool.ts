@@ -6,6 +6,7 @@ import type { PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kyse
 import pg from 'pg';
 import type { PostgresAddress } from '../config/postgresUrl.ts';
 import type { PoolFigures } from './engine.ts';
+import { isPrepared } from './prepared.ts';
 import { codeOf, DatabaseUrlError, StoreUnavailableError } from './unavailable.ts';
 
 /** A transaction of an instance that is gone without a word is ended by the server after so long, in milliseconds. */
@@ -202,7 +203,7 @@ function guard(client: pg.PoolClient, shared: Shared): PostgresPoolClient {
   let isBroken = false;
   const send = async (sql: string, parameters: readonly unknown[] = []) => {
     try {
-      const answer = await client.query(sql, [...parameters]);
+      const answer = await client.query(isPrepared(sql) ? numberValues(sql) : sql, [...parameters]);
       shared.onAnswer();
       return answer;
     } catch (error) {
@@ -246,6 +247,12 @@ function guard(client: pg.PoolClient, shared: Shared): PostgresPoolClient {
   };
   // Kysely's type has a form for cursors, too, of which there are none.
   return { query: query as unknown as PostgresPoolClient['query'], release: () => client.release(isBroken) };
+}
+
+/** PostgreSQL's way to say where values go. They are not prepared by name there: a pooler in between may not pass that on. */
+function numberValues(sql: string): string {
+  let number = 0;
+  return sql.replaceAll('?', () => `$${++number}`);
 }
 
 const lostCodes = new Set([

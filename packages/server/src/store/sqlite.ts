@@ -6,6 +6,7 @@ import Sqlite from 'better-sqlite3';
 import { SqliteDialect } from 'kysely';
 import { prepareDataFolder } from './data-folder.ts';
 import { type Engine, openOrm } from './engine.ts';
+import { isPrepared } from './prepared.ts';
 import { retry } from './retry.ts';
 import { asStoreError, codeOf, StoreUnavailableError } from './unavailable.ts';
 import { prepareUpgrade } from './upgrade.ts';
@@ -47,8 +48,8 @@ export async function openSqlite(file: string): Promise<Engine> {
  * better-sqlite3 behind Kysely's dialect, with two changes: a transaction takes the write lock when it begins, so that
  * reading and then writing in it can't fail on a snapshot that another process aged; and a BEGIN that fails shows it at
  * the first statement. Kysely 0.29 never gives a connection back whose BEGIN or ROLLBACK threw: one busy moment, or one
- * full disk, would lock this process out of its only connection for good. Statements are not kept prepared: MikroORM writes
- * their values into them.
+ * full disk, would lock this process out of its only connection for good. Of MikroORM's statements none
+ * is kept prepared: it writes their values into them.
  */
 function openDialect(file: string): { dialect: SqliteDialect; setDurable(isDurable: boolean): void } {
   prepareDataFolder(dirname(file));
@@ -101,6 +102,12 @@ function openDialect(file: string): { dialect: SqliteDialect; setDurable(isDurab
       return done;
     },
   };
+  const prepared = new Map<string, Sqlite.Statement>();
+  const prepareOnce = (sql: string) => {
+    const known = prepared.get(sql) ?? db.prepare(sql);
+    prepared.set(sql, known);
+    return known;
+  };
   const dialect = new SqliteDialect({
     database: {
       prepare: (sql) => {
@@ -108,7 +115,7 @@ function openDialect(file: string): { dialect: SqliteDialect; setDurable(isDurab
         if (sql === 'rollback') return rollback;
         if (refusal !== null) throw refusal;
         if (!db.inTransaction && !isInPlace()) throw new MovedError(file);
-        return db.prepare(sql);
+        return isPrepared(sql) ? prepareOnce(sql) : db.prepare(sql);
       },
       close: () => db.close(),
     },

@@ -1,0 +1,119 @@
+// What each sign-in asks, and each check that memory can't answer: statements whose text is made once, with `?` for their
+// values, so that SQLite prepares it once. MikroORM takes ten times as long for the same and prepares each anew; it is for
+// all the rest.
+import type { EntityMetadata, EntitySchema, InferEntity } from '@mikro-orm/core';
+import { CompiledQuery } from 'kysely';
+import type { EntityManager } from './engine.ts';
+
+type Value = string | number | boolean | null;
+type Name<Entity> = keyof InferEntity<Entity> & string;
+
+/** Every text there is. They are few: what varies in them is how many values they take, and that is at most a handful. */
+const texts = new Set<string>();
+
+/** Whether an engine may keep what it has made of this text. */
+export const isPrepared = (sql: string): boolean => texts.has(sql);
+
+/** Runs one statement within the caller's unit of work. `sql` reads the same on every engine. */
+export async function run<Row = never>(
+  em: EntityManager,
+  sql: string,
+  values: readonly Value[],
+): Promise<{ rows: Row[]; affected: number }> {
+  texts.add(sql);
+  // SQLite knows no booleans, and PostgreSQL reads 0 and 1 as one where it expects one.
+  const parameters = values.map((value) => (typeof value === 'boolean' ? Number(value) : value));
+  const { rows, numAffectedRows } = await em.getKysely().executeQuery<Row>(CompiledQuery.raw(sql, parameters));
+  return { rows, affected: Number(numAffectedRows ?? 0) };
+}
+
+/** The rows whose property is one of these values. */
+export async function findBy<Entity extends EntitySchema>(
+  em: EntityManager,
+  entity: Entity,
+  name: Name<Entity>,
+  values: readonly string[],
+): Promise<InferEntity<Entity>[]> {
+  const { table, columns, booleans, all } = tableOf(em, entity);
+  const list = values.map(() => '?').join(', ');
+  const { rows } = await run<Record<string, unknown>>(
+    em,
+    `select ${all} from ${table} where ${columns[name]} in (${list})`,
+    values,
+  );
+  for (const row of rows) for (const each of booleans) row[each] = Boolean(row[each]);
+  return rows as InferEntity<Entity>[];
+}
+
+/** The same of one row that is the only one of its kind, or null. */
+export async function findOneBy<Entity extends EntitySchema>(
+  em: EntityManager,
+  entity: Entity,
+  name: Name<Entity>,
+  value: string,
+): Promise<InferEntity<Entity> | null> {
+  const [row] = await findBy(em, entity, name, [value]);
+  return row ?? null;
+}
+
+/** Adds a row. */
+export async function insert<Entity extends EntitySchema>(
+  em: EntityManager,
+  entity: Entity,
+  row: Record<Name<Entity>, Value>,
+): Promise<void> {
+  const { table, names, columns } = tableOf(em, entity);
+  const fields = names.map((name) => columns[name]).join(', ');
+  const sql = `insert into ${table} (${fields}) values (${names.map(() => '?').join(', ')})`;
+  await run(
+    em,
+    sql,
+    names.map((name) => row[name as Name<Entity>]),
+  );
+}
+
+/** Changes the rows with these values. Returns how many there were. */
+export async function update<Entity extends EntitySchema>(
+  em: EntityManager,
+  entity: Entity,
+  which: Partial<Record<Name<Entity>, string>>,
+  changes: Partial<Record<Name<Entity>, Value>>,
+): Promise<number> {
+  const { table, columns } = tableOf(em, entity);
+  const equals = (name: string) => `${columns[name]} = ?`;
+  const sets = Object.keys(changes).map(equals).join(', ');
+  const wheres = Object.keys(which).map(equals).join(' and ');
+  const values = [...Object.values(changes), ...Object.values(which)] as Value[];
+  return (await run(em, `update ${table} set ${sets} where ${wheres}`, values)).affected;
+}
+
+interface Table {
+  table: string;
+  /** The properties, and what each is called in the table. */
+  names: string[];
+  columns: Record<string, string>;
+  booleans: string[];
+  /** All of them, for a select. */
+  all: string;
+}
+
+const tables = new WeakMap<EntitySchema, Table>();
+
+/** What MikroORM knows of a table. */
+function tableOf(em: EntityManager, entity: EntitySchema): Table {
+  const known = tables.get(entity);
+  if (known) return known;
+  const { tableName, props }: EntityMetadata = em.getMetadata().get(entity);
+  const columns = Object.fromEntries(props.map(({ name, fieldNames }) => [name, fieldNames[0] ?? name]));
+  const table = {
+    table: tableName,
+    names: Object.keys(columns),
+    columns,
+    booleans: props.filter(({ runtimeType }) => runtimeType === 'boolean').map(({ name }) => name),
+    all: Object.entries(columns)
+      .map(([name, column]) => `${column} as "${name}"`)
+      .join(', '),
+  };
+  tables.set(entity, table);
+  return table;
+}
