@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { PasswordEntity } from '../store/entities.ts';
+import { findOneBy } from '../store/prepared.ts';
 import { type AttemptPurpose, type Attempts, createAttempts } from './attempts.ts';
 import type { Client } from './client.ts';
 import type { Device } from './devices.ts';
@@ -295,8 +296,7 @@ const writeHash = (em: EntityManager, origin: string, hash: string, at: number) 
 const readHash = (store: Store, origin: string) => store.read((em) => readHashIn(em, origin));
 
 async function readHashIn(em: EntityManager, origin: string): Promise<string | null> {
-  const row = await em.findOne(PasswordEntity, { origin });
-  return row?.hash ?? null;
+  return (await findOneBy(em, PasswordEntity, 'origin', origin))?.hash ?? null;
 }
 
 const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz';

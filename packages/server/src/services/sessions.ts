@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
-import { findOneBy, insert } from '../store/prepared.ts';
+import { count, find, findOneBy, insert } from '../store/prepared.ts';
 import type { Activity } from './activity.ts';
 import type { Client } from './client.ts';
 import type { Device, Devices } from './devices.ts';
@@ -126,11 +126,10 @@ export function createSessions(options: {
   const { config, store, gate, password, events, keys, devices, activity, clock } = options;
 
   /** What every live session's row matches, as far as the database knows of its use. */
-  const live = () => {
+  const live = 'where ended_at is null and created_at > ? and (remembered or last_seen_at > ?)';
+  const liveSince = () => {
     const now = clock();
-    const createdAt = { $gt: now - config.sessionMaxDays * DAY_MS };
-    const isUsed = { lastSeenAt: { $gt: now - config.sessionExpireMinutes * MINUTE_MS } };
-    return { endedAt: null, createdAt, $or: [{ remembered: true }, isUsed] };
+    return [now - config.sessionMaxDays * DAY_MS, now - config.sessionExpireMinutes * MINUTE_MS];
   };
 
   const seen = (row: SessionRow): SeenSession => {
@@ -172,12 +171,12 @@ export function createSessions(options: {
 
   /** Makes room for a new session: the least recently used of the others end. Their browsers stay known. */
   const evict = async (em: EntityManager, { id }: SessionRow, revoke: Ending['revoke']): Promise<void> => {
-    const others = { ...live(), id: { $ne: id } };
-    const surplus = (await em.count(SessionEntity, others)) - (config.sessionMaxLive - 1);
+    const others = [...liveSince(), id];
+    const surplus = (await count(em, SessionEntity, `${live} and id <> ?`, others)) - (config.sessionMaxLive - 1);
     if (surplus <= 0) return;
     // No more than these can be among them: of all others the database knows the last use, and it is later.
-    const leastRecent = { orderBy: { lastSeenAt: 'asc' }, limit: surplus + activity.size() } as const;
-    const rows = await em.find(SessionEntity, others, leastRecent);
+    const leastRecent = `${live} and id <> ? order by last_seen_at limit ?`;
+    const rows = await find(em, SessionEntity, leastRecent, [...others, surplus + activity.size()]);
     const ids = rows
       .map((row) => seen(row).session)
       .sort((a, b) => a.lastSeenAt - b.lastSeenAt)
@@ -275,8 +274,8 @@ export function createSessions(options: {
     seen,
     list: async () => {
       await activity.flush();
-      const newest = { orderBy: { createdAt: 'desc', id: 'desc' } } as const;
-      const rows = await store.read((em) => em.find(SessionEntity, live(), newest));
+      const newest = `${live} order by created_at desc, id desc`;
+      const rows = await store.read((em) => find(em, SessionEntity, newest, liveSince()));
       return rows.map(seen);
     },
     reload: async (session) => {
@@ -285,7 +284,7 @@ export function createSessions(options: {
     },
     countLive: async () => {
       await activity.flush();
-      return store.read((em) => em.count(SessionEntity, live()));
+      return store.read((em) => count(em, SessionEntity, live, liveSince()));
     },
     deleteEnded: async (limit) => {
       await activity.flush();

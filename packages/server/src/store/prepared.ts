@@ -27,6 +27,19 @@ export async function run<Row = never>(
   return { rows, affected: Number(numAffectedRows ?? 0) };
 }
 
+/** The rows that the rest of a select asks for, from its `where` on. */
+export async function find<Entity extends EntitySchema>(
+  em: EntityManager,
+  entity: Entity,
+  rest: string,
+  values: readonly Value[],
+): Promise<InferEntity<Entity>[]> {
+  const { table, booleans, all } = tableOf(em, entity);
+  const { rows } = await run<Record<string, unknown>>(em, `select ${all} from ${table} ${rest}`, values);
+  for (const row of rows) for (const each of booleans) row[each] = Boolean(row[each]);
+  return rows as InferEntity<Entity>[];
+}
+
 /** The rows whose property is one of these values. */
 export async function findBy<Entity extends EntitySchema>(
   em: EntityManager,
@@ -34,15 +47,8 @@ export async function findBy<Entity extends EntitySchema>(
   name: Name<Entity>,
   values: readonly string[],
 ): Promise<InferEntity<Entity>[]> {
-  const { table, columns, booleans, all } = tableOf(em, entity);
-  const list = values.map(() => '?').join(', ');
-  const { rows } = await run<Record<string, unknown>>(
-    em,
-    `select ${all} from ${table} where ${columns[name]} in (${list})`,
-    values,
-  );
-  for (const row of rows) for (const each of booleans) row[each] = Boolean(row[each]);
-  return rows as InferEntity<Entity>[];
+  const { columns } = tableOf(em, entity);
+  return find(em, entity, `where ${columns[name]} in (${values.map(() => '?').join(', ')})`, values);
 }
 
 /** The same of one row that is the only one of its kind, or null. */
@@ -54,6 +60,18 @@ export async function findOneBy<Entity extends EntitySchema>(
 ): Promise<InferEntity<Entity> | null> {
   const [row] = await findBy(em, entity, name, [value]);
   return row ?? null;
+}
+
+/** How many rows the rest of a select asks for, from its `where` on. */
+export async function count(
+  em: EntityManager,
+  entity: EntitySchema,
+  rest: string,
+  values: readonly Value[],
+): Promise<number> {
+  const { table } = tableOf(em, entity);
+  const { rows } = await run<{ count: number }>(em, `select count(*) as count from ${table} ${rest}`, values);
+  return rows[0]?.count ?? 0;
 }
 
 /** Adds a row. */
