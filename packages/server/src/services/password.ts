@@ -98,9 +98,9 @@ export async function openPassword(options: {
   let { hash: current, origin } = found;
 
   /** One that is kept in the database may be set by another process; what the environment sets holds until restart. */
-  const refresh = async () => {
+  const refresh = async (em: EntityManager) => {
     if (isSetByEnvironment(origin)) return;
-    const stored = await readHash(store, 'stored');
+    const stored = await readHashIn(em, 'stored');
     if (stored === null || stored === current) return;
     current = stored;
     origin = 'stored';
@@ -146,10 +146,9 @@ export async function openPassword(options: {
 
   /** Counted when its turn comes and not before: whoever is turned away has not failed. */
   const countAndVerify = async (password: string, attempt: Attempt): Promise<PasswordCheck> => {
-    await refresh();
-    const hash = current;
-    const admission = await throttle.admit(toTry(attempt));
+    const admission = await throttle.admit(toTry(attempt), refresh);
     if (admission.outcome === 'throttled') return admission;
+    const hash = current;
     if (await verifyPassword(password, hash)) return right(admission, attempt, passwordFingerprint(hash));
     await events.recordNow(failed(attempt));
     return { outcome: 'wrong' };
@@ -183,7 +182,7 @@ export async function openPassword(options: {
     fingerprint: () => passwordFingerprint(current),
     isCurrent: async (fingerprint) => {
       if (fingerprint === passwordFingerprint(current)) return true;
-      await refresh();
+      await store.read(refresh);
       return fingerprint === passwordFingerprint(current);
     },
     fingerprintWithin,

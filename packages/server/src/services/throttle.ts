@@ -37,8 +37,11 @@ export interface Admitted {
 export interface Throttle {
   /** Whether a try has to wait, asked before it queues: whoever has to wait takes nobody's place. Counts nothing. */
   refusal(attempt: Try): Promise<Throttled | null>;
-  /** Counts a try before its password is looked at. A refused one neither counts nor makes the wait longer. */
-  admit(attempt: Try): Promise<Admitted | Throttled>;
+  /**
+   * Counts a try before its password is looked at. A refused one neither counts nor makes the wait longer. `also` is done
+   * in the same transaction.
+   */
+  admit(attempt: Try, also?: (em: EntityManager) => Promise<void>): Promise<Admitted | Throttled>;
   /** Within the caller's transaction: the password was right, so the try's sources are cleared. */
   forgive(em: EntityManager, admitted: Admitted): Promise<void>;
   /** The same before the next count, for when the database could not be written. */
@@ -132,11 +135,12 @@ export function createThrottle(options: {
       if (wait.row.toldAt < wait.row.lastAt) await store.write((em) => tell(em, attempt, wait));
       return { outcome: 'throttled', retryAfterSeconds: secondsUntil(wait.until, now) };
     },
-    admit: async (attempt) => {
+    admit: async (attempt, also) => {
       const due = [...owed];
       owed.clear();
       try {
         const admit = async (em: EntityManager): Promise<Admitted | Throttled> => {
+          await also?.(em);
           for (const admitted of due) await forgive(em, admitted);
           const now = clock();
           const sources = sourcesOf(attempt);
