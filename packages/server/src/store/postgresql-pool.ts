@@ -139,7 +139,8 @@ export function createPool(address: PostgresAddress): Pool {
   return {
     options: pool.options,
     connect: () => {
-      if (isRefusing) return Promise.reject(new StoreUnavailableError('The database cannot be used: it is being closed.'));
+      if (isRefusing)
+        return Promise.reject(new StoreUnavailableError('The database cannot be used: it is being closed.'));
       const connection = connectToAny();
       connecting.add(connection);
       const forget = () => connecting.delete(connection);
