@@ -594,10 +594,10 @@ test('each refusal is one line with its reason, and holds no secret and no addre
   ]);
   expect(await refused(at('https://evil.example/canary'))).toEqual([
     'no credential',
-    'host not allowed',
+    'host-not-allowed',
     'evil.example',
   ]);
-  expect(await refused({ ...navigation })).toEqual(['no credential', 'address not told', null]);
+  expect(await refused({ ...navigation })).toEqual(['no credential', 'address-not-told', null]);
   expect(await refused({ Cookie: '__Host-backchannel_session=canary' })).toEqual([ended, undefined, null]);
   expect(await refused({ ...bearer(secret), ...forwarded('https://mail.example.com/') })).toEqual([
     'the token is not for this host',

@@ -6,6 +6,9 @@ import type { Config } from '../config.ts';
 /** More than this, in characters, is no address that a person came from. */
 const MAX_LENGTH = 2048;
 
+/** Why there is no way back: what forward-auth logs, and what `/login` is told in place of an address, to say it in words. */
+export type NoReturn = 'proxy-not-trusted' | 'address-not-told' | 'address-not-usable' | 'host-not-allowed';
+
 export interface ReturnAddress {
   /**
    * The address in a `next` when it may be followed, else null: http or https, https where PUBLIC_URL is, at PUBLIC_URL's

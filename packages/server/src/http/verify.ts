@@ -16,7 +16,7 @@ import { type OriginalRequest, readOriginalRequest } from './original-request.ts
 import type { IdentifyRequest } from './request-id.ts';
 import { requestIdOf } from './request-id.ts';
 import { sendError, sendJson } from './rest.ts';
-import type { ReturnAddress } from './return-address.ts';
+import type { NoReturn, ReturnAddress } from './return-address.ts';
 
 export const VERIFY_PATH = '/api/v1/auth/verify';
 
@@ -32,17 +32,6 @@ type Reason =
   | 'its headers contradict each other';
 
 type Said = ReturnType<typeof readOriginalRequest> | null;
-
-/** What the log adds where a browser cannot be sent back to where it came from. */
-type NoReturn = 'headers not believed' | 'address not told' | 'address not usable' | 'host not allowed';
-
-/** What `/login` is told in place of an address to go back to. */
-const noReturnCodes: Record<NoReturn, string> = {
-  'headers not believed': 'proxy-not-trusted',
-  'address not told': 'address-not-told',
-  'address not usable': 'address-not-usable',
-  'host not allowed': 'host-not-allowed',
-};
 
 /**
  * Answers any method alike: 204 with the identity headers, 401, or 503 when the database cannot be asked. `?redirect=1`
@@ -119,14 +108,14 @@ export function createVerify(options: {
     const address = returnAddress.accept(original?.address);
     const missing = ((): NoReturn | null => {
       if (address) return null;
-      if (original === null) return 'headers not believed';
-      if (original.address === null) return 'address not told';
+      if (original === null) return 'proxy-not-trusted';
+      if (original.address === null) return 'address-not-told';
       // Where the front page could be followed, it is not the host that is amiss.
-      return returnAddress.accept(URL.parse('/', original.address)?.href) ? 'address not usable' : 'host not allowed';
+      return returnAddress.accept(URL.parse('/', original.address)?.href) ? 'address-not-usable' : 'host-not-allowed';
     })();
     const location = new URL(login);
     if (address) location.searchParams.set('next', address.href);
-    if (missing) location.searchParams.set('reason', noReturnCodes[missing]);
+    if (missing) location.searchParams.set('reason', missing);
     return { location: location.href, missing };
   };
 

@@ -5,6 +5,7 @@ import type { Clock } from '../../clock.ts';
 import { commonDomain, isUnder } from '../../config/address.ts';
 import type { Config } from '../../config.ts';
 import type { SessionRow } from '../../store/entities.ts';
+import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
 
 /** Who comes back so soon after signing in, or after the last time, did not mean to. In milliseconds. */
@@ -80,32 +81,20 @@ none for a domain under which anybody can have a name, such as co.uk.`,
   };
 
   /** What forward-auth says where it could give no address to go back to. */
-  const told: ReadonlyMap<string, Html> = new Map([
-    [
-      'proxy-not-trusted',
-      html`What the proxy says of the address that you came from is not believed. Name the proxy in TRUSTED_PROXIES.`,
-    ],
-    [
-      'address-not-told',
-      html`The proxy does not say which address you came from. Let it send X-Forwarded-Proto, -Host and -Uri, as
+  const told: Record<NoReturn, Html> = {
+    'proxy-not-trusted': html`What the proxy says of the address that you came from is not believed. Name the proxy in TRUSTED_PROXIES.`,
+    'address-not-told': html`The proxy does not say which address you came from. Let it send X-Forwarded-Proto, -Host and -Uri, as
 <code>backchannel proxy-config</code> prints it.`,
-    ],
-    [
-      'address-not-usable',
-      html`The address that you came from is very long, or it holds a \\, a space or letters that are not encoded, and is not
+    'address-not-usable': html`The address that you came from is very long, or it holds a \\, a space or letters that are not encoded, and is not
 followed. Ask for it again: you are signed in.`,
-    ],
-    [
-      'host-not-allowed',
-      html`It is neither at ${home.hostname} nor under ${config.cookieDomain ?? 'a domain that COOKIE_DOMAIN names'}, or it was
+    'host-not-allowed': html`It is neither at ${home.hostname} nor under ${config.cookieDomain ?? 'a domain that COOKIE_DOMAIN names'}, or it was
 asked for over http and PUBLIC_URL is https: no sign-in here reaches it, or leads back to it.`,
-    ],
-  ]);
+  };
+  const isTold = (reason: string | null): reason is NoReturn => reason !== null && Object.hasOwn(told, reason);
 
   return {
     find: ({ next, reason, ...visit }) => {
-      const known = told.get(reason ?? '');
-      if (known) return { host: null, reasons: [known] };
+      if (isTold(reason)) return { host: null, reasons: [told[reason]] };
       // Of an address that is not followed the host is still shown, for it is what may be wrong: as text, and no more.
       const target = next === null ? null : URL.parse(next);
       if (!target || !/^https?:$/.test(target.protocol) || target.origin === home.origin) return null;
