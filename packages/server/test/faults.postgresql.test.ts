@@ -46,3 +46,16 @@ test.each([
     expect(await server.end('SIGTERM')).toEqual([0, null]);
   },
 );
+
+test.each(['pull', 'silence'] as const)('away while the server is told to end (%s): it ends', async (how) => {
+  await using database = await openSharedDatabase();
+  const address = new URL(database.env.DATABASE_URL ?? '');
+  await using cable = await openCable({ host: address.hostname, port: Number(address.port) });
+  address.port = String(cable.port);
+  await using server = await startProcess({ ...database.env, DATABASE_URL: address.href });
+  const { cookie } = await login(server.url);
+  // There is something to be written at the end.
+  expect((await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status).toBe(204);
+  await cable[how]();
+  expect(await server.end('SIGTERM')).toEqual([0, null]);
+});
