@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { EventEntity, type EventRow } from '../store/entities.ts';
-import { insert } from '../store/prepared.ts';
+import { count, find, insert } from '../store/prepared.ts';
 import { type Client, escapeControlCharacters } from './client.ts';
 
 /** Every type of event there is. */
@@ -91,9 +91,11 @@ export function createEvents(store: Store, clock: Clock): Events {
     record,
     recordNow: (event) => store.write((em) => record(em, event)),
     list: async ({ limit, cursor, type }) => {
-      const where = { ...(type ? { type } : {}), ...(cursor ? { id: { $lt: cursor } } : {}) };
+      const which = [...(type ? ['type = ?'] : []), ...(cursor ? ['id < ?'] : [])].join(' and ');
       // One more than asked for tells whether there is another page.
-      const rows = await store.read((em) => em.find(EventEntity, where, { orderBy: { id: 'desc' }, limit: limit + 1 }));
+      const values = [...(type ? [type] : []), ...(cursor ? [cursor] : []), limit + 1];
+      const newest = `${which && `where ${which}`} order by id desc limit ?`;
+      const rows = await store.read((em) => find(em, EventEntity, newest, values));
       const events = rows.slice(0, limit);
       return { events, nextCursor: rows.length > limit ? (events.at(-1)?.id ?? null) : null };
     },
@@ -108,9 +110,10 @@ export function createEvents(store: Store, clock: Clock): Events {
         });
         return em.nativeDelete(EventEntity, last ? { id: { $lte: last.id } } : old);
       }),
-    countSince: (type, since) => store.read((em) => em.count(EventEntity, { type, id: { $gte: firstIdAt(since) } })),
+    countSince: (type, since) =>
+      store.read((em) => count(em, EventEntity, 'where type = ? and id >= ?', [type, firstIdAt(since)])),
     lastAt: async (type) => {
-      const [last] = await store.read((em) => em.find(EventEntity, { type }, { orderBy: { id: 'desc' }, limit: 1 }));
+      const [last] = await store.read((em) => find(em, EventEntity, 'where type = ? order by id desc limit 1', [type]));
       return last?.at ?? null;
     },
     perDay: async (type, days) => {
