@@ -12,7 +12,7 @@ test('Swagger UI at /docs shows every operation, and neither errs nor asks anoth
   await openAllTags(page);
 
   const documented = await documentedOperations(server.url);
-  await expect.poll(() => shownOperations(page), { timeout: 10_000 }).toEqual(documented);
+  await expect.poll(() => shownOperations(page)).toEqual(documented);
   expect(documented).toContain('POST /auth/login');
   await page.waitForLoadState('networkidle');
   expect(problems).toEqual([]);
@@ -64,11 +64,11 @@ test('ReDoc at /redoc shows the document, its search finds, and it neither errs 
   const { page, problems } = await visit(browser, `${server.url}/redoc`);
   await page.getByRole('heading', { level: 1 }).first().waitFor();
   const shown = page.locator('[data-section-id^="tag/"], [data-section-id^="operation/"]');
-  await expect.poll(() => shown.count(), { timeout: 10_000 }).toBeGreaterThan(0);
+  await expect.poll(() => shown.count()).toBeGreaterThan(0);
 
   await page.getByPlaceholder('Search...').fill('hash');
   const results = page.locator('[data-role="search:results"] li');
-  await expect.poll(() => results.count(), { timeout: 10_000 }).toBeGreaterThan(0);
+  await expect.poll(() => results.count()).toBeGreaterThan(0);
   expect((await results.allInnerTexts()).join('\n')).toMatch(/hash/i);
 
   await results.first().click();

@@ -248,7 +248,7 @@ test.skipIf(process.platform === 'win32')(
     const advised = findings.filter(({ level }: Finding) => level !== 'ok');
     const lines = advised.map(({ about, text }: Finding) => `  WARNING  ${about}: ${text}`);
     const warnings = () => server.output().match(/^ +WARNING .*/gm) ?? [];
-    await expect.poll(() => warnings().toSorted(), { timeout: 10_000 }).toEqual(lines.toSorted());
+    await expect.poll(() => warnings().toSorted()).toEqual(lines.toSorted());
     const subjects = [
       '.env',
       '.env',

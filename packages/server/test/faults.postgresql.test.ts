@@ -40,9 +40,9 @@ test.each([
     }
 
     await cable.mend();
-    await expect.poll(async () => (await call(server.url, 'GET /readyz')).status, { timeout: 10_000 }).toBe(200);
+    await expect.poll(async () => (await call(server.url, 'GET /readyz')).status).toBe(200);
     expect((await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status).toBe(204);
-    await expect.poll(async () => (await login(server.url)).status, { timeout: 10_000 }).toBe(200);
+    await expect.poll(async () => (await login(server.url)).status).toBe(200);
     expect(await server.end('SIGTERM')).toEqual([0, null]);
   },
 );

@@ -220,7 +220,7 @@ test('with --exit-with-parent it ends when the process that started it is gone',
   shell.stdout.on('data', (data) => {
     output += data;
   });
-  await expect.poll(() => output, { timeout: 10_000 }).toMatch(/URL +http/);
+  await expect.poll(() => output).toMatch(/URL +http/);
   const pid = Number(/server (\d+)/.exec(output)?.[1]);
   shell.kill('SIGKILL');
   const isAlive = () => {
@@ -230,7 +230,7 @@ test('with --exit-with-parent it ends when the process that started it is gone',
       return false;
     }
   };
-  await expect.poll(isAlive, { timeout: 10_000 }).toBe(false);
+  await expect.poll(isAlive).toBe(false);
 });
 
 test('a session is alive after a stop and after a kill', async () => {

@@ -255,7 +255,7 @@ describe('when connections break', () => {
       expect(each).toMatchObject({ status: 'rejected', reason: { name: 'StoreUnavailableError' } });
     }
     await t.cable.mend();
-    await expect.poll(() => count(t.store).catch(() => null), { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => count(t.store).catch(() => null)).toBe(0);
     await insert(t.store);
   });
 
