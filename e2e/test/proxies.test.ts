@@ -12,8 +12,9 @@ import { afterAll, describe, expect, type TestContext, test } from 'vitest';
 import { operations, targetOf } from '../../packages/server/test/harness.ts';
 import { type Answer, type Client, cookiesOf, createClient } from '../ask.ts';
 import { openBrowser } from '../browser.ts';
+import { findFreePorts } from '../free-ports.ts';
 import { printBlock } from '../print-block.ts';
-import { checkBlocks, findFreePorts, findProxy, makeCertificate, openProxy, type ProxyName } from '../proxy.ts';
+import { checkBlocks, findProxy, makeCertificate, openProxy, type ProxyName } from '../proxy.ts';
 import { openServer, type Server } from '../server.ts';
 import { DOWNLOAD, openUpstream, type Recorded, type Upstream } from '../upstream.ts';
 

@@ -2,8 +2,8 @@
 // of the ForwardAuth and Headers middlewares, is put together here from the block that is printed for it.
 import { expect, test } from 'vitest';
 import { cookiesOf, createClient } from '../ask.ts';
+import { findFreePorts } from '../free-ports.ts';
 import { printBlock } from '../print-block.ts';
-import { findFreePorts } from '../proxy.ts';
 import { openServer } from '../server.ts';
 
 const client = createClient({ ca: '' });

@@ -1,8 +1,8 @@
-// The cable between a server and its database: it can be pulled, and it can go silent. A TCP proxy on a free port.
+// The cable between a server and its database: it can be pulled, and it can go silent. A TCP proxy.
 
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
+import { findFreePorts } from '../../../e2e/free-ports.ts';
 
 export interface Cable extends AsyncDisposable {
   readonly port: number;
@@ -39,12 +39,9 @@ export async function openCable(
     }
     near.resume();
   });
-  const listen = async (port: number) => {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    return (server.address() as AddressInfo).port;
-  };
-  const port = await listen(0);
+  const [port = 0] = await findFreePorts(1);
+  const listen = () => once(server.listen(port, '127.0.0.1'), 'listening');
+  await listen();
   const pull = async () => {
     isSilent = false;
     const closed = server.listening ? once(server, 'close') : null;
@@ -60,7 +57,7 @@ export async function openCable(
     },
     mend: async () => {
       isSilent = false;
-      if (!server.listening) await listen(port);
+      if (!server.listening) await listen();
     },
     [Symbol.asyncDispose]: pull,
   };
