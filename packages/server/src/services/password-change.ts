@@ -6,7 +6,8 @@ import type { Device } from './devices.ts';
 import type { Events } from './events.ts';
 import type { Gate } from './gate.ts';
 import { hashForms } from './hashing.ts';
-import { isSetByEnvironment, type Password, passwordFingerprint } from './password.ts';
+import type { Password } from './password.ts';
+import { isSetByEnvironment, passwordFingerprint } from './password-origin.ts';
 import { isOpenWithin, type Refusal, type Sessions, type SignedOut } from './sessions.ts';
 import type { Tokens } from './tokens.ts';
 
