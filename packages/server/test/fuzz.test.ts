@@ -7,7 +7,7 @@ import { createClientAddress, createTrust, foldAddress } from '../src/http/clien
 import { findCookieValues } from '../src/http/cookies.ts';
 import { createLog } from '../src/log.ts';
 import { describeClient } from '../src/services/client.ts';
-import { sha256 } from '../src/services/sessions.ts';
+import { sha256 } from '../src/services/secrets.ts';
 import { ipv6Network } from '../src/services/throttle.ts';
 import { startServer } from './harness.ts';
 import { createRandom } from './random.ts';

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { createGate, type Gate } from '../src/services/gate.ts';
 import { createKeyRing } from '../src/services/keys.ts';
-import { sha256 } from '../src/services/sessions.ts';
+import { sha256 } from '../src/services/secrets.ts';
 import type { Store } from '../src/store/database.ts';
 import { SessionEntity } from '../src/store/entities.ts';
 import { openTestStore } from './harness.ts';

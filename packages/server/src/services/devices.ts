@@ -6,7 +6,7 @@ import type { EntityManager, Store } from '../store/database.ts';
 import { DeviceEntity } from '../store/entities.ts';
 import { findOneBy, insert, update } from '../store/prepared.ts';
 import type { KeyRing } from './keys.ts';
-import { sha256 } from './sessions.ts';
+import { sha256 } from './secrets.ts';
 
 /** How long a device is remembered after its last sign-in: as long as browsers keep a cookie (RFC 6265bis: 400 days). */
 export const DEVICE_MAX_AGE_MS = 400 * 86_400_000;

@@ -6,7 +6,8 @@ import type { SessionRow, TokenRow } from '../store/entities.ts';
 import type { Activity } from './activity.ts';
 import type { KeyRing } from './keys.ts';
 import type { Password } from './password.ts';
-import { type Lifetimes, sessionEnds, sha256 } from './sessions.ts';
+import { sha256 } from './secrets.ts';
+import { type Lifetimes, sessionEnds } from './session-ends.ts';
 
 /** How long a good answer is kept, counted from before its row was read: a revocation elsewhere holds within a second. */
 const KEPT_MS = 800;

@@ -8,7 +8,8 @@ import type { Gate } from './gate.ts';
 import { hashForms } from './hashing.ts';
 import type { Password } from './password.ts';
 import { isSetByEnvironment, passwordFingerprint } from './password-origin.ts';
-import { isOpenWithin, type Refusal, type Sessions, type SignedOut } from './sessions.ts';
+import { isOpenWithin } from './session-rows.ts';
+import type { Refusal, Sessions, SignedOut } from './sessions.ts';
 import type { Tokens } from './tokens.ts';
 
 export type PasswordChanged = { outcome: 'changed'; sessionsEnded: number; tokensRevoked: number };

@@ -1,11 +1,10 @@
 // Sessions: opened by the password, seen, and ended. Knows no cookies and no requests.
-import { createHash, randomBytes } from 'node:crypto';
-import type { FilterQuery } from '@mikro-orm/core';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
-import { count, find, findOneBy, insert } from '../store/prepared.ts';
+import { findOneBy, insert } from '../store/prepared.ts';
 import type { Activity } from './activity.ts';
 import type { Client } from './client.ts';
 import type { Device, Devices } from './devices.ts';
@@ -13,41 +12,9 @@ import type { Events } from './events.ts';
 import type { Gate } from './gate.ts';
 import type { KeyRing } from './keys.ts';
 import type { Password, PasswordCheck } from './password.ts';
-
-const MINUTE_MS = 60_000;
-const DAY_MS = 86_400_000;
-/** Another instance may hold back a session's latest use this long before it writes it. */
-const FLUSH_GRACE_MS = 15_000;
-
-export type Lifetimes = Pick<Config, 'sessionExpireMinutes' | 'sessionMaxDays'>;
-
-/** When a session ends, in milliseconds since 1970: unused, at the latest, and whichever of the two comes first. */
-export interface SessionEnds {
-  idleEndAt: number;
-  absoluteEndAt: number;
-  expiresAt: number;
-}
-
-/** Computed when asked, never stored: a changed configuration holds for the sessions there are. */
-export function sessionEnds(
-  session: Pick<SessionRow, 'createdAt' | 'lastSeenAt' | 'remembered'>,
-  lifetimes: Lifetimes,
-): SessionEnds {
-  const maxMs = lifetimes.sessionMaxDays * DAY_MS;
-  const idleMs = session.remembered ? maxMs : lifetimes.sessionExpireMinutes * MINUTE_MS;
-  const idleEndAt = session.lastSeenAt + idleMs;
-  const absoluteEndAt = session.createdAt + maxMs;
-  return { idleEndAt, absoluteEndAt, expiresAt: Math.min(idleEndAt, absoluteEndAt) };
-}
-
-/** What the database holds of a secret. */
-export const sha256 = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
-
-/** A session as it stands now, with when it ends. */
-export interface SeenSession {
-  session: SessionRow;
-  ends: SessionEnds;
-}
+import { sha256 } from './secrets.ts';
+import { type Lifetimes, MINUTE_MS, sessionEnds } from './session-ends.ts';
+import { createSessionRows, type Ending, type SeenSession } from './session-rows.ts';
 
 export type Refusal = Exclude<PasswordCheck, { outcome: 'right' }>;
 /** The session that asked was ended while its password was being checked. */
@@ -58,18 +25,6 @@ export interface SessionTokens {
   pass: string;
 }
 export type SignIn = { outcome: 'signed-in'; seen: SeenSession; tokens: SessionTokens; device: Device } | Refusal;
-
-/** Whether nobody has ended this session so far, as the transaction sees it: what a slow request asks before it writes. */
-export const isOpenWithin = async (em: EntityManager, id: string): Promise<boolean> =>
-  (await em.count(SessionEntity, { id, endedAt: null })) > 0;
-
-/** Why sessions end, and whom to tell before they do. */
-export interface Ending {
-  client: Client | null;
-  detail?: string;
-  /** The gate's, of `whileRevoking`. */
-  revoke: (ids: readonly string[]) => void;
-}
 
 export interface Sessions {
   /** Checks the password and opens a session; the one that the browser had before ends, and so do those over the limit. */
@@ -124,69 +79,11 @@ export function createSessions(options: {
   clock: Clock;
 }): Sessions {
   const { config, store, gate, password, events, keys, devices, activity, clock } = options;
-
-  /** What every live session's row matches, as far as the database knows of its use. */
-  const live = 'where ended_at is null and created_at > ? and (remembered or last_seen_at > ?)';
-  const liveSince = () => {
-    const now = clock();
-    return [now - config.sessionMaxDays * DAY_MS, now - config.sessionExpireMinutes * MINUTE_MS];
-  };
-
-  const seen = (row: SessionRow): SeenSession => {
-    const session = { ...row, lastSeenAt: Math.max(row.lastSeenAt, activity.lastUse(row.id)?.at ?? 0) };
-    return { session, ends: sessionEnds(session, config) };
-  };
-
-  const end = (em: EntityManager, ids: readonly string[]) =>
-    em.nativeUpdate(SessionEntity, { id: { $in: [...ids] }, endedAt: null }, { endedAt: clock() });
-
-  const asExpired = ({ id }: SessionRow) => ({ type: 'session.expired' as const, sessionId: id });
-
-  /**
-   * Ends whichever of these have not ended, with an event each, and forgets the browsers of those that were live. One that
-   * has run out ends with the others, for another instance may know of a later use, but it counts as expired.
-   */
-  const endThose = async (em: EntityManager, which: FilterQuery<SessionRow>, ending: Ending): Promise<number> => {
-    const { client, detail, revoke } = ending;
-    const rows = await em.find(SessionEntity, { $and: [which, { endedAt: null }] });
-    if (rows.length === 0) return 0;
-    revoke(rows.map((row) => row.id));
-    const now = clock();
-    const { revoked = [], expired = [] } = Object.groupBy(rows, (row) =>
-      seen(row).ends.expiresAt > now ? 'revoked' : 'expired',
-    );
-    const ids = revoked.map((row) => row.id);
-    await end(
-      em,
-      rows.map((row) => row.id),
-    );
-    await devices.forgetThoseOf(em, ids);
-    const why = { type: 'session.revoked' as const, client, ...(detail === undefined ? {} : { detail }) };
-    await events.record(em, ...ids.map((sessionId) => ({ ...why, sessionId })), ...expired.map(asExpired));
-    return ids.length;
-  };
+  const rows = createSessionRows({ config, events, devices, activity, clock });
+  const { seen } = rows;
 
   const endAllBut: Sessions['endAllBut'] = (em, id, ending) =>
-    endThose(em, id === null ? {} : { id: { $ne: id } }, ending);
-
-  /** Makes room for a new session: the least recently used of the others end. Their browsers stay known. */
-  const evict = async (em: EntityManager, { id }: SessionRow, revoke: Ending['revoke']): Promise<void> => {
-    const others = [...liveSince(), id];
-    const surplus = (await count(em, SessionEntity, `${live} and id <> ?`, others)) - (config.sessionMaxLive - 1);
-    if (surplus <= 0) return;
-    // No more than these can be among them: of all others the database knows the last use, and it is later.
-    const leastRecent = `${live} and id <> ? order by last_seen_at limit ?`;
-    const rows = await find(em, SessionEntity, leastRecent, [...others, surplus + activity.size()]);
-    const ids = rows
-      .map((row) => seen(row).session)
-      .sort((a, b) => a.lastSeenAt - b.lastSeenAt)
-      .slice(0, surplus)
-      .map((row) => row.id);
-    revoke(ids);
-    await end(em, ids);
-    const why = { type: 'session.revoked' as const, detail: 'more than SESSION_MAX_LIVE' };
-    await events.record(em, ...ids.map((sessionId) => ({ ...why, sessionId })));
-  };
+    rows.endThose(em, id === null ? {} : { id: { $ne: id } }, ending);
 
   return {
     signIn: async ({ password: candidate, remember, client, device: known, previous }) => {
@@ -213,10 +110,10 @@ export function createSessions(options: {
         check.settle(async (em) => {
           const bound = await devices.bind(em, known, session.id);
           const replacing = { client, detail: 'replaced by a new sign-in', revoke };
-          if (replaced) await endThose(em, { id: replaced.id }, replacing);
+          if (replaced) await rows.endThose(em, { id: replaced.id }, replacing);
           await insert(em, SessionEntity, session);
           await events.record(em, { type: 'login.succeeded', client, sessionId: session.id });
-          await evict(em, session, revoke);
+          await rows.evict(em, session, revoke);
           return bound;
         }),
       );
@@ -255,28 +152,28 @@ export function createSessions(options: {
       gate.whileRevoking((revoke) => {
         revoke([session.id]);
         return store.write(async (em) => {
-          const ended = await end(em, [session.id]);
+          const ended = await rows.end(em, [session.id]);
           if (ended > 0) await events.record(em, { type: 'logout', client, sessionId: session.id });
         });
       }),
     revoke: (id, client) =>
-      gate.whileRevoking((revoke) => store.write(async (em) => (await endThose(em, { id }, { client, revoke })) > 0)),
+      gate.whileRevoking((revoke) =>
+        store.write(async (em) => (await rows.endThose(em, { id }, { client, revoke })) > 0),
+      ),
     revokeAllBut: (id, client) =>
       gate.whileRevoking((revoke) => store.write((em) => endAllBut(em, id, { client, revoke }))),
     revokeThoseOfOtherPasswords: () =>
       gate.whileRevoking((revoke) =>
         store.write(async (em) => {
           const foreign = { passwordFingerprint: { $ne: await password.fingerprintWithin(em) } };
-          return endThose(em, foreign, { client: null, detail: 'opened with another password', revoke });
+          return rows.endThose(em, foreign, { client: null, detail: 'opened with another password', revoke });
         }),
       ),
     endAllBut,
     seen,
     list: async () => {
       await activity.flush();
-      const newest = `${live} order by created_at desc, id desc`;
-      const rows = await store.read((em) => find(em, SessionEntity, newest, liveSince()));
-      return rows.map(seen);
+      return (await store.read(rows.findLive)).map(seen);
     },
     reload: async (session) => {
       await activity.flush();
@@ -284,26 +181,11 @@ export function createSessions(options: {
     },
     countLive: async () => {
       await activity.flush();
-      return store.read((em) => count(em, SessionEntity, live, liveSince()));
+      return store.read(rows.countLive);
     },
     deleteEnded: async (limit) => {
       await activity.flush();
-      return store.write(async (em) => {
-        const now = clock();
-        const over = {
-          $or: [
-            // Any time at all: each of the three is a range of an index.
-            { endedAt: { $gt: 0 } },
-            { endedAt: null, createdAt: { $lte: now - config.sessionMaxDays * DAY_MS } },
-            { remembered: false, lastSeenAt: { $lte: now - config.sessionExpireMinutes * MINUTE_MS - FLUSH_GRACE_MS } },
-          ],
-        };
-        const rows = await em.find(SessionEntity, over, { limit });
-        const expired = rows.filter((row) => row.endedAt === null);
-        await events.record(em, ...expired.map(asExpired));
-        const ids = rows.map((row) => row.id);
-        return ids.length === 0 ? 0 : em.nativeDelete(SessionEntity, { id: { $in: ids } });
-      });
+      return store.write((em) => rows.deleteEnded(em, limit));
     },
   };
 }

@@ -7,7 +7,8 @@ import type { Activity } from './activity.ts';
 import type { Client } from './client.ts';
 import type { Events } from './events.ts';
 import type { Gate } from './gate.ts';
-import { type Ending, isOpenWithin, sha256 } from './sessions.ts';
+import { sha256 } from './secrets.ts';
+import { type Ending, isOpenWithin } from './session-rows.ts';
 
 /** What a token opens: queries of this API, all of it, or applications at forward-auth and nothing else. */
 export const tokenScopes = ['read', 'full', 'proxy'] as const;
