@@ -8,7 +8,7 @@ import type { PostgresAddress } from '../config/postgresUrl.ts';
 import { openStore } from './database.ts';
 import { entities } from './entities.ts';
 import { inspectDatabase } from './inspect.ts';
-import { connect } from './postgresql-pool.ts';
+import { connect } from './postgresql-connection.ts';
 import { asStoreError } from './unavailable.ts';
 
 /** It cannot be moved, and nothing was. The message is one sentence. */

@@ -5,7 +5,9 @@ import { PostgresDialect, type PostgresPool } from 'kysely';
 import type { PostgresAddress } from '../config/postgresUrl.ts';
 import { type Engine, type Orm, openOrm } from './engine.ts';
 import { compareMigrations } from './migrations/index.ts';
-import { connect, createPool, isLost, ReadOnlyHostError } from './postgresql-pool.ts';
+import { connect, ReadOnlyHostError } from './postgresql-connection.ts';
+import { isLost } from './postgresql-guard.ts';
+import { createPool } from './postgresql-pool.ts';
 import { retry } from './retry.ts';
 import { codeOf, DatabaseUrlError, UpgradeError } from './unavailable.ts';
 

@@ -1,0 +1,91 @@
+// One connection to PostgreSQL, from a DATABASE_URL: what pg is told, and which host it is made to.
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import pg from 'pg';
+import type { PostgresAddress } from '../config/postgresUrl.ts';
+import { codeOf, DatabaseUrlError } from './unavailable.ts';
+
+/** A transaction of an instance that is gone without a word is ended by the server after so long, in milliseconds. */
+const IDLE_IN_TRANSACTION_MS = 10_000;
+/** How much longer than the server's own limit an answer is waited for, in milliseconds. */
+const ANSWER_GRACE_MS = 1000;
+
+/** OID of bigint. All of ours are times in milliseconds and counts, far below 2^53. */
+const BIGINT = 20;
+
+/** What pg needs for a connection; host and port are for the caller to choose. */
+export function connectionOptions(address: PostgresAddress): pg.ClientConfig {
+  const types = new pg.TypeOverrides();
+  types.setTypeParser(BIGINT, Number);
+  const { user, password, database, options, statementTimeoutMs } = address;
+  return {
+    user,
+    // As a function it is in no dump of this object; and without one, pg would look for a password of its own.
+    password: () => password ?? '',
+    database,
+    ssl: tlsOptions(address),
+    application_name: address.applicationName,
+    ...(options !== null && { options }),
+    ...(statementTimeoutMs > 0 && {
+      statement_timeout: statementTimeoutMs,
+      query_timeout: statementTimeoutMs + ANSWER_GRACE_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    }),
+    connectionTimeoutMillis: address.connectTimeoutMs,
+    keepAlive: true,
+    types,
+  };
+}
+
+/** As libpq understands sslmode: `require` encrypts, `verify-ca` asks who signed, `verify-full` also for which host. */
+function tlsOptions({ tlsMode, tlsFiles }: PostgresAddress): false | ConnectionOptions {
+  if (tlsMode === null || tlsMode === 'disable') return false;
+  const { rootCert, cert, key } = tlsFiles;
+  const isVerified = tlsMode !== 'require' || rootCert !== undefined;
+  return {
+    ...(rootCert !== undefined && { ca: readPem('sslrootcert', rootCert) }),
+    ...(cert !== undefined && { cert: readPem('sslcert', cert) }),
+    ...(key !== undefined && { key: readPem('sslkey', key) }),
+    rejectUnauthorized: isVerified,
+    ...(tlsMode !== 'verify-full' && { checkServerIdentity: () => undefined }),
+  };
+}
+
+function readPem(parameter: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new DatabaseUrlError(`DATABASE_URL: ${parameter}: ${path} cannot be read (${codeOf(error)}).`, {
+      cause: error,
+    });
+  }
+}
+
+/** A connection of its own, beside any pool, from the first host that can be used. The caller ends it. */
+export async function connect(address: PostgresAddress): Promise<pg.Client> {
+  let failure: unknown;
+  for (const { host, port } of address.hosts) {
+    const client = new pg.Client({ ...connectionOptions(address), host, port });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await refuseReadOnly(client, address);
+      return client;
+    } catch (error) {
+      failure = error;
+      await client.end().catch(() => {});
+    }
+  }
+  throw failure;
+}
+
+/** With several hosts one may be a standby, or have become one. */
+export async function refuseReadOnly(client: pg.ClientBase, { hosts }: PostgresAddress): Promise<void> {
+  if (hosts.length < 2) return;
+  const { rows } = await client.query<{ transaction_read_only: string }>('show transaction_read_only');
+  if (rows[0]?.transaction_read_only === 'on') throw new ReadOnlyHostError('This host takes no writes.');
+}
+
+export class ReadOnlyHostError extends Error {
+  override readonly name = 'ReadOnlyHostError';
+}
