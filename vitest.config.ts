@@ -27,6 +27,7 @@ const postgres = {
       'openapi',
       'process',
       'restore',
+      'start-memory',
       'store',
       'turns',
       'upgrade',

@@ -6,7 +6,7 @@ import { makeFolder, openServer, readRssBytes, type ServerProcess } from '../pro
 import { formatSpread, median, printTable } from '../report.ts';
 
 /** After the first answer, until memory is read. */
-const IDLE_MS = 3000;
+const IDLE_MS = 4000;
 /** Of the built-in password, so that a start with it does what a start without it does. */
 const PASSWORD_HASH = '$2b$12$s2kkj2Yn3ElMr1X9f9GCvuSho21fwsSRBmMQeNSmScotGl107Gp.e';
 

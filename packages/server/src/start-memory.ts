@@ -17,17 +17,25 @@ export function favourSpeed(): void {
   setFlagsFromString('--maglev');
 }
 
-/** When a start is over for good: nobody waits any more for a first answer, in milliseconds. */
-const SETTLED_MS = 1500;
+/** For so long next to nothing has to be done, in milliseconds, before anybody may be kept waiting. */
+const IDLE_MS = 1500;
+/** What counts as next to nothing, as a share of that time. */
+const IDLE_SHARE = 0.05;
 
 /**
- * Gives back what the start has left behind: another 13 MB, once. The event loop stands still for it for some 90 ms, on a
- * server that has just been started. V8 would not do it by itself before memory is short.
+ * Gives back what the start has left behind: another 13 MB, once. The event loop stands still for it for some 90 ms, so that
+ * it is done when nobody seems to need it. V8 would not do it by itself before memory is short.
  */
-export function giveBackLater(): void {
-  setTimeout(() => {
+export function giveBackWhenIdle(): void {
+  let before = performance.eventLoopUtilization();
+  const timer = setInterval(() => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, before);
+    before = now;
+    if (utilization > IDLE_SHARE) return;
+    clearInterval(timer);
     setFlagsFromString('--expose-gc');
     runInNewContext('gc')({ type: 'major', execution: 'sync', flavor: 'last-resort' });
     setFlagsFromString('--no-expose-gc');
-  }, SETTLED_MS).unref();
+  }, IDLE_MS).unref();
 }
