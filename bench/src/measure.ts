@@ -2,7 +2,8 @@
 // while the run lasts changes for all of them, and each round's ratios are taken within that round.
 import type { SaturateJob, SaturateResult } from './load/saturate.ts';
 import { type Cores, describeCores } from './machine.ts';
-import { openWorker, readCpuMs } from './processes.ts';
+import { readCpuMs, readTreeCpuMs } from './proc.ts';
+import { openWorker } from './processes.ts';
 import { formatCount, formatSpread, median, printTable } from './report.ts';
 
 export interface Target {
@@ -15,11 +16,26 @@ export interface Target {
   includes: readonly string[];
   /** The process whose time is counted. */
   pid: number;
+  /** GET by default. */
+  method?: 'POST';
+  body?: string;
+  /** CONNECTIONS by default. */
+  connections?: number;
+  /** With each request the next of the tokens that load/fill-tokens.ts has made, so many of them by turns. */
+  tokens?: number;
+  /** Other servers that get the same load at the same time; what all of them do is added up. */
+  besides?: readonly { url: string; pid: number }[];
+  /** The process that a database is below, whose time is counted, too. */
+  databasePid?: number;
+  /** Waits for what a round has left undone, so that its time is counted with that round. */
+  settle?: () => Promise<void>;
 }
 
 export interface Sample extends SaturateResult {
   /** Time of the server's process per request, in microseconds; null where it cannot be read. */
   cpuUs: number | null;
+  /** The same of the database's; null where there is none. */
+  databaseCpuUs: number | null;
 }
 
 export const CONNECTIONS = 32;
@@ -32,18 +48,48 @@ export async function sample(
   targets: readonly Target[],
   options: { rounds: number; cores: Cores | null; warmUpSeconds: number; roundSeconds: number },
 ): Promise<Sample[][]> {
-  await using load = openWorker<SaturateJob, SaturateResult>({
-    script: 'bench/src/load/saturate.ts',
-    core: options.cores?.load ?? null,
-  });
-  const measure = async ({ pid, status = 200, ...target }: Target, durationSeconds: number): Promise<Sample> => {
-    const before = readCpuMs(pid);
-    const result = await load.run({ ...target, status, connections: CONNECTIONS, durationSeconds });
-    const after = readCpuMs(pid);
-    return { ...result, cpuUs: before === null || after === null ? null : ((after - before) * 1000) / result.requests };
+  await using opened = new AsyncDisposableStack();
+  const loads = Array.from({ length: Math.max(...targets.map((target) => serversOf(target).length)) }, () =>
+    opened.use(
+      openWorker<SaturateJob, SaturateResult>({
+        script: 'bench/src/load/saturate.ts',
+        core: options.cores?.load ?? null,
+      }),
+    ),
+  );
+  const measure = async (target: Target, durationSeconds: number): Promise<Sample> => {
+    const servers = serversOf(target);
+    const { headers, includes, method = 'GET', body, tokens, status = 200, connections = CONNECTIONS } = target;
+    const job: Omit<SaturateJob, 'url'> = {
+      headers,
+      includes,
+      method,
+      status,
+      connections,
+      durationSeconds,
+      body,
+      tokens,
+    };
+    const before = readTimes(target);
+    const results = await Promise.all(
+      loads.slice(0, servers.length).map((load, index) => load.run({ ...job, url: servers[index]?.url ?? '' })),
+    );
+    await target.settle?.();
+    const after = readTimes(target);
+    const result = results.reduce(add);
+    // When time is up, each connection is waiting for an answer.
+    const served = result.requests + (target.settle ? connections * servers.length : 0);
+    const each = (ms: number | null, msBefore: number | null) =>
+      ms === null || msBefore === null ? null : ((ms - msBefore) * 1000) / served;
+    return {
+      ...result,
+      cpuUs: each(after.serversMs, before.serversMs),
+      databaseCpuUs: each(after.databaseMs, before.databaseMs),
+    };
   };
   const samples = targets.map((): Sample[] => []);
-  for (const target of targets) await measure(target, options.warmUpSeconds);
+  // Several servers share the core, and each has to be warm.
+  for (const target of targets) await measure(target, options.warmUpSeconds * serversOf(target).length);
   for (let round = 0; round < options.rounds; round++) {
     for (const [index, target] of targets.entries()) {
       samples[index]?.push(await measure(target, options.roundSeconds));
@@ -51,6 +97,26 @@ export async function sample(
   }
   return samples;
 }
+
+const serversOf = ({ url, pid, besides = [] }: Target) => [{ url, pid }, ...besides];
+
+function readTimes(target: Target): { serversMs: number | null; databaseMs: number | null } {
+  const serversMs = serversOf(target).map(({ pid }) => readCpuMs(pid) ?? Number.NaN);
+  const sumMs = serversMs.reduce((total, ms) => total + ms, 0);
+  return {
+    serversMs: Number.isNaN(sumMs) ? null : sumMs,
+    databaseMs: target.databasePid === undefined ? null : readTreeCpuMs(target.databasePid),
+  };
+}
+
+/** What two servers did at the same time; of the latencies the worse. */
+const add = (one: SaturateResult, other: SaturateResult): SaturateResult => ({
+  requests: one.requests + other.requests,
+  perSecond: one.perSecond + other.perSecond,
+  p50Ms: Math.max(one.p50Ms, other.p50Ms),
+  p99Ms: Math.max(one.p99Ms, other.p99Ms),
+  loadCpuMs: one.loadCpuMs + other.loadCpuMs,
+});
 
 /** Prints one table. The first target is the floor that the others are compared with. */
 export async function compare(

@@ -2,34 +2,35 @@
 // run itself is killed outright does the folder stay; the processes notice and end. Knows nothing of what is measured.
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 const checkout = join(import.meta.dirname, '../..');
 /** What a start and an end may take on a slow machine. BackChannel itself gives requests in flight 10 s. */
 const PATIENCE_MS = 20_000;
-/** Linux counts a process's time in hundredths of a second, whatever the kernel's own clock (man 5 proc). */
-const TICK_MS = 10;
-
-/** Where the server's time cannot be read, this long is waited for it to be idle. */
-const IDLE_PATIENCE_MS = 8000;
 
 const running = new Set<ChildProcess>();
+/** Those of them that have started a process themselves. */
+const parents = new Set<ChildProcess>();
 const lastWritten = new Map<ChildProcess, string>();
 const LAST_WRITTEN_CHARACTERS = 4000;
 let scratch: string | undefined;
 
 process.on('exit', () => {
   // Nothing of theirs is wanted any more, and a handler of this event cannot wait for a gentle end.
-  for (const child of running) child.kill('SIGKILL');
+  // What has processes of its own ends them when its stdin closes.
+  for (const child of running) if (!parents.has(child)) child.kill('SIGKILL');
   if (scratch) rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
 });
 
 /** A new empty folder, deleted with all others when the run ends. */
 export function makeFolder(name: string): string {
-  scratch ??= mkdtempSync(join(tmpdir(), 'backchannel-bench-'));
+  if (scratch === undefined) {
+    scratch = mkdtempSync(join(tmpdir(), 'backchannel-bench-'));
+    // PostgreSQL is another user's where the run is root's, and has to get to its own.
+    chmodSync(scratch, 0o711);
+  }
   return mkdtempSync(join(scratch, `${name}-`));
 }
 
@@ -41,20 +42,22 @@ export interface ProcessOptions {
   env?: Readonly<Record<string, string>>;
   /** The one core that it may use; null for all. */
   core: number | null;
+  /** Whether it starts a process itself, which it ends when its stdin closes: it gets the time for that. */
+  isParent?: boolean;
 }
 
 export interface ServerProcess extends AsyncDisposable {
   readonly pid: number;
-  /** Its address on loopback, without a slash at the end. */
+  /** Its address on loopback, without a slash at the end; of a database with user and password. */
   readonly url: string;
 }
 
-/** Starts a server and waits until it has written its address, http://localhost:PORT, to stdout. */
+/** Starts a server and waits until it has written its address, such as http://localhost:PORT, to stdout. */
 export async function openServer(options: ProcessOptions): Promise<ServerProcess> {
   const child = start(options, ['pipe', 'pipe', 'pipe']);
   const { pid = 0 } = child;
   try {
-    const port = await new Promise<string>((resolve, reject) => {
+    const url = await new Promise<string>((resolve, reject) => {
       const fail = (what: string) => reject(new Error(`${options.script} ${what}.`));
       const timer = setTimeout(() => fail(`has not said where it listens in ${PATIENCE_MS} ms`), PATIENCE_MS);
       child.once('exit', (code, signal) => fail(`ended (${signal ?? code}) before it said where it listens`));
@@ -64,18 +67,18 @@ export async function openServer(options: ProcessOptions): Promise<ServerProcess
         stream?.setEncoding('utf8').on('data', (text: string) => {
           written = (written + text).slice(-LAST_WRITTEN_CHARACTERS);
           lastWritten.set(child, `${options.script} (${pid}):\n${written}`);
-          const found = /http:\/\/localhost:([1-9]\d*)\s/.exec(written)?.[1];
-          if (!found) return;
+          const [, before, port] = /(\w+:\/\/(?:\S+@)?)localhost:([1-9]\d*)\s/.exec(written) ?? [];
+          if (before === undefined) return;
           clearTimeout(timer);
           // That it started is nothing that went wrong.
           written = '';
           lastWritten.delete(child);
-          resolve(found);
+          // By number: a name would be looked up for each connection.
+          resolve(`${before}127.0.0.1:${port}`);
         });
       }
     });
-    // By number: a name would be looked up for each connection.
-    return { pid, url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: () => end(child) };
+    return { pid, url, [Symbol.asyncDispose]: () => end(child) };
   } catch (error) {
     await end(child);
     throw error;
@@ -115,40 +118,6 @@ export function openWorker<Job extends object, Result>(options: ProcessOptions):
   };
 }
 
-/** Time that a process has spent on all cores since its start, in milliseconds; null where /proc is not to be had. */
-export function readCpuMs(pid: number): number | null {
-  const stat = readProc(pid, 'stat');
-  if (stat === null) return null;
-  // The name in the second field may hold spaces; what follows its bracket does not.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
-}
-
-/** Passwords of clients that hung up are still being checked: nothing else may begin with those. */
-export async function untilIdle(pid: number): Promise<void> {
-  const intervalMs = 250;
-  for (let waitedMs = 0; waitedMs < IDLE_PATIENCE_MS; waitedMs += intervalMs) {
-    const before = readCpuMs(pid);
-    await sleep(intervalMs);
-    const after = readCpuMs(pid);
-    if (before !== null && after !== null && after - before < intervalMs / 10) return;
-  }
-}
-
-/** Memory that a process holds, in bytes; null where /proc is not to be had. */
-export function readRssBytes(pid: number): number | null {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readProc(pid, 'status') ?? '')?.[1];
-  return kibibytes === undefined ? null : Number(kibibytes) * 1024;
-}
-
-function readProc(pid: number, file: string): string | null {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch {
-    return null;
-  }
-}
-
 function start(options: ProcessOptions, stdio: StdioOptions): ChildProcess {
   const { PATH = '', HOME = '' } = process.env;
   const node = [process.execPath, join(checkout, options.script), ...(options.args ?? [])];
@@ -156,14 +125,25 @@ function start(options: ProcessOptions, stdio: StdioOptions): ChildProcess {
   const [program = '', ...args] = options.core === null ? node : ['taskset', '-c', String(options.core), ...node];
   const child = spawn(program, args, { cwd: checkout, env: { PATH, HOME, ...options.env }, stdio });
   running.add(child);
-  child.once('exit', () => running.delete(child));
+  if (options.isParent) parents.add(child);
+  child.once('exit', () => {
+    running.delete(child);
+    parents.delete(child);
+  });
   return child;
+}
+
+/** Ends what has a process of its own to end, and may be writing until it has: the least that an interrupted run waits for. */
+export async function endParents(): Promise<void> {
+  await Promise.all([...parents].map(end));
 }
 
 async function end(child: ChildProcess): Promise<void> {
   if (!running.has(child) || child.pid === undefined) return;
   const ended = once(child, 'exit');
-  child.kill('SIGTERM');
+  // At a signal PostgreSQL's package would leave before what it has started has ended.
+  if (parents.has(child)) child.stdin?.end();
+  else child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
   await ended;
   clearTimeout(timer);

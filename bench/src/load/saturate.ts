@@ -1,11 +1,16 @@
 // A load process: as many requests as a number of keep-alive connections can carry, one at a time on each (autocannon).
 import { createHistogram } from 'node:perf_hooks';
 import autocannon from 'autocannon';
+import { secretOf } from '../tokens.ts';
 import { serveJobs } from './worker.ts';
 
 export interface SaturateJob {
   url: string;
+  method: 'GET' | 'POST';
   headers: Record<string, string>;
+  body: string | undefined;
+  /** With each request the next of so many API tokens. */
+  tokens: number | undefined;
   /** What every answer's status has to be. */
   status: number;
   /** What every body has to contain. */
@@ -23,6 +28,15 @@ export interface SaturateResult {
   loadCpuMs: number;
 }
 
+/** Where a server's next request goes on: the tokens' turn does not end with a job. */
+const turns = new Map<string, number>();
+
+function nextSecret(url: string, tokens: number): string {
+  const turn = turns.get(url) ?? 0;
+  turns.set(url, (turn + 1) % tokens);
+  return secretOf(turn);
+}
+
 serveJobs(async (job: SaturateJob): Promise<SaturateResult> => {
   // autocannon's own latencies are whole milliseconds, more than a request takes here.
   const latencyUs = createHistogram();
@@ -33,11 +47,19 @@ serveJobs(async (job: SaturateJob): Promise<SaturateResult> => {
   let lastAt = startedAt;
 
   const { errors, mismatches } = await new Promise<autocannon.Result>((resolve, reject) => {
+    const { url, method, headers, body, tokens, connections, durationSeconds } = job;
+    const withToken = (request: autocannon.Request, each: number) => ({
+      ...request,
+      headers: { ...request.headers, authorization: `Bearer ${nextSecret(url, each)}` },
+    });
     const options: autocannon.Options = {
-      url: job.url,
-      headers: job.headers,
-      connections: job.connections,
-      duration: job.durationSeconds,
+      url,
+      method,
+      headers,
+      connections,
+      duration: durationSeconds,
+      ...(body !== undefined && { body }),
+      ...(tokens !== undefined && { requests: [{ setupRequest: (request) => withToken(request, tokens) }] }),
       // It looks only this often whether time is up, in milliseconds.
       sampleInt: 50,
       verifyBody: (body) => {

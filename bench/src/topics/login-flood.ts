@@ -4,7 +4,8 @@ import { openBackchannel, PASSWORD, signIn } from '../backchannel.ts';
 import type { ChecksJob, ChecksResult } from '../load/checks.ts';
 import type { LoginsJob, LoginsResult } from '../load/logins.ts';
 import { describeCores, findCores } from '../machine.ts';
-import { openWorker, untilIdle } from '../processes.ts';
+import { untilIdle } from '../proc.ts';
+import { openWorker } from '../processes.ts';
 import { formatCount, percentile, printTable } from '../report.ts';
 
 const CHECKS_PER_SECOND = 200;

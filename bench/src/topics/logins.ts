@@ -4,7 +4,8 @@ import { availableParallelism } from 'node:os';
 import { openBackchannel, PASSWORD, signIn } from '../backchannel.ts';
 import type { BcryptJob } from '../load/bcrypt.ts';
 import type { LoginsJob, LoginsResult } from '../load/logins.ts';
-import { openWorker, readCpuMs, untilIdle } from '../processes.ts';
+import { readCpuMs, untilIdle } from '../proc.ts';
+import { openWorker } from '../processes.ts';
 import { formatSpread, median, printTable } from '../report.ts';
 
 /** The server's default. */

@@ -26,7 +26,8 @@ export async function proxy({ rounds }: { rounds: number }): Promise<void> {
   const page = JSON.stringify({ page: 'x'.repeat(PAGE_LENGTH) });
   const open = async (name: string, args: string[]) => {
     const { PATH = '' } = process.env;
-    return opened.use(await openServer({ script: `bench/src/servers/${name}.ts`, args, env: { PATH }, core }));
+    const script = `bench/src/servers/${name}.ts`;
+    return opened.use(await openServer({ script, args, env: { PATH }, core, isParent: name === 'nginx' }));
   };
   const application = await open('floor', [page]);
   const { port } = new URL(backchannel.url);

@@ -2,7 +2,8 @@
 import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openBackchannel } from '../backchannel.ts';
-import { makeFolder, openServer, readRssBytes, type ServerProcess } from '../processes.ts';
+import { readRssBytes } from '../proc.ts';
+import { makeFolder, openServer, type ServerProcess } from '../processes.ts';
 import { formatSpread, median, printTable } from '../report.ts';
 
 /** After the first answer, until memory is read. */
