@@ -1,6 +1,7 @@
 // What the store promises, on PostgreSQL: with other instances at the same rows, and with connections that break.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import type { PostgresAddress } from '../src/config/postgresUrl.ts';
 import { openStore, type Store, StoreUnavailableError } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
 import { anEvent } from './an-event.ts';
@@ -177,6 +178,30 @@ test('a big number comes back as a number, and an id sorts as its bytes do', asy
   expect(raw).toEqual({ at, n: 5 });
 });
 
+test('a pooler that hands connections around, and takes no limits, does for several starters and after', async () => {
+  await using database = await openTestDatabase({ isEmpty: true });
+  const sent: string[] = [];
+  const [host = { host: '', port: 0 }] = database.address.hosts;
+  await using cable = await openCable(host, (bytes) => {
+    sent.push(bytes.toString('latin1'));
+    return bytes;
+  });
+  const hosts = [{ host: '127.0.0.1', port: cable.port }];
+  const stores = await Promise.all(
+    [1, 2, 3].map(() => openStore({ ...database.address, statementTimeoutMs: 0, hosts })),
+  );
+  // What a connection is told when it is made (PostgreSQL, message formats, StartupMessage) says no limit.
+  const startups = sent.filter((bytes) => bytes.includes('user\0') && bytes.includes('database\0'));
+  expect(startups.length).toBeGreaterThan(3);
+  expect(startups.filter((bytes) => /_timeout\0/.test(bytes))).toEqual([]);
+  // And what is locked for a migration is not kept by the connection, which another one gets next.
+  expect(sent.filter((bytes) => /pg_advisory_lock/.test(bytes))).toEqual([]);
+  for (const store of stores) {
+    expect(await store.missing()).toEqual([]);
+    await store[Symbol.asyncDispose]();
+  }
+});
+
 test('it closes while connections are still being made for reads and writes', async () => {
   await using database = await openTestDatabase();
   const store = await openStore(database.address);
@@ -189,12 +214,12 @@ test('it closes while connections are still being made for reads and writes', as
 });
 
 describe('when connections break', () => {
-  async function openOverCable() {
+  async function openOverCable(changes: Partial<PostgresAddress> = {}) {
     const database = await openTestDatabase();
     const [host = { host: '', port: 0 }] = database.address.hosts;
     const cable = await openCable(host);
     const hosts = [{ host: '127.0.0.1', port: cable.port }];
-    const store = await openStore({ ...database.address, hosts });
+    const store = await openStore({ ...database.address, ...changes, hosts });
     return {
       cable,
       database,
@@ -246,8 +271,11 @@ describe('when connections break', () => {
     expect(await Promise.all(Array.from({ length: 15 }, () => count(t.store)))).toEqual(Array(15).fill(1));
   });
 
-  test('a database that goes silent is no different', async () => {
-    await using t = await openOverCable();
+  test.each([
+    ['by itself', {}],
+    ['though the server is told no limits', { statementTimeoutMs: 0 }],
+  ])('a database that goes silent is no different, %s', async (_, changes) => {
+    await using t = await openOverCable(changes);
     await Promise.all([1, 2, 3].map(() => count(t.store)));
     t.cable.silence();
     const tries = Array.from({ length: 15 }, (_, index) => (index % 2 === 0 ? count(t.store) : insert(t.store)));

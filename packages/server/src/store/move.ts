@@ -45,7 +45,7 @@ export async function moveDatabase(
   // Makes the tables there, if they aren't yet.
   await (await openStore({ engine: 'postgresql', ...target }))[Symbol.asyncDispose]();
   const source = new Sqlite(file, { readonly: true, fileMustExist: true });
-  const client = await connect({ ...target, statementTimeoutMs: 0 });
+  const client = await connect(target, { isPatient: true });
   const version = () => Number(source.pragma('data_version', { simple: true }));
   const before = version();
   try {

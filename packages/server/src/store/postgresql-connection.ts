@@ -7,17 +7,22 @@ import { codeOf, DatabaseUrlError } from './unavailable.ts';
 
 /** A transaction of an instance that is gone without a word is ended by the server after so long, in milliseconds. */
 const IDLE_IN_TRANSACTION_MS = 10_000;
-/** How much longer than the server's own limit an answer is waited for, in milliseconds. */
+/** How long an answer is waited for where the server is told no limit, and how much longer than that elsewhere, in milliseconds. */
+const ANSWER_MS = 2500;
 const ANSWER_GRACE_MS = 1000;
 
 /** OID of bigint. All of ours are times in milliseconds and counts, far below 2^53. */
 const BIGINT = 20;
 
-/** What pg needs for a connection; host and port are for the caller to choose. */
-export function connectionOptions(address: PostgresAddress): pg.ClientConfig {
+/**
+ * What pg needs for a connection; host and port are for the caller to choose. `isPatient` is for what takes its time: no
+ * statement has a limit, neither there nor here.
+ */
+export function connectionOptions(address: PostgresAddress, { isPatient = false } = {}): pg.ClientConfig {
   const types = new pg.TypeOverrides();
   types.setTypeParser(BIGINT, Number);
   const { user, password, database, options, statementTimeoutMs } = address;
+  const isLimited = !isPatient && statementTimeoutMs > 0;
   return {
     user,
     // As a function it is in no dump of this object; and without one, pg would look for a password of its own.
@@ -26,11 +31,12 @@ export function connectionOptions(address: PostgresAddress): pg.ClientConfig {
     ssl: tlsOptions(address),
     application_name: address.applicationName,
     ...(options !== null && { options }),
-    ...(statementTimeoutMs > 0 && {
+    ...(isLimited && {
       statement_timeout: statementTimeoutMs,
-      query_timeout: statementTimeoutMs + ANSWER_GRACE_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     }),
+    // Without one, all writes would wait for what a host owes that is gone without a word.
+    ...(!isPatient && { query_timeout: isLimited ? statementTimeoutMs + ANSWER_GRACE_MS : ANSWER_MS }),
     connectionTimeoutMillis: address.connectTimeoutMs,
     keepAlive: true,
     types,
@@ -62,10 +68,10 @@ function readPem(parameter: string, path: string): string {
 }
 
 /** A connection of its own, beside any pool, from the first host that can be used. The caller ends it. */
-export async function connect(address: PostgresAddress): Promise<pg.Client> {
+export async function connect(address: PostgresAddress, options: { isPatient?: boolean } = {}): Promise<pg.Client> {
   let failure: unknown;
   for (const { host, port } of address.hosts) {
-    const client = new pg.Client({ ...connectionOptions(address), host, port });
+    const client = new pg.Client({ ...connectionOptions(address, options), host, port });
     client.on('error', () => {});
     try {
       await client.connect();

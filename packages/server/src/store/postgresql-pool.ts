@@ -20,7 +20,7 @@ interface Pool extends PostgresPool {
 }
 
 /** A pool whose idle connections may break at any time: it notices when one is asked for. */
-export function createPool(address: PostgresAddress): Pool {
+export function createPool(address: PostgresAddress, options: { isPatient?: boolean } = {}): Pool {
   const { hosts } = address;
   const connecting = new Set<Promise<unknown>>();
   let isRefusing = false;
@@ -37,7 +37,7 @@ export function createPool(address: PostgresAddress): Pool {
     }
   }
   const pool = new pg.Pool({
-    ...connectionOptions(address),
+    ...connectionOptions(address, options),
     // The type leaves out what the pool calls it with.
     Client: FailoverClient as unknown as new () => pg.ClientBase,
     max: address.poolSize,

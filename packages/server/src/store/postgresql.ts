@@ -53,11 +53,15 @@ export async function openPostgres(address: PostgresAddress): Promise<Engine> {
 const openOrmOn = (address: PostgresAddress, pool: PostgresPool): Promise<Orm> =>
   openOrm(PostgreSqlDriver, { dialect: new PostgresDialect({ pool }), dbName: address.database });
 
-/** Under a lock that ends with its connection. An engine without such locks has others' migrations fail, and looks again. */
+/**
+ * Under a lock that ends with its transaction, and so with its connection; a pooler that hands connections around would keep
+ * a session's. An engine without such locks has others' migrations fail, and looks again.
+ */
 async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
-  const lock = await connect({ ...address, statementTimeoutMs: MIGRATION_PATIENCE_MS });
+  const lock = await connect(address, { isPatient: true });
   try {
-    await lock.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]).catch((error: unknown) => {
+    await lock.query(`begin; set local statement_timeout = ${MIGRATION_PATIENCE_MS}`);
+    await lock.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]).catch((error: unknown) => {
       if (!['0A000', '42883'].includes(codeOf(error))) throw error;
     });
     const executed = await orm.migrator.getExecuted();
@@ -68,8 +72,7 @@ async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
     }
     if (pending.length === 0) return;
     // On a connection without limits: what is done to a large table takes its time.
-    const patient = { ...address, statementTimeoutMs: 0, poolSize: 1 };
-    const unlimited = await openOrmOn(patient, createPool(patient));
+    const unlimited = await openOrmOn(address, createPool({ ...address, poolSize: 1 }, { isPatient: true }));
     try {
       await unlimited.migrator.up();
     } finally {
@@ -112,6 +115,9 @@ function inWords(address: PostgresAddress, error: unknown): unknown {
     return say(
       `${user} may not make tables in ${shown} (${reason}); as its owner: GRANT CREATE ON SCHEMA public TO ${user}`,
     );
+  }
+  if (/unsupported startup parameter: (?:statement|idle_in_transaction_session)_timeout/.test(reason)) {
+    return say(`${shown} is a pooler that passes no limits on (${reason}); write statement_timeout=0`);
   }
   if (/does not support SSL/.test(reason)) {
     return say(
