@@ -166,6 +166,21 @@ describe('a key ring', () => {
     expect(await status(two, client.cookie)).toBe(401);
     await expect(beside(one, { secretKeys: [A] })).rejects.toThrow(SecretKeyError);
   });
+
+  test('is changed on one instance after the other, in three rounds, and each knows at any time whom another signed in', async () => {
+    await using one = await startFirst({ secretKeys: [A] });
+    await using two = await beside(one);
+    for (const ring of [[A, B], [B, A], [B]]) {
+      for (const server of [one, two]) {
+        await server.restart({ secretKeys: ring });
+        for (const from of [one, two]) {
+          const client = from.client();
+          await client.signIn();
+          for (const at of [one, two]) expect(await status(at, client.cookie)).toBe(200);
+        }
+      }
+    }
+  });
 });
 
 const hashed = await Promise.all(

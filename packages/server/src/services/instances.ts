@@ -89,7 +89,7 @@ function createShared({ store, config, onError }: Parameters<typeof createInstan
         if (known.length > 0 && !known.some((each) => ids.includes(each))) {
           throw new SecretKeyError(
             'SECRET_KEY: none of its keys is one that the other instances on this database sign or verify with; ' +
-              'set theirs, or, to change it, put the new key first and the old one after a comma.',
+              'set theirs, or, to change it, give all instances OLD,NEW first, then NEW,OLD.',
           );
         }
         if (known.length === ids.length && known.every((each) => ids.includes(each))) return;
