@@ -94,7 +94,11 @@ test('what cannot be moved is a sentence, and nothing is moved', async () => {
     return stderr;
   };
   expect(await refused([database.url])).toMatch(/^There is no database at .*: there is nothing to move\.$/m);
-  await using store = await openStore({ engine: 'sqlite', file });
+  {
+    await using server = await startServer(home);
+    expect(await refused([database.url])).toMatch(/backchannel\.db is in use: stop the server first/);
+    await server.stop();
+  }
   expect(await refused([], 2)).toMatch(/takes a postgresql:\/\/ URL/);
   expect(await refused(['sqlite:x.db'], 2)).toMatch(/takes a postgresql:\/\/ URL/);
   expect(await refused([database.url.replace('?', '?sslmod=x&')], 2)).toMatch(/unknown parameter/);
@@ -106,14 +110,22 @@ test('what cannot be moved is a sentence, and nothing is moved', async () => {
   await other.run('delete from events');
 
   // In the middle: a value that PostgreSQL can't hold.
-  const db = new Sqlite(file);
-  db.exec(`insert into events (id, at, type) values ('good', 1, 'logout')`);
-  db.prepare(`insert into events (id, at, type, detail) values ('bad', 2, 'logout', ?)`).run('a\0b');
+  const edit = (change: (db: Sqlite.Database) => void) => {
+    const db = new Sqlite(file);
+    change(db);
+    db.close();
+  };
+  edit((db) => {
+    db.exec(`insert into events (id, at, type) values ('good', 1, 'logout')`);
+    db.prepare(`insert into events (id, at, type, detail) values ('bad', 2, 'logout', ?)`).run('a\0b');
+  });
   expect(await refused([database.url])).toMatch(/could not be moved to .*, and nothing was: invalid byte sequence/);
   expect(await other.run('select * from events')).toEqual([]);
-  db.exec("delete from events where id = 'bad'");
-  await store.orm.migrator.down();
-  db.close();
+  edit((db) => db.exec("delete from events where id = 'bad'"));
+  {
+    await using store = await openStore({ engine: 'sqlite', file });
+    await store.orm.migrator.down();
+  }
   expect(await refused([database.url])).toMatch(/is of an older BackChannel: start this one on it once/);
 });
 

@@ -2,6 +2,7 @@
  * Moves a SQLite database into an empty PostgreSQL one: every row of every table, ids and times as they are. It is one
  * transaction there, so that all of it arrives or nothing; the file is only read.
  */
+import { existsSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import type pg from 'pg';
 import type { PostgresAddress } from '../config/postgresUrl.ts';
@@ -19,7 +20,7 @@ export class MoveError extends Error {
 export interface Moved {
   /** How many rows each table has now, counted there. */
   rows: Record<string, number>;
-  /** Whether somebody wrote to the file meanwhile, or had it open with writes of its own: a server that runs. */
+  /** Whether somebody has begun to write to the file meanwhile. */
   isOutdated: boolean;
 }
 
@@ -33,7 +34,7 @@ const movedTables = tables.filter((table) => table !== KEYS_TABLE && table !== '
 /**
  * Makes the tables in `target` and fills them from `file`. `keyIds` are those of the ring that signs there now: whoever
  * starts on `target` has to have one of its keys.
- * @throws MoveError where `file` is of another version, or `target` has rows already
+ * @throws MoveError where `file` is of another version or in use, or `target` has rows already
  * @throws StoreUnavailableError where one of the two cannot be used
  */
 export async function moveDatabase(
@@ -42,6 +43,7 @@ export async function moveDatabase(
   { keyIds }: { keyIds: readonly string[] },
 ): Promise<Moved> {
   refuseOtherVersion(file);
+  refuseInUse(file);
   // Makes the tables there, if they aren't yet.
   await (await openStore({ engine: 'postgresql', ...target }))[Symbol.asyncDispose]();
   const source = new Sqlite(file, { readonly: true, fileMustExist: true });
@@ -81,6 +83,12 @@ function refuseOtherVersion(file: string): void {
       `${file} is of an older BackChannel: start this one on it once, which applies ${pending.join(', ')}.`,
     );
   }
+}
+
+/** What a server writes after it would be there alone, a revocation for one. Whoever closes the file last takes its log away. */
+function refuseInUse(file: string): void {
+  if (existsSync(`${file}-wal`))
+    throw new MoveError(`${file} is in use: stop the server first, and whatever else has it open.`);
 }
 
 async function refuseRows(client: pg.Client, { shown }: PostgresAddress): Promise<void> {
