@@ -1,6 +1,6 @@
 // Opening a port, and closing it without losing what is in flight. It knows nothing of what is served there.
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer, type Server as NetServer } from 'node:net';
 
 /** How long requests in flight may take to finish when a server closes, in milliseconds. */
 const CLOSING_PATIENCE_MS = 10_000;
@@ -20,7 +20,7 @@ interface Address {
 }
 
 /** Resolves to the port. @throws ListenError */
-export function listen(server: Server, address: Address): Promise<number> {
+export function listen(server: NetServer, address: Address): Promise<number> {
   const { host, port } = address;
   return new Promise((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException) => reject(asListenError(error, address));
@@ -29,6 +29,15 @@ export function listen(server: Server, address: Address): Promise<number> {
       server.off('error', refuse);
       resolve((server.address() as AddressInfo).port);
     });
+  });
+}
+
+/** Looks whether the port could be opened, for who has something to do before it is. @throws ListenError */
+export async function refuseTaken(address: Address): Promise<void> {
+  const server = createServer();
+  await listen(server, address);
+  await new Promise((resolve) => {
+    server.close(resolve);
   });
 }
 

@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { createDrain } from './drain.ts';
 import { createConnections } from './http/connections.ts';
-import { listen, stopListening } from './listen.ts';
+import { listen, refuseTaken, stopListening } from './listen.ts';
 import type { Log } from './log.ts';
 import { openServices, type Services } from './services/services.ts';
 import { prepareDataFolder } from './store/data-folder.ts';
@@ -25,6 +25,13 @@ export interface RunningServer {
 /** Opens the data folder, the store, the services and the port, in this order; closes them in reverse. */
 export async function openServer(options: { config: Config; log: Log; clock?: Clock }): Promise<RunningServer> {
   const { log, clock } = options;
+  const { host, metricsPort, metricsHost } = options.config;
+  const address = { host, port: options.config.port, names: ['HOST', 'PORT'] } as const;
+  // Before anything is written: a start that fails later has ended sessions, and made a password that nobody was shown.
+  await refuseTaken(address);
+  if (metricsPort !== null) {
+    await refuseTaken({ host: metricsHost, port: metricsPort, names: ['METRICS_HOST', 'METRICS_PORT'] });
+  }
   // On a database server there is nothing to keep there: the key is in the configuration.
   if (options.config.database.engine === 'sqlite') prepareDataFolder(options.config.dataDir);
   await using opened = new AsyncDisposableStack();
@@ -38,10 +45,9 @@ export async function openServer(options: { config: Config; log: Log; clock?: Cl
 
   const server = createConnections(log);
   const { isDraining, drain } = createDrain(server);
-  const { host, metricsPort, metricsHost } = options.config;
   const metrics =
     metricsPort === null ? null : opened.use(await openMetrics({ metricsPort, metricsHost }, { services, store, log }));
-  const port = await listen(server, { host, port: options.config.port, names: ['HOST', 'PORT'] });
+  const port = await listen(server, address);
   const config = withPort(options.config, port);
   // In the same turn as the port is opened: no request can come between.
   server.on('request', createApp({ config, store, services, log, metrics, isDraining }));

@@ -1,9 +1,9 @@
 // The server as a process: what it prints, how it ends, and what it leaves behind.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
@@ -305,6 +305,22 @@ test('--help names every setting with its default, --version the version, and ne
   await using version = run({}, ['-v']);
   expect(await version.ended).toEqual({ code: 0, signal: null });
   expect(version.stdout()).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test.each(['PORT', 'METRICS_PORT'])('a start that finds its %s taken leaves nothing behind', async (name) => {
+  const occupied = createServer().listen(0, '127.0.0.1');
+  await once(occupied, 'listening');
+  const { port } = occupied.address() as AddressInfo;
+  // With NODE_ENV=production it makes a password, and shows it this once.
+  const env = { DATA_DIR: newFolder(), NODE_ENV: 'production', BCRYPT_COST: '10' };
+  await using refused = run({ ...env, [name]: String(port) });
+  expect((await refused.ended).code).toBe(1);
+  expect(readdirSync(env.DATA_DIR)).toEqual([]);
+  occupied.close();
+  await using server = run(env);
+  const url = await server.url();
+  const [, password = ''] = /Password +(\S+)/.exec(server.stdout()) ?? [];
+  expect(await me(url, await signIn(url, password))).toBe(200);
 });
 
 test('what else keeps it from starting is one sentence, too', async () => {
