@@ -1,7 +1,7 @@
 // What is printed at start: where it is, who can reach it, how a service would run it, and what is unsafe.
 import { extname, join } from 'node:path';
 import { checkRunning } from './checks/running.ts';
-import { isLoopback } from './config/address.ts';
+import { isLoopback, isLoopbackOrigin } from './config/address.ts';
 import type { Config } from './config.ts';
 import type { Password } from './services/password.ts';
 import { version } from './version.ts';
@@ -16,9 +16,6 @@ export function startBlock(options: {
   const { config, url, metricsUrl, password } = options;
   // As this file: the source, or what was built of it.
   const main = join(import.meta.dirname, `main${extname(import.meta.filename)}`);
-  const reach = isLoopback(config.host)
-    ? 'only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:8000'
-    : `whoever reaches ${config.host} port ${new URL(url).port || config.port}`;
   const rows: [string, string][] = [
     ['URL', url],
     ...(config.docs === 'off'
@@ -26,7 +23,7 @@ export function startBlock(options: {
       : ([['Docs', `${url}/docs  ${url}/redoc  ${url}/openapi.json`]] as [string, string][])),
     ...(metricsUrl ? ([['Metrics', metricsUrl]] as [string, string][]) : []),
     ['Data', config.database.engine === 'sqlite' ? config.dataDir : config.database.shown],
-    ['Reach', reach],
+    ['Reach', describeReach(config, url)],
     ['Service', `${process.execPath} ${main}`],
     ...(password.generated
       ? ([['Password', `${password.generated}  (made now, shown this once)`]] as [string, string][])
@@ -37,4 +34,13 @@ export function startBlock(options: {
     ]),
   ];
   return [`BackChannel ${version}`, ...rows.map(([label, text]) => `  ${label.padEnd(8)} ${text}`)].join('\n');
+}
+
+function describeReach({ host, port: configured }: Config, url: string): string {
+  // Where any free port was asked for, the address has the one that was found.
+  const port = configured || new URL(url).port;
+  if (!isLoopback(host)) return `whoever reaches ${host} port ${port}`;
+  if (isLoopbackOrigin(url)) return `only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:${port}`;
+  const here = host.includes(':') ? `[${host}]` : host;
+  return `only this machine; for others a proxy on it forwards ${url} to http://${here}:${port}`;
 }

@@ -80,7 +80,8 @@ test('the start block says where it is, whom it serves, and what is unsafe', asy
   const block = server.stdout();
   expect(block).toContain(`${url}/docs`);
   expect(block).toContain(dataDir);
-  expect(block).toContain('only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:8000');
+  const { port } = new URL(url);
+  expect(block).toContain(`only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:${port}\n`);
   expect(block).toContain(main);
   expect(block).toMatch(/WARNING.*admin123/);
   expect((await fetch(`${url}/healthz`)).status).toBe(200);

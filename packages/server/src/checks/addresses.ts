@@ -11,7 +11,7 @@ function checkReach({ host, port, publicUrl, secureCookies }: Config): Finding {
   const listensHere = isLoopback(host);
   const isMeantForHere = isLoopbackOrigin(publicUrl);
   if (listensHere && isMeantForHere) {
-    return ok('HOST', 'only this machine gets here; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:8000');
+    return ok('HOST', `only this machine gets here; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:${port}`);
   }
   if (listensHere) {
     const proxy = `a proxy on this machine has to forward ${publicUrl} to http://${bracketed(host)}:${port}`;
