@@ -191,9 +191,26 @@ describe('to who is signed in and is sent here all the same, the page says why:'
     await using server = await startServer(configs.domain);
     const cookie = await signIn(server);
     const page = await arrive(server, { reason }, cookie);
-    expect(page).toContain('Does an application keep sending you back here?');
+    expect(page).toContain('Did an application send you here?');
     expect(page).toContain(words);
     expect(await arrive(server, { reason }, '')).not.toContain('application');
+  });
+
+  test('what forward-auth gave as a reason is told at the end of the sign-in, also after a wrong password', async () => {
+    await using server = await startServer(configs.domain);
+    const reason = 'host-not-allowed';
+    const field = `<input type="hidden" name="reason" value="${reason}">`;
+    const submit = (fields: Record<string, string>) =>
+      sendRaw(server.url, 'POST /login', { headers: form, body: String(new URLSearchParams(fields)) });
+    expect((await sendRaw(server.url, `GET /login?reason=${reason}`)).text).toContain(field);
+    expect((await submit({ password: 'wrong', reason })).text).toContain(field);
+    const signedIn = await submit({ password: PASSWORD, reason });
+    expect([signedIn.status, signedIn.headers.location]).toEqual([303, [`/login?reason=${reason}`]]);
+    // An address that is followed needs no reason, and what is none leads to one's sessions.
+    const next = `${server.url}/docs`;
+    expect((await submit({ password: PASSWORD, reason, next })).headers.location).toEqual([next]);
+    expect((await submit({ password: PASSWORD, reason: '//evil.example' })).headers.location).toEqual(['/']);
+    expect((await sendRaw(server.url, 'GET /login?reason="><b>')).text).not.toContain('name="reason"');
   });
 
   test('nobody sent them: there is nothing to explain', async () => {
@@ -203,7 +220,7 @@ describe('to who is signed in and is sent here all the same, the page says why:'
       expect(await arrive(server, { next }, cookie)).not.toContain('sending you back');
     }
     for (const reason of ['', 'x', '__proto__', 'constructor']) {
-      expect(await arrive(server, { reason }, cookie)).not.toContain('sending you back');
+      expect(await arrive(server, { reason }, cookie)).not.toContain('application');
     }
   });
 });

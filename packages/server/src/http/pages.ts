@@ -21,7 +21,7 @@ import { refusalPage } from './pages/refusal.ts';
 import { createSentBack } from './pages/sent-back.ts';
 import { requestIdOf } from './request-id.ts';
 import { logError, refuseMethod } from './rest.ts';
-import type { ReturnAddress } from './return-address.ts';
+import { asNoReturn, type ReturnAddress } from './return-address.ts';
 
 type Caller = ReturnType<AppRouter['createCaller']>;
 
@@ -42,6 +42,7 @@ const LoginFields = z.strictObject({
   password: z.string().default(''),
   remember: z.literal('yes').optional(),
   next: z.string().optional(),
+  reason: z.string().optional(),
 });
 const NoFields = z.strictObject({});
 const EndFields = z.strictObject({ end: z.string() });
@@ -63,11 +64,12 @@ export function createPages(options: {
   const showLogin: Handler = async ({ req, context }) => {
     const asked = fieldOf(req, 'next');
     const next = returnAddress.accept(asked);
+    const reason = asNoReturn(fieldOf(req, 'reason'));
     const banner = addressBanner(req, next);
     const session = await sessionOf(context);
-    if (!session) return { page: loginPage({ next, banner, username: config.operatorName }), goesOnTo: next };
+    if (!session) return { page: loginPage({ next, reason, banner, username: config.operatorName }), goesOnTo: next };
     const { hadPass: hasPass } = await context.renewPass(session);
-    const from = sentBack.find({ next: asked, reason: fieldOf(req, 'reason'), session, hasPass });
+    const from = sentBack.find({ next: asked, reason, session, hasPass });
     return { page: signedInPage({ next, banner, from }) };
   };
 
@@ -75,16 +77,18 @@ export function createPages(options: {
     refuseLostCookie(req, config);
     const fields = await readFields(LoginFields, req, res);
     const next = returnAddress.accept(fields.next);
+    const reason = asNoReturn(fields.reason);
     const remember = fields.remember !== undefined;
     try {
       await call.auth.login({ password: fields.password, remember });
-      return { seeOther: next?.href ?? '/' };
+      // Who was on the way to an application is told why this does not lead there.
+      return { seeOther: next?.href ?? (reason ? `/login?reason=${reason}` : '/') };
     } catch (cause) {
       const error = describeError(cause);
       if (error.status === 500) throw cause;
       logError(log, cause, { res, described: error });
       const banner = addressBanner(req, next);
-      const page = loginPage({ next, banner, username: config.operatorName, remember, error });
+      const page = loginPage({ next, reason, banner, username: config.operatorName, remember, error });
       return { page, status: error.status, retryAfterSeconds: error.retryAfterSeconds, goesOnTo: next };
     }
   };

@@ -7,7 +7,12 @@ import type { Config } from '../config.ts';
 const MAX_LENGTH = 2048;
 
 /** Why there is no way back: what forward-auth logs, and what `/login` is told in place of an address, to say it in words. */
-export type NoReturn = 'proxy-not-trusted' | 'address-not-told' | 'address-not-usable' | 'host-not-allowed';
+const noReturns = ['proxy-not-trusted', 'address-not-told', 'address-not-usable', 'host-not-allowed'] as const;
+export type NoReturn = (typeof noReturns)[number];
+
+/** The one that a page was told, or null where it is none. */
+export const asNoReturn = (reason: string | null | undefined): NoReturn | null =>
+  noReturns.find((each) => each === reason) ?? null;
 
 export interface ReturnAddress {
   /**

@@ -1,5 +1,6 @@
 // The sign-in page: a form, or for whoever is signed in already, the way on. What it answers to a password is the API's.
 import type { ErrorDescription } from '../../errors.ts';
+import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import type { Sender } from './sent-back.ts';
@@ -8,6 +9,8 @@ import { duration } from './time.ts';
 export interface LoginForm {
   /** Where the sign-in leads; accepted already. */
   next: URL | null;
+  /** Why it leads nowhere, though forward-auth sent people here: told when they are signed in. */
+  reason: NoReturn | null;
   banner: Html | null;
   /** The name that password managers keep the password under. */
   username: string;
@@ -16,7 +19,7 @@ export interface LoginForm {
   error?: ErrorDescription | null;
 }
 
-export function loginPage({ next, banner, username, remember = false, error = null }: LoginForm): Page {
+export function loginPage({ next, reason, banner, username, remember = false, error = null }: LoginForm): Page {
   const problem = error ? describeProblem(error) : null;
   return {
     title: problem ? `${problem.title} – Sign in` : 'Sign in',
@@ -30,6 +33,7 @@ ${
 }
 <form class="form" method="post" action="/login">
 ${next ? html`<input type="hidden" name="next" value="${next.href}">` : null}
+${reason ? html`<input type="hidden" name="reason" value="${reason}">` : null}
 <input type="text" id="username" autocomplete="username" value="${username}" readonly hidden>
 <div class="field">
 <label for="password">Password</label>
@@ -75,7 +79,7 @@ export function signedInPage(options: { next: URL | null; banner: Html | null; f
     main: html`<h1>You are signed in</h1>
 ${
   from
-    ? html`<div class="note"><p><strong>Does ${from.host ?? 'an application'} keep sending you back here?</strong></p>
+    ? html`<div class="note"><p><strong>${from.host ? `Does ${from.host} keep sending you back here?` : 'Did an application send you here?'}</strong></p>
 <ul>${from.reasons.map((reason) => html`<li>${reason}</li>`)}</ul></div>`
     : null
 }

@@ -21,7 +21,7 @@ export interface Sender {
 
 export interface SentBack {
   /** Null where nothing looks wrong and the visitor has not been here just now. */
-  find(visit: { next: string | null; reason: string | null; session: SessionRow; hasPass: boolean }): Sender | null;
+  find(visit: { next: string | null; reason: NoReturn | null; session: SessionRow; hasPass: boolean }): Sender | null;
 }
 
 export function createSentBack(
@@ -90,11 +90,10 @@ followed. Ask for it again: you are signed in.`,
     'host-not-allowed': html`It is neither at ${home.hostname} nor under ${config.cookieDomain ?? 'a domain that COOKIE_DOMAIN names'}, or it was
 asked for over http and PUBLIC_URL is https: no sign-in here reaches it, or leads back to it.`,
   };
-  const isTold = (reason: string | null): reason is NoReturn => reason !== null && Object.hasOwn(told, reason);
 
   return {
     find: ({ next, reason, ...visit }) => {
-      if (isTold(reason)) return { host: null, reasons: [told[reason]] };
+      if (reason !== null) return { host: null, reasons: [told[reason]] };
       // Of an address that is not followed the host is still shown, for it is what may be wrong: as text, and no more.
       const target = next === null ? null : URL.parse(next);
       if (!target || !/^https?:$/.test(target.protocol) || target.origin === home.origin) return null;
