@@ -222,7 +222,12 @@ describe('the input', () => {
 
 describe('a refusal is told on stderr, with exit code 1 and nothing on stdout', () => {
   test.each([
-    ['a token that is none', ['auth.me'], 'bct_nothing', 'Sign in first. (UNAUTHORIZED, 401)\nThe token is not one of'],
+    [
+      'a token that is none',
+      ['auth.me'],
+      'bct_nothing',
+      'The token is not one of this server, or it has been revoked or has expired. (UNAUTHORIZED, 401)',
+    ],
     [
       'an unknown id',
       ['auth.sessions.revoke', '{"id":"x"}'],

@@ -14,6 +14,8 @@ export interface Context {
   readonly client: Client;
   /** The caller, found out once per request; null for a stranger. */
   authenticate(): Promise<Principal | null>;
+  /** Whether a token was shown, alive or not: it decides alone who that is. */
+  readonly showsToken: boolean;
   /** The browser that calls, where it has signed in before; null otherwise. */
   device(): Promise<Device | null>;
   /** Counts this request as use of the caller's session or token, once however many procedures it calls. */
@@ -83,10 +85,18 @@ export const createCallerFactory = t.createCallerFactory;
 /** For everyone, signed in or not. */
 export const anyoneProcedure = t.procedure.meta({ access: 'anyone' });
 
+const notSignedIn = ({ showsToken }: Context) =>
+  new TRPCError({
+    code: 'UNAUTHORIZED',
+    message: showsToken
+      ? 'The token is not one of this server, or it has been revoked or has expired.'
+      : 'Sign in first.',
+  });
+
 /** For the operator, by session or token: refuses strangers and tokens of too small a scope, and counts the use. */
 export const operatorProcedure = t.procedure.meta({ access: 'operator' }).use(async ({ ctx, type, next }) => {
   const principal = await ctx.authenticate();
-  if (!principal) throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first.' });
+  if (!principal) throw notSignedIn(ctx);
   const scope = principal.kind === 'token' ? principal.token.scope : 'full';
   if (scope === 'proxy' || (scope === 'read' && type !== 'query')) {
     throw new TRPCError({ code: 'FORBIDDEN', message: `This token's scope is ${scope}; it may not do this.` });
@@ -98,7 +108,7 @@ export const operatorProcedure = t.procedure.meta({ access: 'operator' }).use(as
 /** For a signed-in browser: no token may do this, whatever its scope. */
 export const sessionProcedure = t.procedure.meta({ access: 'session' }).use(async ({ ctx, next }) => {
   const principal = await ctx.authenticate();
-  if (!principal) throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first.' });
+  if (!principal) throw notSignedIn(ctx);
   if (principal.kind === 'token') {
     throw new TRPCError({ code: 'FORBIDDEN', message: 'No token may do this; sign in with the password.' });
   }

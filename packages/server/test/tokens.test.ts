@@ -241,6 +241,15 @@ describe('a token', () => {
     }
   });
 
+  test.each(['/auth/me', '/auth/tokens'])('that is dead is told so, and not to sign in: %s', async (path) => {
+    await using server = await startServer();
+    const client = await signedIn(server);
+    const { id, headers } = await made(client);
+    expect((await client.rest('DELETE', `/auth/tokens/${id}`)).status).toBe(200);
+    const message = 'The token is not one of this server, or it has been revoked or has expired.';
+    expect(await call(server, headers, path)).toMatchObject({ status: 401, body: { message, code: 'UNAUTHORIZED' } });
+  });
+
   test('is seen by itself in me, profile, status and stats', async () => {
     await using server = await startServer();
     const client = await signedIn(server);

@@ -51,11 +51,11 @@ export const command = defineCommand({
     const client = openClient({ url, token, userAgent: `backchannel-cli/${version()}` });
     const password = options.password ? (await readPassword(undefined)).password : null;
     const remarks = await adviceOn(procedure, { argument, options });
-    let shown: Shown | null = token === null ? null : 'token';
+    let isSignedIn = false;
     try {
       if (password !== null) {
         await client.auth.login.mutate({ password });
-        shown = 'session';
+        isSignedIn = true;
       }
       try {
         const answer = await send(client, procedure, input);
@@ -68,7 +68,7 @@ export const command = defineCommand({
       }
     } catch (error) {
       if (!(error instanceof BackchannelError)) throw error;
-      throw refusal(json ? inJson(error) : inWords(error, shown));
+      throw refusal(json ? inJson(error) : inWords(error, { isSignedIn }));
     }
   },
 });
@@ -133,23 +133,15 @@ const indented = (value: unknown): string =>
 const inJson = ({ code, status, message, issues, retryAfterSeconds }: BackchannelError): string =>
   escapeControlCharacters(JSON.stringify({ code, status, message, issues, retryAfterSeconds }));
 
-/** What a call was made with. */
-type Shown = 'token' | 'session';
-
-/** Why that did not count. */
-const unknown: Readonly<Record<Shown, string>> = {
-  token: 'The token is not one of this server, or it has been revoked or has expired.',
-  session:
-    'The password was right, and the session got lost: give the https address that PUBLIC_URL has, if it has one.',
-};
-
-function inWords(error: BackchannelError, shown: Shown | null): string {
+function inWords(error: BackchannelError, { isSignedIn }: { isSignedIn: boolean }): string {
   const { code, status, message, issues, retryAfterSeconds } = error;
   const kind = status === null ? code : `${code}, ${status}`;
   return [
     `${escapeControlCharacters(message)} (${kind})`,
     ...issueLines(issues),
-    ...(status === 401 && shown ? [unknown[shown]] : []),
+    ...(status === 401 && isSignedIn
+      ? ['The password was right, and the session got lost: give the https address that PUBLIC_URL has, if it has one.']
+      : []),
     ...(retryAfterSeconds === null ? [] : [`Try again in ${retryAfterSeconds} s.`]),
   ].join('\n');
 }

@@ -29,6 +29,7 @@ export function createContextFactory(options: {
     return {
       services,
       client,
+      showsToken: bearer !== null,
       authenticate: () => {
         caller ??= services.gate.authenticate(
           { bearer, sessionTokens: cookies.session.read(cookieHeader), passTokens: [] },
