@@ -14,14 +14,22 @@ export interface PasswordInput {
 /**
  * The argument where there is one; else what is typed at the terminal, or what comes through a pipe, without the one
  * line break at its end.
- * @throws Failure with exit code 2 when there is none, or one that bcrypt cannot hold.
+ * @throws Failure with exit code 2 when there is none, or one that bcrypt cannot hold, or, where it is one `toType`,
+ * that no password field takes.
  */
 export async function readPassword(
   argument: string | undefined,
-  options: { twice?: boolean } = {},
+  { twice = false, toType = false }: { twice?: boolean; toType?: boolean } = {},
 ): Promise<PasswordInput> {
-  const password = argument ?? (process.stdin.isTTY ? await askPassword(options) : await readPiped());
+  const password = argument ?? (process.stdin.isTTY ? await askPassword(twice) : await readPiped());
   refuseUnusable(password);
+  // Whoever pipes one in twice, as it is asked for at a terminal, meant one.
+  if (toType && hasControlCharacter(password)) {
+    throw badUsage(
+      'the password has a line break or another control character, which no password field takes: nothing is set; ' +
+        'through a pipe it comes once',
+    );
+  }
   const advice = characterAdvice(password);
   if (argument !== undefined) {
     advice.push(
@@ -31,7 +39,7 @@ export async function readPassword(
   return { password, advice };
 }
 
-async function askPassword({ twice = false }: { twice?: boolean }): Promise<string> {
+async function askPassword(twice: boolean): Promise<string> {
   using prompt = openPrompt();
   const password = (await prompt.ask('Password: ')) ?? '';
   // Before it is asked for again: nobody types a useless one twice.
@@ -54,10 +62,12 @@ function refuseUnusable(password: string): void {
   if (password.includes('\uFFFD')) throw badUsage('The password is not UTF-8 text.');
 }
 
+const hasControlCharacter = (password: string): boolean => /\p{Cc}/u.test(password);
+
 /** The ways in which a password is easily not the one that was meant. */
 function characterAdvice(password: string): string[] {
   const advice: string[] = [];
-  if (/\p{Cc}/u.test(password)) {
+  if (hasControlCharacter(password)) {
     advice.push('The password has a line break or another control character, which no password field takes.');
   } else if (password !== password.trim()) {
     advice.push('The password begins or ends with a space, which counts.');

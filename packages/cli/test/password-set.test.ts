@@ -21,11 +21,13 @@ const set = (password: string, ...options: string[]) =>
   home.run(['password', 'set', ...options], { input: `${password}\n` });
 
 describe('before the first start', () => {
-  test('what bcrypt cannot hold is refused, and nothing is made', async () => {
+  test('what bcrypt cannot hold is refused, and so is what nobody could type; nothing is made', async () => {
     for (const [input, reason] of [
       ['x'.repeat(73), /73 bytes/],
       ['\n', /empty/],
       ['a\0b', /NUL/],
+      // Piped in twice, as it is asked for at a terminal.
+      [`${first}\n${first}\n`, /line break.*nothing is set; through a pipe it comes once\n$/],
     ] as const) {
       const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { input });
       expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });

@@ -21,7 +21,7 @@ const set = defineCommand({
     const isKept = config.password.from === 'database';
     // Before anybody types a password for nothing.
     if (isKept) refuseUnusable(config);
-    const input = await readPassword(undefined, { twice: true });
+    const input = await readPassword(undefined, { twice: true, toType: true });
     const advice = [...passwordWarnings(input.password), ...input.advice];
     const result = isKept
       ? await setKept(config, input.password, { revokeTokens })
