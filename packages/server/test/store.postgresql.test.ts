@@ -163,6 +163,25 @@ test('a write that never gets its turn fails in time, leaves nothing behind, and
   expect(await count(store)).toBe(1);
 });
 
+test('one that freezes while it has its turn holds up no other so long that it fails', async () => {
+  await using database = await openTestDatabase();
+  await using one = await openStore(database.address);
+  await using two = await openStore(database.address);
+  const [hasTurn, thaw] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const frozen = Promise.allSettled([
+    one.write(async (em) => {
+      await em.count(EventEntity);
+      hasTurn.resolve();
+      await thaw.promise;
+      await em.insert(EventEntity, { ...anEvent, id: 'of the frozen one' });
+    }),
+  ]);
+  await hasTurn.promise;
+  await insert(two).finally(thaw.resolve);
+  await frozen;
+  expect(await two.read((em) => em.count(EventEntity, { id: anEvent.id }))).toBe(1);
+});
+
 test('a big number comes back as a number, and an id sorts as its bytes do', async () => {
   await using database = await openTestDatabase();
   await using store = await openStore(database.address);

@@ -5,8 +5,11 @@ import pg from 'pg';
 import type { PostgresAddress } from '../config/postgresUrl.ts';
 import { codeOf, DatabaseUrlError } from './unavailable.ts';
 
-/** A transaction of an instance that is gone without a word is ended by the server after so long, in milliseconds. */
-const IDLE_IN_TRANSACTION_MS = 10_000;
+/**
+ * A transaction of an instance that is gone without a word, and may have the turn at writing, is ended by the server after
+ * so long, in milliseconds: before the others have waited for that for too long. One that comes back runs it again.
+ */
+const IDLE_IN_TRANSACTION_MS = 1000;
 /** How long an answer is waited for where the server is told no limit, and how much longer than that elsewhere, in milliseconds. */
 const ANSWER_MS = 2500;
 const ANSWER_GRACE_MS = 1000;
