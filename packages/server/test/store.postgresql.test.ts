@@ -276,6 +276,10 @@ describe('when connections break', () => {
   test('for as long as the database is away each fails in time, and all is well when it is back', async () => {
     await using t = await openOverCable();
     await t.cable.pull();
+    // With what is the matter, for the log.
+    const refused = { name: 'StoreUnavailableError', cause: { code: 'ECONNREFUSED' } };
+    await expect(count(t.store)).rejects.toMatchObject(refused);
+    await expect(insert(t.store)).rejects.toMatchObject(refused);
     // More than there are connections: no place in the pool is lost to one that failed.
     for (const _ of [1, 2]) {
       const tries = Array.from({ length: 15 }, (_, index) => (index % 2 === 0 ? count(t.store) : insert(t.store)));

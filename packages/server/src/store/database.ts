@@ -60,16 +60,23 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
 
   /** What a piece of work comes to; when it has waited for too long that is a failure, whatever still hangs. */
   const inTime = async <T>(work: (patience: Patience) => Promise<T>): Promise<T> => {
-    const patience = { giveUpAt: performance.now() + PATIENCE_MS, isOver: false };
+    let lastError: unknown;
+    const onPassing = (error: unknown) => {
+      lastError = error;
+    };
+    const patience = { giveUpAt: performance.now() + PATIENCE_MS, isOver: false, onPassing };
     try {
-      return await before(patience.giveUpAt, work(patience), engine.isAnswering);
+      const { isAnswering } = engine;
+      return await before(patience.giveUpAt, work(patience), { isAnswering, findCause: () => lastError });
     } catch (error) {
       patience.isOver = true;
       throw asStoreError(error, engine.isUnavailable);
     }
   };
   const read: Store['read'] = (work) =>
-    inTime(({ giveUpAt }) => retry(() => work(orm.em.fork()), { giveUpAt, isPassing, mostPauseMs }));
+    inTime(({ giveUpAt, onPassing }) =>
+      retry(() => work(orm.em.fork()), { giveUpAt, isPassing, mostPauseMs, onPassing }),
+    );
 
   let writing: Promise<unknown> = Promise.resolve();
   let writesWaiting = 0;
@@ -81,7 +88,7 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
     // these are not in one another's way. Its patience begins in the queue: however many wait, each is answered in time.
     write: (work, { durable = true } = {}) =>
       inTime((patience) => {
-        const { giveUpAt } = patience;
+        const { giveUpAt, onPassing } = patience;
         writesWaiting++;
         const written = writing.then(() => {
           if (performance.now() > giveUpAt) throw new StoreUnavailableError('Other writes took too long.');
@@ -89,7 +96,7 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
             engine.setDurable?.(durable);
             return orm.em.fork().transactional(unlessOver(work, patience), transaction);
           };
-          return retry(attempt, { giveUpAt, isPassing, mostPauseMs });
+          return retry(attempt, { giveUpAt, isPassing, mostPauseMs, onPassing });
         });
         const isOver = () => {
           writesWaiting--;
@@ -117,6 +124,8 @@ interface Patience {
   readonly giveUpAt: number;
   /** Whether whoever waited has been told that it failed. */
   isOver: boolean;
+  /** Told why it is tried again. */
+  onPassing(error: unknown): void;
 }
 
 /** Work whose transaction is rolled back when nobody waits for it any more. */
