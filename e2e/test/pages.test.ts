@@ -117,13 +117,15 @@ test.for(['light', 'dark'] as const)(
     await look('Where you are signed in');
     for (const query of [{ next }, { next: 'http://photos.example.com/' }, { reason: 'proxy-not-trusted' }]) {
       await page.goto(`${fresh.url}/login?${new URLSearchParams(query)}`);
-      await page.getByText('sending you back here?').waitFor();
+      await page.getByText(/^(Does|Did) .* here\?$/).waitFor();
       await look('You are signed in');
     }
     await page.goto(`${fresh.url}/logout`);
     await look('Sign out?');
     await page.getByRole('button', { name: 'Sign out' }).click();
     await look('You are signed out');
+    await page.goto(`${fresh.url}/nothing`);
+    await look('There is nothing here');
     await page.route('**/login', (route) => route.continue({ method: 'DELETE' }));
     await page.goto(`${fresh.url}/login`);
     await look('That can’t be done here');

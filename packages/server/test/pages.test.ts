@@ -404,6 +404,24 @@ describe('every page', () => {
     }
   });
 
+  test('that there is none of is said to a person in words, and to a program as everywhere', async () => {
+    await using server = await startServer();
+    for (const path of ['/admin', '/login/', '/docs/x', '/api', '/<b>', '/%ff%zz']) {
+      const page = await sendRaw(server.url, `GET ${path}`, { headers: { accept: 'text/html' } });
+      expect([path, page.status, page.headers['content-type']]).toEqual([path, 404, ['text/html; charset=utf-8']]);
+      expect(page.headers['cache-control']).toEqual(['no-store']);
+      expect(page.text).toContain('<h1>There is nothing here</h1>');
+      expect(page.text).toContain('<a href="/">');
+      expect(page.text).not.toContain('<b>');
+      const answer = await sendRaw(server.url, `GET ${path}`);
+      expect([answer.status, answer.json]).toEqual([404, { code: 'NOT_FOUND', message: `There is no ${path}.` }]);
+    }
+    for (const target of ['POST /admin', 'GET /api/v1/nothing', 'GET /trpc/nothing']) {
+      const answer = await sendRaw(server.url, target, { headers: { accept: 'text/html' } });
+      expect([answer.status, answer.headers['content-type']]).toEqual([404, ['application/json; charset=utf-8']]);
+    }
+  });
+
   test('says in words that the database is away; signing out clears the cookie even so', async () => {
     await using server = await startServer();
     const client = server.client();

@@ -54,8 +54,10 @@ export function createApp(options: {
   app.use(createHealth({ store, isDraining }));
   app.use('/api/v1', noStore, cors(config), createRest(faces));
   app.use('/trpc', noStore, cors(config), createTrpc(faces));
-  app.use(createPages({ ...faces, returnAddress, clock: services.clock }));
+  const pages = createPages({ ...faces, returnAddress, clock: services.clock });
+  app.use(pages.known);
   app.use(createDocs({ config, router: appRouter, createContext }));
+  app.use(pages.unknown);
   app.use((req) => {
     throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.path}.` });
   });

@@ -12,6 +12,7 @@ import { type Context, createCallerFactory } from '../trpc.ts';
 import { readForm } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';
+import { isNavigation } from './navigation.ts';
 import { createAddressBanner, refuseLostCookie } from './pages/address.ts';
 import { homePage, OTHERS } from './pages/home.ts';
 import { type Page, pageCsp, renderPage } from './pages/layout.ts';
@@ -47,7 +48,13 @@ const LoginFields = z.strictObject({
 const NoFields = z.strictObject({});
 const EndFields = z.strictObject({ end: z.string() });
 
-/** Answers `/`, `/login`, `/logout` and `/sessions`; hands on everything else. */
+export interface Pages {
+  /** Answers `/`, `/login`, `/logout` and `/sessions`; hands on everything else. */
+  readonly known: RequestHandler;
+  /** Tells a person in a browser that there is nothing here; hands on what programs ask for. */
+  readonly unknown: RequestHandler;
+}
+
 export function createPages(options: {
   config: Config;
   router: AppRouter;
@@ -55,7 +62,7 @@ export function createPages(options: {
   returnAddress: ReturnAddress;
   clock: Clock;
   log: Log;
-}): RequestHandler {
+}): Pages {
   const { config, router, createContext, returnAddress, clock, log } = options;
   const createCaller = createCallerFactory(router);
   const addressBanner = createAddressBanner(config);
@@ -137,19 +144,28 @@ export function createPages(options: {
     send(res, await handler({ req, res, context, call: createCaller(context) }));
   };
 
-  return (req, res, next) => {
-    const handlers = pages.get(req.path);
-    if (!handlers) return next();
+  const refuse = (req: Request, res: Response, cause: unknown): void => {
+    const error = describeError(cause);
+    logError(log, cause, { res, described: error });
+    if (res.headersSent) return void res.destroy();
+    const { status, retryAfterSeconds } = error;
+    // What was refused may be so for no other reason than where it was asked.
+    const page = refusalPage(error, { banner: addressBanner(req, null), requestId: requestIdOf(res) });
     res.setHeader('Cache-Control', 'no-store');
-    answer(req, res, handlers).catch((cause: unknown) => {
-      const error = describeError(cause);
-      logError(log, cause, { res, described: error });
-      if (res.headersSent) return res.destroy();
-      const { status, retryAfterSeconds } = error;
-      // What was refused may be so for no other reason than where it was asked.
-      const page = refusalPage(error, { banner: addressBanner(req, null), requestId: requestIdOf(res) });
-      return send(res, { page, status, retryAfterSeconds });
-    });
+    send(res, { page, status, retryAfterSeconds });
+  };
+
+  return {
+    known: (req, res, next) => {
+      const handlers = pages.get(req.path);
+      if (!handlers) return next();
+      res.setHeader('Cache-Control', 'no-store');
+      answer(req, res, handlers).catch((cause: unknown) => refuse(req, res, cause));
+    },
+    unknown: (req, res, next) => {
+      if (!isNavigation(req.headers, req.method)) return next();
+      refuse(req, res, new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.path}.` }));
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import { duration } from './time.ts';
 const titles: Partial<Record<ErrorCode, string>> = {
   BAD_REQUEST: 'That could not be taken',
   UNAUTHORIZED: 'Sign in first',
+  NOT_FOUND: 'There is nothing here',
   METHOD_NOT_SUPPORTED: 'That can’t be done here',
   PAYLOAD_TOO_LARGE: 'That is too much',
   UNSUPPORTED_MEDIA_TYPE: 'That is not a form',
@@ -30,6 +31,6 @@ export function refusalPage(
     banner,
     main: html`<h1>${title}</h1>
 <p>${message}</p>${details.length > 0 ? html`<ul>${details}</ul>` : null}${wait}${trace}
-<p><a href="/login">Sign in</a></p>`,
+<p>${code === 'NOT_FOUND' ? html`<a href="/">Where you are signed in</a>` : html`<a href="/login">Sign in</a>`}</p>`,
   };
 }
