@@ -76,7 +76,12 @@ test('everything goes over: whoever was signed in stays so, and the password, to
   await moved.stop();
 
   // A stranger's key is refused there from the beginning, and without one there is no start.
-  const strangers = startServer(home, { env: { DATABASE_URL: database.url, SECRET_KEY: 'k'.repeat(32) } });
+  const strange = { DATABASE_URL: database.url, SECRET_KEY: 'k'.repeat(32) };
+  expect(await home.run(['check-config'], { env: strange })).toMatchObject({
+    exitCode: 1,
+    stdout: expect.stringMatching(/^fault {3}SECRET_KEY: none of its keys is one that/m),
+  });
+  const strangers = startServer(home, { env: strange });
   await expect(strangers).rejects.toThrow(/the server ended: SECRET_KEY: none of its keys is one that/);
   const keyless = startServer(home, { env: { DATABASE_URL: database.url } });
   await expect(keyless).rejects.toThrow(/the server ended: SECRET_KEY: is not set, and with PostgreSQL it has to be/);

@@ -11,18 +11,21 @@ export interface CheckedDatabase {
   findings: Finding[];
   /** The hash of the master password that is kept; null where none is, or there is no database; undefined if unknown. */
   passwordHash: string | null | undefined;
+  /** The ids of the keys that were last used there, as far as they are known. */
+  signingKeys: readonly string[];
 }
 
 /** What is known of one that is not looked into. */
-export const unseenDatabase: CheckedDatabase = { findings: [], passwordHash: undefined };
+export const unseenDatabase: CheckedDatabase = { findings: [], passwordHash: undefined, signingKeys: [] };
 
 export async function checkDatabase(config: Config): Promise<CheckedDatabase> {
   try {
     const state = await lookIntoDatabase(config);
-    return { findings: state ? checkState(state) : [], passwordHash: state ? state.passwordHash : null };
+    if (!state) return { findings: [], passwordHash: null, signingKeys: [] };
+    return { findings: checkState(state), passwordHash: state.passwordHash, signingKeys: state.signingKeys };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    return { findings: [{ level: 'fault', about, text: error.message }], passwordHash: undefined };
+    return { ...unseenDatabase, findings: [{ level: 'fault', about, text: error.message }] };
   }
 }
 

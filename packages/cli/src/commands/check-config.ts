@@ -44,7 +44,7 @@ async function check(): Promise<Finding[]> {
     // No fault: the server may well be able to do what this user can't.
     ...(foreign ? [advice('DATA_DIR', foreign.text)] : []),
     ...database.findings,
-    ...(isUsable ? [...checkSecretKey(config), ...checkModes(config)] : []),
+    ...(isUsable ? [...checkSecretKey(config, database.signingKeys), ...checkModes(config)] : []),
     ...checkDatabaseUrl(config),
     ...checkAddresses(config),
     ...checkProxies(config),

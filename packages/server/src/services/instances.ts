@@ -7,7 +7,7 @@ import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { InstanceEntity, type InstanceRow, SigningKeyEntity } from '../store/entities.ts';
 import { escapeControlCharacters } from './client.ts';
-import { SecretKeyError } from './keys.ts';
+import { SecretKeyError, STRANGE_RING } from './keys.ts';
 
 /** How often an instance says that it is alive, in milliseconds. */
 const BEAT_MS = 2000;
@@ -87,10 +87,7 @@ function createShared({ store, config, onError }: Parameters<typeof createInstan
       store.write(async (em) => {
         const known = (await em.find(SigningKeyEntity, {})).map((key) => key.id);
         if (known.length > 0 && !known.some((each) => ids.includes(each))) {
-          throw new SecretKeyError(
-            'SECRET_KEY: none of its keys is one that the other instances on this database sign or verify with; ' +
-              'set theirs, or, to change it, give all instances OLD,NEW first, then NEW,OLD.',
-          );
+          throw new SecretKeyError(`SECRET_KEY: ${STRANGE_RING}`);
         }
         if (known.length === ids.length && known.every((each) => ids.includes(each))) return;
         await em.nativeDelete(SigningKeyEntity, {});

@@ -35,6 +35,11 @@ export class SecretKeyError extends Error {
   override readonly name = 'SecretKeyError';
 }
 
+/** Why a ring is refused that has none of the keys which were last used on its database; after `SECRET_KEY: `. */
+export const STRANGE_RING =
+  'none of its keys is one that the other instances on this database sign or verify with; ' +
+  'set theirs, or, to change it, give all instances OLD,NEW first, then NEW,OLD.';
+
 /** A new SECRET_KEY: 256 random bits, in base64url. */
 export const makeSecretKey = (): string => randomBytes(32).toString('base64url');
 

@@ -13,6 +13,8 @@ export interface DatabaseState {
   unknown: string[];
   /** The hash of the master password that is kept; null where none is. */
   passwordHash: string | null;
+  /** The ids of the keys that were last used there; empty where nothing is known of any. */
+  signingKeys: string[];
 }
 
 /** How long to wait for a writer that is just closing, in milliseconds. */
@@ -35,7 +37,7 @@ export function inspectOpen(db: Sqlite.Database): DatabaseState {
     hasTable(db, table) ? db.prepare<[], string>(sql).pluck().all() : [];
   const applied = column(appliedSql, 'migrations');
   const [passwordHash = null] = column(passwordSql, 'passwords');
-  return { ...compareMigrations(applied), passwordHash };
+  return { ...compareMigrations(applied), passwordHash, signingKeys: column(keysSql, 'signing_keys') };
 }
 
 /** The same of a database on PostgreSQL. @throws whatever keeps it from being asked */
@@ -51,13 +53,14 @@ export async function inspectPostgres(address: PostgresAddress): Promise<Databas
   try {
     const applied = await column(appliedSql, 'migrations');
     const [passwordHash = null] = await column(passwordSql, 'passwords');
-    return { ...compareMigrations(applied), passwordHash };
+    return { ...compareMigrations(applied), passwordHash, signingKeys: await column(keysSql, 'signing_keys') };
   } finally {
     await client.end();
   }
 }
 
 const appliedSql = 'select name from migrations order by id';
+const keysSql = 'select id from signing_keys';
 const passwordSql = "select hash from passwords where origin = 'stored'";
 
 export const hasTable = (db: Sqlite.Database, name: string): boolean =>
