@@ -88,8 +88,15 @@ export async function sample(
     };
   };
   const samples = targets.map((): Sample[] => []);
-  // Several servers share the core, and each has to be warm.
-  for (const target of targets) await measure(target, options.warmUpSeconds * serversOf(target).length);
+  // Each server by itself, and once: one that is alone in one target may be among several in another.
+  const warm = new Set<string>();
+  for (const target of targets) {
+    for (const server of serversOf(target)) {
+      const key = `${server.url} ${target.tokens}`;
+      if (!warm.has(key)) await measure({ ...target, ...server, besides: [] }, options.warmUpSeconds);
+      warm.add(key);
+    }
+  }
   for (let round = 0; round < options.rounds; round++) {
     for (const [index, target] of targets.entries()) {
       samples[index]?.push(await measure(target, options.roundSeconds));
