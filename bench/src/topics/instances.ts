@@ -19,6 +19,8 @@ const TOKENS = 20_000;
 /** Of the built-in password, with the least that bcrypt can do: what is measured of a sign-in is the rest. */
 const PASSWORD_HASH = '$2b$04$VvJF0B/3TRLBc5H5D69yeeGfaMoKoNHkS2PvY.ZThIRfvTr3kBWRm';
 const BCRYPT_COST = 4;
+/** So few that each sign-in of a round ends another one, on any machine. */
+const SESSION_MAX_LIVE = 20;
 /** Below the sixteen that the server lets wait. */
 const SIGN_IN_CLIENTS = 8;
 
@@ -89,7 +91,7 @@ export async function instances({ rounds }: { rounds: number }): Promise<void> {
     `Counted with a round is what it leaves to be written, of each session or token used one row. The gate keeps 10,000 ` +
       `answers, so of ${formatCount(TOKENS)} tokens by turns none; a turn took ${shortestTurn(samples, targets).toFixed(1)} s ` +
       `or more. Sign-ins are with a bcrypt of cost ${BCRYPT_COST}, ${bcryptMs.toFixed(1)} ms, and each ends another ` +
-      `session: SESSION_MAX_LIVE.`,
+      `session, for there are ${SESSION_MAX_LIVE}: SESSION_MAX_LIVE.`,
   );
 }
 
@@ -101,7 +103,7 @@ async function openPlaces(opened: AsyncDisposableStack, core: number | null): Pr
     await openServer({ script, args: [makeFolder('postgres')], env: { PATH }, core: null, isParent: true }),
   );
   const database = `${postgres.url}/postgres`;
-  const env = { MASTER_PASSWORD_HASH: PASSWORD_HASH };
+  const env = { MASTER_PASSWORD_HASH: PASSWORD_HASH, SESSION_MAX_LIVE: String(SESSION_MAX_LIVE) };
   const shared = { ...env, DATABASE_URL: database, SECRET_KEY: 'k'.repeat(32) };
   const sqlite = opened.use(await openBackchannel({ core, folder, env }));
   const one = opened.use(await openBackchannel({ core, env: shared }));
