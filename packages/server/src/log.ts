@@ -2,6 +2,7 @@
 import { type Logger, pino } from 'pino';
 import type { Config } from './config.ts';
 import { escapeControlCharacters } from './services/client.ts';
+import { codeOf, StoreUnavailableError } from './store/unavailable.ts';
 
 export type Log = Logger;
 
@@ -12,10 +13,19 @@ export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Log {
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: serializeError },
     redact: ['*.authorization', '*.cookie', '*.password', 'authorization', 'cookie', 'password'],
   };
   const write = (line: string) => process.stderr.write(line);
   return pino(options, config.logFormat === 'json' ? { write } : { write: (line: string) => write(prettyLine(line)) });
+}
+
+/** As pino has it; but a database that is away says why and no more: each request tells it, and a stack tells nothing. */
+function serializeError(error: Error) {
+  const away = [error, error.cause].find((each) => each instanceof StoreUnavailableError);
+  if (!away) return pino.stdSerializers.err(error);
+  const reason = away.cause instanceof Error ? ` (${away.cause.message || codeOf(away.cause)})` : '';
+  return { type: away.name, message: `${away.message}${reason}` };
 }
 
 /** `12:00:00 info  message key=value`, from a line of JSON. */
@@ -23,8 +33,9 @@ function prettyLine(line: string): string {
   const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>;
   const details = Object.entries(rest).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
   const head = [String(time).slice(11, 19), String(level).padEnd(5), escapeControlCharacters(String(msg ?? ''))];
-  const stack = err && typeof err === 'object' && 'stack' in err ? `\n${indent(String(err.stack))}` : '';
-  return `${[...head, ...details.map(escapeControlCharacters)].join(' ')}${stack}\n`;
+  const { stack, message } = { ...(err as { stack?: string; message?: string } | undefined) };
+  const why = stack ?? message;
+  return `${[...head, ...details.map(escapeControlCharacters)].join(' ')}${why === undefined ? '' : `\n${indent(why)}`}\n`;
 }
 
 const indent = (stack: string) =>

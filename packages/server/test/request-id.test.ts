@@ -18,6 +18,19 @@ const idOf = ({ headers }: RawAnswer) => headers['x-request-id'];
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const me = '/api/v1/auth/me';
 
+test('a database that is away is told in a line that says why, not with a stack for each request', async () => {
+  await using server = await startServer({}, logAt('info'));
+  const torn = await tearTable(server, 'sessions');
+  const client = server.client();
+  expect((await client.signIn()).status).toBe(503);
+  await torn.mend();
+  const [line] = lines().filter(({ code }) => code === 'SERVICE_UNAVAILABLE');
+  expect(line.err).toEqual({
+    type: 'StoreUnavailableError',
+    message: expect.stringMatching(/^The database [^\n()]+\. \([^\n]+\)$/),
+  });
+});
+
 test('each answer has an id of its own, whoever answers', async () => {
   await using server = await startServer();
   const ids = new Set<string>();
