@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 import { whyNoPostgres } from './e2e/postgres.ts';
 
 // No test waits on purpose: the limits are there for what hangs, on the slowest machine in use.
-const limits = { testTimeout: 20_000, hookTimeout: 20_000, expect: { poll: { timeout: 10_000 } } };
+const limits = { testTimeout: 40_000, hookTimeout: 40_000, expect: { poll: { timeout: 10_000 } } };
 
 const packages = ['server', 'client-sdk', 'cli'].map((name) => ({
   extends: true as const,

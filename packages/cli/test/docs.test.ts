@@ -60,7 +60,7 @@ test('docs/cli.md names the variables that are read, and docs/rest.md every code
 });
 
 // As many processes as there are commands, one after the other.
-describe('what can be copied', { timeout: 60_000 }, () => {
+describe('what can be copied', { timeout: 240_000 }, () => {
   test('from docs/cli.md does what it says, in the order of the page', async (context) => {
     using home = checkout({ '.env': serverEnv });
     await using server = await startServer(home);
