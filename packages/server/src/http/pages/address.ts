@@ -12,6 +12,7 @@ export type AddressBanner = (req: IncomingMessage, next: URL | null) => Html | n
 
 export function createAddressBanner(config: Pick<Config, 'publicUrl' | 'trustedProxies'>): AddressBanner {
   const { publicUrl } = config;
+  const home = new URL(publicUrl);
   const isBelieved = createPeerTrust(config);
 
   /** The origin in the address bar, as far as it can be known: without a proxy that is believed, its scheme cannot. */
@@ -24,7 +25,9 @@ export function createAddressBanner(config: Pick<Config, 'publicUrl' | 'trustedP
     // What a form of this server says of its page is exact.
     const page = URL.parse(req.headers.origin ?? '');
     if (page?.host === host) return page?.origin ?? null;
-    const scheme = forwarded('proto') ?? new URL(publicUrl).protocol.slice(0, -1);
+    // Browsers send it over https, and on this machine, and nowhere else (Fetch Metadata, 2).
+    const isSecure = host === home.host || req.headers['sec-fetch-mode'] !== undefined;
+    const scheme = forwarded('proto') ?? (isSecure ? home.protocol.slice(0, -1) : 'http');
     if (!host || !/^https?$/.test(scheme)) return null;
     const url = URL.parse(`${scheme}://${host}`);
     return url && url.host !== '' ? url.origin : null;
