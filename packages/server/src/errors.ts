@@ -98,13 +98,14 @@ function describe(
 
 const internal = describe('INTERNAL_SERVER_ERROR', 'Something went wrong on the server; its log says what.');
 
-/** Zod's issues, one for each unknown field rather than one for all. */
+/** Zod's issues, one for each unknown field rather than one for all, and a field that is not there in a word. */
 export function issuesOf(error: ZodError): Issue[] {
   return error.issues.flatMap((issue) => {
     const path = issue.path.map(String);
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'Unknown field.' }));
     }
-    return [{ path: path.join('.'), message: issue.message }];
+    const isMissing = issue.code === 'invalid_type' && path.length > 0 && issue.message.endsWith('received undefined');
+    return [{ path: path.join('.'), message: isMissing ? 'Missing.' : issue.message }];
   });
 }

@@ -50,6 +50,18 @@ function refusal(face: Face, answer: RawAnswer): [code: string, ...paths: string
 const resultOf = (face: Face, answer: RawAnswer) => (face === 'REST' ? answer.json : answer.json.result.data);
 
 describe.each(faces)('over %s', (face) => {
+  test('a field is at fault in words: one that is missing, one that is too much, one of the wrong kind', async () => {
+    const wordsFor = async (body: object) => {
+      const answer = await call(face, 'auth.login', { body: JSON.stringify(body) });
+      return readError(face, answer.status, answer.json).issues;
+    };
+    expect(await wordsFor({})).toEqual([{ path: 'password', message: 'Missing.' }]);
+    expect(await wordsFor({ password: 'x', b: 1 })).toEqual([{ path: 'b', message: 'Unknown field.' }]);
+    expect(await wordsFor({ password: null })).toEqual([
+      { path: 'password', message: expect.stringContaining('expected string') },
+    ]);
+  });
+
   test.each([
     '{',
     '{"password":',
