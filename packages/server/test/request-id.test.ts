@@ -31,6 +31,29 @@ test('a database that is away is told in a line that says why, not with a stack 
   });
 });
 
+test('each wrong password is a line with the address that it came from, at a sign-in and at a step-up', async () => {
+  await using server = await startServer({ trustedProxies: ['127.0.0.1'] }, logAt('info'));
+  const client = server.client();
+  await client.signIn();
+  write.mockClear();
+  const wrong = async (path: string, body: object) => {
+    const headers = { 'x-forwarded-for': '203.0.113.9', 'content-type': 'application/json', cookie: client.cookie };
+    const answer = await sendRaw(server.url, `POST /api/v1${path}`, { headers, body: JSON.stringify(body) });
+    expect(answer.json.message).toBe('Wrong password.');
+    return idOf(answer)?.[0];
+  };
+  const ids = [
+    await wrong('/auth/login', { password: 'hunter2' }),
+    await wrong('/auth/step-up', { password: 'hunter2' }),
+  ];
+  const told = lines().map(({ level, msg, ip, requestId }) => ({ level, msg, ip, requestId }));
+  const line = { level: 'info', ip: '203.0.113.9' };
+  expect(told).toEqual([
+    { ...line, msg: 'login: wrong password', requestId: ids[0] },
+    { ...line, msg: 'step-up: wrong password', requestId: ids[1] },
+  ]);
+});
+
 test('each answer has an id of its own, whoever answers', async () => {
   await using server = await startServer();
   const ids = new Set<string>();

@@ -8,6 +8,7 @@ import type { Context } from '../trpc.ts';
 import { readBearer } from './bearer.ts';
 import type { ClientAddress } from './client-address.ts';
 import type { Cookies } from './cookies.ts';
+import { requestIdOf } from './request-id.ts';
 
 export type CreateContext = (req: IncomingMessage, res: ServerResponse) => Context;
 
@@ -21,7 +22,11 @@ export function createContextFactory(options: {
   return (req, res) => {
     const bearer = readBearer(req.headers);
     const cookieHeader = bearer === null ? req.headers.cookie : undefined;
-    const client = describeClient({ ip: clientAddress(req), userAgent: req.headers['user-agent'] });
+    const client = describeClient({
+      ip: clientAddress(req),
+      userAgent: req.headers['user-agent'],
+      requestId: requestIdOf(res),
+    });
     const setCookie = (line: string) => res.appendHeader('Set-Cookie', line);
     let caller: Promise<Principal | null> | undefined;
     let device: Promise<Device | null> | undefined;

@@ -4,14 +4,21 @@ const USER_AGENT_MAX_CHARACTERS = 512;
 export interface Client {
   readonly ip: string | null;
   readonly userAgent: string | null;
+  /** The id of the request that it makes, which the log has; it is kept nowhere. */
+  readonly requestId?: string | undefined;
 }
 
 /** The caller as events and sessions keep it: the User-Agent escaped and cut. */
-export function describeClient(options: { ip: string | null; userAgent: string | undefined }): Client {
-  const { ip, userAgent } = options;
+export function describeClient(options: {
+  ip: string | null;
+  userAgent: string | undefined;
+  requestId?: string | undefined;
+}): Client {
+  const { ip, userAgent, requestId } = options;
   return {
     ip,
     userAgent: userAgent ? escapeControlCharacters(userAgent).slice(0, USER_AGENT_MAX_CHARACTERS) : null,
+    requestId,
   };
 }
 

@@ -79,8 +79,10 @@ export async function openPassword(options: {
   clock: Clock;
   /** Whether a hash or a password may be made where there is none yet. */
   mayMake: boolean;
+  /** Told of each wrong one. */
+  onWrong: (attempt: Attempt) => void;
 }): Promise<Password> {
-  const { config, store, events, throttle, instances, clock, mayMake } = options;
+  const { config, store, events, throttle, instances, clock, mayMake, onWrong } = options;
   const found = mayMake
     ? await findPassword({ config, store, instances, clock })
     : await findPasswordAsItIs({ config, store });
@@ -95,6 +97,11 @@ export async function openPassword(options: {
     if (stored === null || stored === current) return;
     current = stored;
     origin = 'stored';
+  };
+
+  const count = (attempt: Attempt, outcome: Parameters<Attempts['count']>[1]) => {
+    attempts.count(attempt.purpose, outcome);
+    if (outcome === 'wrong') onWrong(attempt);
   };
 
   /** Not the same for all: those who were turned away together would come back together. */
@@ -125,10 +132,10 @@ export async function openPassword(options: {
           await throttle.forgive(em, admitted);
           return open(em);
         });
-        attempts.count(attempt.purpose, opened === null ? 'wrong' : 'right');
+        count(attempt, opened === null ? 'wrong' : 'right');
         return opened;
       } catch (error) {
-        attempts.count(attempt.purpose, 'unavailable');
+        count(attempt, 'unavailable');
         throttle.forgiveLater(admitted);
         throw error;
       }
@@ -161,10 +168,10 @@ export async function openPassword(options: {
       try {
         const checked = await check(password, attempt);
         // A right one is counted when what it opens is written.
-        if (checked.outcome !== 'right') attempts.count(attempt.purpose, checked.outcome);
+        if (checked.outcome !== 'right') count(attempt, checked.outcome);
         return checked;
       } catch (error) {
-        attempts.count(attempt.purpose, 'unavailable');
+        count(attempt, 'unavailable');
         throw error;
       }
     },

@@ -9,7 +9,7 @@ import { createEvents, type Events } from './events.ts';
 import { createGate, type Gate } from './gate.ts';
 import { createInstances, type Instances } from './instances.ts';
 import { createKeyRing, loadSecretKey, makeSecretKey } from './keys.ts';
-import { openPassword, type Password } from './password.ts';
+import { type Attempt, openPassword, type Password } from './password.ts';
 import { createPasswordChange, type PasswordChange } from './password-change.ts';
 import { createSessions, type Sessions } from './sessions.ts';
 import { createTasks, type Tasks } from './tasks.ts';
@@ -60,7 +60,10 @@ export async function openServices(options: {
   );
   if (role === 'server') await instances.agreeOnKeys(keys.ids);
   const mayMake = role === 'server';
-  const password = await openPassword({ config, store, events, throttle, instances, clock, mayMake });
+  // For programs that read logs and bar addresses, such as fail2ban.
+  const onWrong = ({ purpose, client: { ip, requestId } }: Attempt) =>
+    log.info({ requestId, ip }, `${purpose}: wrong password`);
+  const password = await openPassword({ config, store, events, throttle, instances, clock, mayMake, onWrong });
   const activity = createActivity(store, clock, (error) => log.error({ err: error }, 'use could not be written'));
   const gate = createGate({ config, store, keys, password, activity, clock });
   const devices = createDevices({ store, keys, clock });
