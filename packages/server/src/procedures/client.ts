@@ -56,7 +56,8 @@ export const client = router({
       return {
         principal: 'operator' as const,
         ...toCaller(ctx.principal, ctx.services),
-        ...ctx.client,
+        ip: ctx.client.ip,
+        userAgent: ctx.client.userAgent,
         since: isoTime(since),
         until: until === null ? null : isoTime(until),
       };
