@@ -4,13 +4,13 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { findFreePorts } from '../../../e2e/free-ports.ts';
 
 const [backchannelPort = '', upstream = '', folder = '', open] = process.argv.slice(2);
 const cli = join(import.meta.dirname, '../../../packages/cli/src/main.ts');
-const port = await findFreePort();
+const [port = 0] = await findFreePorts(1);
 const words = ['proxy-config', 'nginx', `localhost:${port}`, upstream];
 const block = execFileSync(process.execPath, [cli, ...words], {
   env: { PORT: backchannelPort, PUBLIC_URL: `http://localhost:${backchannelPort}`, TRUSTED_PROXIES: '127.0.0.1' },
@@ -52,11 +52,3 @@ child.stderr.setEncoding('utf8').on('data', (text: string) => {
 });
 const [code] = await once(child, 'exit');
 process.exit(code ?? 1);
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await once(server.close(), 'close');
-  return port;
-}

@@ -1,5 +1,8 @@
 // Where every part takes the time from, so that a test can move it.
 
+export const MINUTE_MS = 60_000;
+export const DAY_MS = 86_400_000;
+
 /** Milliseconds since 1970 UTC. */
 export type Clock = () => number;
 

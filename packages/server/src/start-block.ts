@@ -1,7 +1,7 @@
 // What is printed at start: where it is, who can reach it, how a service would run it, and what is unsafe.
 import { extname, join } from 'node:path';
 import { checkRunning } from './checks/running.ts';
-import { isLoopback, isLoopbackOrigin } from './config/address.ts';
+import { bracketed, isLoopback, isLoopbackOrigin } from './config/address.ts';
 import type { Config } from './config.ts';
 import type { Password } from './services/password.ts';
 import { version } from './version.ts';
@@ -41,6 +41,5 @@ function describeReach({ host, port: configured }: Config, url: string): string 
   const port = configured || new URL(url).port;
   if (!isLoopback(host)) return `whoever reaches ${host} port ${port}`;
   if (isLoopbackOrigin(url)) return `only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:${port}`;
-  const here = host.includes(':') ? `[${host}]` : host;
-  return `only this machine; for others a proxy on it forwards ${url} to http://${here}:${port}`;
+  return `only this machine; for others a proxy on it forwards ${url} to http://${bracketed(host)}:${port}`;
 }

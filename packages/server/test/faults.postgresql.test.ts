@@ -4,6 +4,20 @@ import { openCable } from './cable.ts';
 import { openSharedDatabase } from './harness.ts';
 import { call, login, startProcess } from './server-process.ts';
 
+/** A server whose way to its database is a cable, and somebody who is signed in. */
+async function startOverCable() {
+  await using opened = new AsyncDisposableStack();
+  const database = opened.use(await openSharedDatabase());
+  const address = new URL(database.env.DATABASE_URL ?? '');
+  const cable = opened.use(await openCable({ host: address.hostname, port: Number(address.port) }));
+  address.port = String(cable.port);
+  const server = opened.use(await startProcess({ ...database.env, DATABASE_URL: address.href }));
+  const { cookie } = await login(server.url);
+  expect((await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status).toBe(204);
+  const closing = opened.move();
+  return { cable, server, cookie, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+}
+
 test.each([
   ['pull', 'its connections broken', 10_000],
   ['silence', 'not a word said', 0],
@@ -13,13 +27,8 @@ test.each([
     timeout: 90_000,
   },
   async (how, _, awayMs) => {
-    await using database = await openSharedDatabase();
-    const address = new URL(database.env.DATABASE_URL ?? '');
-    await using cable = await openCable({ host: address.hostname, port: Number(address.port) });
-    address.port = String(cable.port);
-    await using server = await startProcess({ ...database.env, DATABASE_URL: address.href });
-    const { cookie } = await login(server.url);
-    expect((await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status).toBe(204);
+    await using over = await startOverCable();
+    const { cable, server, cookie } = over;
 
     await cable[how]();
     const until = performance.now() + awayMs;
@@ -48,14 +57,9 @@ test.each([
 );
 
 test.each(['pull', 'silence'] as const)('away while the server is told to end (%s): it ends', async (how) => {
-  await using database = await openSharedDatabase();
-  const address = new URL(database.env.DATABASE_URL ?? '');
-  await using cable = await openCable({ host: address.hostname, port: Number(address.port) });
-  address.port = String(cable.port);
-  await using server = await startProcess({ ...database.env, DATABASE_URL: address.href });
-  const { cookie } = await login(server.url);
-  // There is something to be written at the end.
-  expect((await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status).toBe(204);
+  // The check that it has made is to be written at the end.
+  await using over = await startOverCable();
+  const { cable, server } = over;
   await cable[how]();
   expect(await server.end('SIGTERM')).toEqual([0, null]);
 });

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Finding, faultOf, ok } from '@backchannel/server/checks/finding';
 import type { Config } from '@backchannel/server/config';
-import { createKeyRing, loadSecretKey, SecretKeyError, STRANGE_RING } from '@backchannel/server/keys';
+import { createKeyRing, isStrangeRing, loadSecretKey, SecretKeyError, STRANGE_RING } from '@backchannel/server/keys';
 
 /** `signingKeys` are those that were last used on the database, where others have to have one of them. */
 export function checkSecretKey({ secretKeys, dataDir }: Config, signingKeys: readonly string[] = []): Finding[] {
@@ -12,8 +12,7 @@ export function checkSecretKey({ secretKeys, dataDir }: Config, signingKeys: rea
   const isKept = existsSync(file);
   if (secretKeys !== null) {
     const { ids } = createKeyRing(secretKeys, Date.now);
-    if (signingKeys.length > 0 && !ids.some((id) => signingKeys.includes(id)))
-      return [{ level: 'fault', about, text: STRANGE_RING }];
+    if (isStrangeRing(ids, signingKeys)) return [{ level: 'fault', about, text: STRANGE_RING }];
     const ring = secretKeys.length === 1 ? 'is set' : `is a ring of ${secretKeys.length}: the first signs, all verify`;
     return [ok(about, isKept ? `${ring}; ${file} is not used` : ring)];
   }

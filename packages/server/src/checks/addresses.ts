@@ -1,5 +1,5 @@
 // HOST, PORT and PUBLIC_URL held against one another: who gets here, by what address, and whether over TLS.
-import { isLoopback, isLoopbackOrigin } from '../config/address.ts';
+import { bracketed, isLoopback, isLoopbackOrigin } from '../config/address.ts';
 import type { Config } from '../config.ts';
 import { advice, type Finding, ok } from './finding.ts';
 
@@ -53,5 +53,3 @@ function checkCookie({ cookieName, publicUrl, secureCookies }: Config): Finding 
     return ok('cookie', `${cookieName} is Secure: people can sign in at ${publicUrl} and not over http`);
   return ok('cookie', `${cookieName} is not Secure, as PUBLIC_URL is http`);
 }
-
-const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);

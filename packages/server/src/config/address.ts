@@ -72,3 +72,6 @@ export function parseOrigin(value: string): { origin: string } | { problem: stri
 function bareHostname(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
+
+/** A host as it stands before a port: IPv6 in brackets (RFC 3986, 3.2.2). */
+export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);

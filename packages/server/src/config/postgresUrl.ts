@@ -3,7 +3,7 @@
  * parts that a connection needs. It opens and reads nothing. A password may be anywhere in a URL that is not one, so no
  * problem repeats any of it.
  */
-import { isHost, isLoopback } from './address.ts';
+import { bracketed, isHost, isLoopback } from './address.ts';
 
 /** How the connection is encrypted, and what is checked of the server; the words are libpq's. */
 export type TlsMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
@@ -89,7 +89,7 @@ export function parsePostgresUrl(url: string): PostgresAddress | { problem: stri
   if (tlsMode === 'verify-ca' && (sslrootcert ?? 'system') === 'system') {
     return { problem: 'sslmode=verify-ca needs the sslrootcert of an authority of your own; else write verify-full' };
   }
-  const shownHosts = hosts.map((each) => `${each.host.includes(':') ? `[${each.host}]` : each.host}:${each.port}`);
+  const shownHosts = hosts.map((each) => `${bracketed(each.host)}:${each.port}`);
   return {
     hosts,
     database,
@@ -135,8 +135,8 @@ function readParameters(query: string): { values: Record<string, string> } | { p
 
 function parseHosts(authority: string): { host: string; port: number }[] | null {
   const hosts = authority.split(',').map((entry) => {
-    const [, bracketed, plain = '', digits] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(entry) ?? [];
-    const host = bracketed ?? plain;
+    const [, inBrackets, plain = '', digits] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(entry) ?? [];
+    const host = inBrackets ?? plain;
     const port = digits === undefined ? DEFAULT_PORT : Number(digits);
     return isHost(host) && port >= 1 && port <= 65_535 ? { host, port } : null;
   });

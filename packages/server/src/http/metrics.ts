@@ -3,8 +3,8 @@
  * may sign in. Loaded only where METRICS_PORT is set. Every label has values from a list; none comes from a caller.
  */
 import type { RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { bracketed } from '../config/address.ts';
 import { listen, stopListening } from '../listen.ts';
 import type { Log } from '../log.ts';
 import { hashingLanes } from '../services/hashing.ts';
@@ -41,12 +41,14 @@ export async function openMetrics(options: {
 
   const server = createConnections(log);
   server.on('request', answer(registry));
-  await listen(server, { host: config.metricsHost, port: config.metricsPort, names: ['METRICS_HOST', 'METRICS_PORT'] });
-  const { port } = server.address() as AddressInfo;
-  const host = config.metricsHost.includes(':') ? `[${config.metricsHost}]` : config.metricsHost;
+  const port = await listen(server, {
+    host: config.metricsHost,
+    port: config.metricsPort,
+    names: ['METRICS_HOST', 'METRICS_PORT'],
+  });
   return {
     record,
-    url: `http://${host}:${port}/metrics`,
+    url: `http://${bracketed(config.metricsHost)}:${port}/metrics`,
     [Symbol.asyncDispose]: () => stopListening(server),
   };
 }

@@ -1,7 +1,7 @@
 // What a signed-in client can see of itself and of the server. `protected` is the example to copy from.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
-import { isoTime } from '../clock.ts';
+import { DAY_MS, isoTime } from '../clock.ts';
 import type { Principal } from '../services/gate.ts';
 import type { Services } from '../services/services.ts';
 import { toEvent } from '../services/shapes.ts';
@@ -11,7 +11,6 @@ import { callerFields, spanOf, toCaller } from './auth/caller.ts';
 import { Event } from './auth/events.ts';
 
 const NoInput = z.strictObject({}).optional();
-const DAY_MS = 86_400_000;
 const count = z.int().nonnegative();
 const exampleDays = Array.from({ length: 14 }, (_, index) => ({
   date: `2026-03-${String(index + 1).padStart(2, '0')}`,

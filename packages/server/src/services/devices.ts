@@ -1,7 +1,7 @@
 // Browsers that have signed in before. One is counted and queued on its own, so that a stranger's tries cannot lock its
 // owner out; it opens nothing. Knows no cookies.
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { DeviceEntity } from '../store/entities.ts';
 import { findOneBy, insert, update } from '../store/prepared.ts';
@@ -9,7 +9,7 @@ import type { KeyRing } from './keys.ts';
 import { sha256 } from './secrets.ts';
 
 /** How long a device is remembered after its last sign-in: as long as browsers keep a cookie (RFC 6265bis: 400 days). */
-export const DEVICE_MAX_AGE_MS = 400 * 86_400_000;
+export const DEVICE_MAX_AGE_MS = 400 * DAY_MS;
 
 export interface Device {
   /** The SHA-256 of its secret: what its row and its throttle are named by. */

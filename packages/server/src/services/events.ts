@@ -1,6 +1,6 @@
 // What happened, append-only. An event is written in the same transaction as the change it tells of.
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { EventEntity, type EventRow } from '../store/entities.ts';
 import { count, find, insert } from '../store/prepared.ts';
@@ -50,8 +50,6 @@ export interface Events {
   /** Events of a type per UTC day, `days` of them, oldest first and today last; days without any are there as 0. */
   perDay(type: EventType, days: number): Promise<{ date: string; count: number }[]>;
 }
-
-const DAY_MS = 86_400_000;
 
 /** The first id that an event at this instant can have: 12 hex digits of milliseconds, then what tells events apart. */
 const firstIdAt = (at: number) => Math.max(0, at).toString(16).padStart(12, '0');

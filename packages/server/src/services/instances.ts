@@ -3,18 +3,17 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { DAY_MS } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { InstanceEntity, type InstanceRow, SigningKeyEntity } from '../store/entities.ts';
 import { escapeControlCharacters } from './client.ts';
-import { SecretKeyError, STRANGE_RING } from './keys.ts';
+import { isStrangeRing, SecretKeyError, STRANGE_RING } from './keys.ts';
 
 /** How often an instance says that it is alive, in milliseconds. */
 const BEAT_MS = 2000;
 /** One that has said nothing for so long is gone, in milliseconds. */
 const ALIVE_MS = 3 * BEAT_MS;
-const DAY_MS = 86_400_000;
-
 /** The password of instances that follow the one in the database. */
 const FROM_DATABASE = 'database';
 
@@ -86,9 +85,7 @@ function createShared({ store, config, onError }: Parameters<typeof createInstan
     agreeOnKeys: (ids) =>
       store.write(async (em) => {
         const known = (await em.find(SigningKeyEntity, {})).map((key) => key.id);
-        if (known.length > 0 && !known.some((each) => ids.includes(each))) {
-          throw new SecretKeyError(`SECRET_KEY: ${STRANGE_RING}`);
-        }
+        if (isStrangeRing(ids, known)) throw new SecretKeyError(`SECRET_KEY: ${STRANGE_RING}`);
         if (known.length === ids.length && known.every((each) => ids.includes(each))) return;
         await em.nativeDelete(SigningKeyEntity, {});
         await em.insertMany(

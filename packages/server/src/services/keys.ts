@@ -35,6 +35,10 @@ export class SecretKeyError extends Error {
   override readonly name = 'SecretKeyError';
 }
 
+/** Whether a ring has none of the keys that were last used on its database, where there were any. */
+export const isStrangeRing = (ids: readonly string[], lastUsed: readonly string[]): boolean =>
+  lastUsed.length > 0 && !lastUsed.some((id) => ids.includes(id));
+
 /** Why a ring is refused that has none of the keys which were last used on its database; after `SECRET_KEY: `. */
 export const STRANGE_RING =
   'none of its keys is one that the other instances on this database sign or verify with; ' +

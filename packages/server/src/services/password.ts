@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
-import { type AttemptPurpose, type Attempts, createAttempts } from './attempts.ts';
+import { type AttemptOutcome, type AttemptPurpose, type Attempts, createAttempts } from './attempts.ts';
 import type { Client } from './client.ts';
 import type { Device } from './devices.ts';
 import type { Events } from './events.ts';
@@ -99,7 +99,7 @@ export async function openPassword(options: {
     origin = 'stored';
   };
 
-  const count = (attempt: Attempt, outcome: Parameters<Attempts['count']>[1]) => {
+  const count = (attempt: Attempt, outcome: AttemptOutcome) => {
     attempts.count(attempt.purpose, outcome);
     if (outcome === 'wrong') onWrong(attempt);
   };

@@ -1,9 +1,7 @@
 // When a session ends by itself.
+import { DAY_MS, MINUTE_MS } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { SessionRow } from '../store/entities.ts';
-
-export const MINUTE_MS = 60_000;
-export const DAY_MS = 86_400_000;
 
 export type Lifetimes = Pick<Config, 'sessionExpireMinutes' | 'sessionMaxDays'>;
 

@@ -1,6 +1,6 @@
 // Sessions in the database, within a caller's transaction: which of them live, and how they end.
 import type { FilterQuery } from '@mikro-orm/core';
-import type { Clock } from '../clock.ts';
+import { type Clock, DAY_MS, MINUTE_MS } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
@@ -9,7 +9,7 @@ import type { Activity } from './activity.ts';
 import type { Client } from './client.ts';
 import type { Devices } from './devices.ts';
 import type { Events } from './events.ts';
-import { DAY_MS, type Lifetimes, MINUTE_MS, type SessionEnds, sessionEnds } from './session-ends.ts';
+import { type Lifetimes, type SessionEnds, sessionEnds } from './session-ends.ts';
 
 /** Another instance may hold back a session's latest use this long before it writes it. */
 const FLUSH_GRACE_MS = 15_000;
@@ -31,8 +31,6 @@ export interface Ending {
   /** The gate's, of `whileRevoking`. */
   revoke: (ids: readonly string[]) => void;
 }
-
-export type SessionRows = ReturnType<typeof createSessionRows>;
 
 export function createSessionRows(options: {
   config: Lifetimes & Pick<Config, 'sessionMaxLive'>;

@@ -1,6 +1,6 @@
 // Sessions: opened by the password, seen, and ended. Knows no cookies and no requests.
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import { type Clock, MINUTE_MS } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
@@ -13,7 +13,7 @@ import type { Gate } from './gate.ts';
 import type { KeyRing } from './keys.ts';
 import type { Password, PasswordCheck } from './password.ts';
 import { sha256 } from './secrets.ts';
-import { type Lifetimes, MINUTE_MS, sessionEnds } from './session-ends.ts';
+import { type Lifetimes, sessionEnds } from './session-ends.ts';
 import { createSessionRows, type Ending, type SeenSession } from './session-rows.ts';
 
 export type Refusal = Exclude<PasswordCheck, { outcome: 'right' }>;

@@ -1,5 +1,5 @@
 // What is tidied up in the background, in small steps, so that nobody waits for it.
-import type { Clock } from '../clock.ts';
+import { type Clock, DAY_MS } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { Devices } from './devices.ts';
 import type { Events } from './events.ts';
@@ -10,8 +10,6 @@ import type { Tokens } from './tokens.ts';
 
 const INTERVAL_MS = 60_000;
 const BATCH = 500;
-const DAY_MS = 86_400_000;
-
 export interface Tasks {
   /** Tidies up once a minute from now on, where this instance is the one that does. */
   start(): void;

@@ -1,6 +1,6 @@
 // API tokens: made once, shown once, kept as a SHA-256. Knows no header and no cookie.
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.ts';
+import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { TokenEntity, type TokenRow } from '../store/entities.ts';
 import type { Activity } from './activity.ts';
@@ -18,8 +18,6 @@ export type TokenScope = (typeof tokenScopes)[number];
 export const TOKEN_PREFIX = 'bct_';
 /** Enough to recognise a token by, far too little to guess the rest. */
 const SHOWN_CHARACTERS = 6;
-const DAY_MS = 86_400_000;
-
 /** The hosts that a `proxy` token is limited to; empty for any. */
 export const tokenHosts = (token: TokenRow): string[] => JSON.parse(token.hosts);
 

@@ -80,8 +80,9 @@ export async function insert<Entity extends EntitySchema>(
   entity: Entity,
   row: Record<Name<Entity>, Value>,
 ): Promise<void> {
-  const { table, names, columns } = tableOf(em, entity);
-  const fields = names.map((name) => columns[name]).join(', ');
+  const { table, columns } = tableOf(em, entity);
+  const names = Object.keys(columns);
+  const fields = Object.values(columns).join(', ');
   const sql = `insert into ${table} (${fields}) values (${names.map(() => '?').join(', ')})`;
   await run(
     em,
@@ -107,8 +108,7 @@ export async function update<Entity extends EntitySchema>(
 
 interface Table {
   table: string;
-  /** The properties, and what each is called in the table. */
-  names: string[];
+  /** What each property is called in the table. */
   columns: Record<string, string>;
   booleans: string[];
   /** All of them, for a select. */
@@ -125,7 +125,6 @@ function tableOf(em: EntityManager, entity: EntitySchema): Table {
   const columns = Object.fromEntries(props.map(({ name, fieldNames }) => [name, fieldNames[0] ?? name]));
   const table = {
     table: tableName,
-    names: Object.keys(columns),
     columns,
     booleans: props.filter(({ runtimeType }) => runtimeType === 'boolean').map(({ name }) => name),
     all: Object.entries(columns)

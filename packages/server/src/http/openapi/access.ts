@@ -1,10 +1,9 @@
 // How callers show who they are, for the document: which credentials open an operation, and what it does to cookies.
 import type { oas31 } from 'zod-openapi';
+import { DAY_MS } from '../../clock.ts';
 import { DEVICE_MAX_AGE_MS } from '../../services/devices.ts';
 import type { Access, Meta } from '../../trpc.ts';
 import type { Cookies, TokenCookie } from '../cookies.ts';
-
-const DAY_MS = 86_400_000;
 
 /** Any one of a list opens the operation; an empty list leaves it open to all. */
 export const securityOf: Record<Access, oas31.SecurityRequirementObject[]> = {
