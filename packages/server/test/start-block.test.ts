@@ -1,7 +1,7 @@
 // What the block that a start prints says for one configuration or another; process.test.ts reads what is really printed.
 import { expect, test } from 'vitest';
 import { loadConfig } from '../src/config.ts';
-import { startBlock } from '../src/start-block.ts';
+import { startBlock } from '../src/process/start-block.ts';
 
 test.each<[string, Record<string, string>, string]>([
   ['for this machine', {}, 'only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:8000'],

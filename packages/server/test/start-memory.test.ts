@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 
-const startMemory = new URL('../src/start-memory.ts', import.meta.url).href;
+const startMemory = new URL('../src/process/start-memory.ts', import.meta.url).href;
 
 test('what a start has left behind is given back when nothing is to be done, without an end to the process', async () => {
   const program = `

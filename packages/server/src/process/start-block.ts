@@ -1,10 +1,10 @@
 // What is printed at start: where it is, who can reach it, how a service would run it, and what is unsafe.
 import { extname, join } from 'node:path';
-import { checkRunning } from './checks/running.ts';
-import { bracketed, isLoopback, isLoopbackOrigin } from './config/address.ts';
-import type { Config } from './config.ts';
-import type { Password } from './services/password.ts';
-import { version } from './version.ts';
+import { checkRunning } from '../checks/running.ts';
+import { bracketed, isLoopback, isLoopbackOrigin } from '../config/address.ts';
+import type { Config } from '../config.ts';
+import type { Password } from '../services/password.ts';
+import { version } from '../version.ts';
 
 /** The short block for stdout; whatever is unsafe or makes no sense has its own line. */
 export function startBlock(options: {

@@ -3,8 +3,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { findRoot, isInstalled, settings } from './config.ts';
-import { version } from './version.ts';
+import { findRoot, isInstalled, settings } from '../config.ts';
+import { version } from '../version.ts';
 
 /** To serve, or a text for stdout or for stderr instead. */
 export type Asked = { exitWithParent: boolean } | { answer: string } | { refusal: string };
