@@ -1,6 +1,6 @@
 // Before the tests on PostgreSQL: one server for all of them, and a migrated database to copy.
 import type { TestProject } from 'vitest/node';
-import { loadConfig } from '../packages/server/src/config.ts';
+import { loadConfig } from '../packages/server/src/config/config.ts';
 import { openStore } from '../packages/server/src/store/database.ts';
 import { openPostgres } from './postgres.ts';
 

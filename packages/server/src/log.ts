@@ -1,6 +1,6 @@
 // The log: one line an event, secrets redacted, control characters escaped.
 import { type Logger, pino } from 'pino';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { escapeControlCharacters } from './services/client.ts';
 import { codeOf, StoreUnavailableError } from './store/unavailable.ts';
 

@@ -1,7 +1,7 @@
 // A whole server from a configuration, without a side effect until it is asked for: main.ts and the tests open it.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { createDrain } from './drain.ts';
 import { createConnections } from './http/connections.ts';
 import { listen, refuseTaken, stopListening } from './listen.ts';

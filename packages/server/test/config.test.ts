@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { type Config, ConfigError, findRoot, loadConfig, settings } from '../src/config.ts';
+import { type Config, ConfigError, findRoot, loadConfig, settings } from '../src/config/config.ts';
 
 const hash = '$2b$12$3IvYo/YS8dSS83LQfyalN.IiJDAG1a1BGr/spe0qx3361u0wt6gTm';
 const key = (letter: string) => letter.repeat(32);

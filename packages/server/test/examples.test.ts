@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, type TestContext, test } from 'vitest';
-import { loadConfig, settings } from '../src/config.ts';
+import { loadConfig, settings } from '../src/config/config.ts';
 import { startBlock } from '../src/process/start-block.ts';
 import { openSession, startOwnServer } from './callers.ts';
 import { operations, PASSWORD, startServer } from './harness.ts';

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject, test } from 'vitest';
-import { type Config, loadConfig } from '../src/config.ts';
+import { type Config, loadConfig } from '../src/config/config.ts';
 import { errorStatuses } from '../src/errors.ts';
 import { listProcedures } from '../src/http/operations.ts';
 import { createLog, type Log } from '../src/log.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { hashPassword } from '../src/services/hashing.ts';
 import { PasswordConflictError } from '../src/services/instances.ts';
 import { SecretKeyError } from '../src/services/keys.ts';

@@ -3,7 +3,7 @@
 import { enableCompileCache } from 'node:module';
 
 enableCompileCache?.();
-const { loadConfig } = await import('../src/config.ts');
+const { loadConfig } = await import('../src/config/config.ts');
 const { createLog } = await import('../src/log.ts');
 const { openServer } = await import('../src/server.ts');
 

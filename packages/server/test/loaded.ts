@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { DatabaseAddress } from '../src/config.ts';
+import type { DatabaseAddress } from '../src/config/config.ts';
 
 /** Which of these CommonJS packages a process of its own has loaded after it has opened the store. */
 export async function loadedBy(database: DatabaseAddress, packages: readonly string[]): Promise<string[]> {

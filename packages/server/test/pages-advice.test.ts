@@ -1,6 +1,6 @@
 // What the sign-in page says when something is not set up as it should be: at another address, or sent back again and again.
 import { describe, expect, test } from 'vitest';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { PASSWORD, type RawAnswer, sendRaw, startServer, type TestServer } from './harness.ts';
 
 const https = { secureCookies: true, cookieName: '__Host-backchannel_session' };

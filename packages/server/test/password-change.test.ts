@@ -1,6 +1,6 @@
 // Changing the master password: who may, what ends with it, and what happens when something else is under way.
 import { describe, expect, test } from 'vitest';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { createLog } from '../src/log.ts';
 import { hashPassword, verifyPassword } from '../src/services/hashing.ts';
 import { openServices } from '../src/services/services.ts';

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { settings } from '../src/config.ts';
+import { settings } from '../src/config/config.ts';
 import { openStore } from '../src/store/database.ts';
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));

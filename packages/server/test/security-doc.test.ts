@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { type JWTHeaderParameters, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { settings } from '../src/config.ts';
+import { settings } from '../src/config/config.ts';
 import { eventTypes } from '../src/services/events.ts';
 import { createKeyRing } from '../src/services/keys.ts';
 import { entities } from '../src/store/entities.ts';

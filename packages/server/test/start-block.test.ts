@@ -1,6 +1,6 @@
 // What the block that a start prints says for one configuration or another; process.test.ts reads what is really printed.
 import { expect, test } from 'vitest';
-import { loadConfig } from '../src/config.ts';
+import { loadConfig } from '../src/config/config.ts';
 import { startBlock } from '../src/process/start-block.ts';
 
 test.each<[string, Record<string, string>, string]>([

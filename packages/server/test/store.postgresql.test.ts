@@ -1,7 +1,7 @@
 // What the store promises, on PostgreSQL: with other instances at the same rows, and with connections that break.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { PostgresAddress } from '../src/config/postgresUrl.ts';
+import type { PostgresAddress } from '../src/config/postgres-url.ts';
 import { openStore, type Store, StoreUnavailableError } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
 import { anEvent } from './an-event.ts';

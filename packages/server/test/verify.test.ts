@@ -1,6 +1,6 @@
 // Forward-auth: who may pass, what the proxy is told, and where a browser is sent that may not.
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { createLog } from '../src/log.ts';
 import { tearTable } from './elsewhere.ts';
 import {

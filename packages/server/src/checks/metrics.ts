@@ -1,6 +1,6 @@
 // METRICS_PORT and METRICS_HOST: who can read the metrics.
 import { isLoopback } from '../config/address.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { advice, type Finding, ok } from './finding.ts';
 
 export function checkMetrics({ metricsPort, metricsHost }: Config): Finding[] {

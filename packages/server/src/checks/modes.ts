@@ -1,6 +1,6 @@
 // Whether what is to be private is: the data folder 0700, the files in it 0600.
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { checkMode, type Finding } from './finding.ts';
 
 /** Advice for each that is there and that others have a right to, with the line that mends it. */

@@ -1,7 +1,7 @@
 // TRUSTED_PROXIES held against the addresses: whose word is taken for where a caller is.
 import { isIP } from 'node:net';
 import { isLoopback } from '../config/address.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { createTrust } from '../http/client-address.ts';
 import { advice, type Finding, ok } from './finding.ts';
 

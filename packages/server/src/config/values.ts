@@ -5,8 +5,8 @@
 import { isIP } from 'node:net';
 import * as z from 'zod';
 import { isHost, isNetwork, parseOrigin } from './address.ts';
-import { diagnoseHash, isBcryptHash, parseBcryptHash } from './bcryptHash.ts';
-import { type PostgresAddress, parsePostgresUrl } from './postgresUrl.ts';
+import { diagnoseHash, isBcryptHash, parseBcryptHash } from './bcrypt-hash.ts';
+import { type PostgresAddress, parsePostgresUrl } from './postgres-url.ts';
 import { quoted } from './problem.ts';
 
 /** Plain digits only: "1e3", " 5", "5.5", "+5" and "007" are more likely mistakes than numbers. */

@@ -2,7 +2,7 @@
 import type { RequestListener } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import express, { type ErrorRequestHandler } from 'express';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
 import { appRouter } from '../router.ts';
 import type { Services } from '../services/services.ts';

@@ -1,7 +1,7 @@
 // The address of the caller: the socket's, or, behind proxies that the operator trusts, the one that they saw.
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, SocketAddress } from 'node:net';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
 
 /** Loopback, RFC 1918, unique local addresses (RFC 4193), and carrier-grade NAT (RFC 6598). */

@@ -1,7 +1,7 @@
 // The cookies: their names, their attributes, and how they are found in a header. Nothing else writes or reads one.
 import { stringifySetCookie } from 'cookie';
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 
 /**
  * A browser that was tricked into several cookies of one name sends them all; no more than these are looked at, from the

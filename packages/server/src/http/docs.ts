@@ -2,7 +2,7 @@
 // decided here, and it is not made before somebody asks for it.
 import { type AnyTRPCRouter, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Principal } from '../services/gate.ts';
 import { version } from '../version.ts';
 import type { CreateContext } from './context.ts';

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import type { RequestHandler } from 'express';
 import { isLoopbackOrigin } from '../config/address.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { readBearer } from './bearer.ts';
 
 type Origins = Pick<Config, 'publicUrl' | 'allowedOrigins'>;

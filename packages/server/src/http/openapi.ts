@@ -3,7 +3,7 @@
 import type { AnyTRPCRouter } from '@trpc/server';
 import { generateOpenApiDocument, type OpenApiRouter } from 'trpc-to-openapi';
 import type { oas31 } from 'zod-openapi';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { createCookies } from './cookies.ts';
 import { callersOf, cookieHeaders, securityOf, sessionScheme, tokenScheme } from './openapi/access.ts';
 import { describeApi, tags } from './openapi/description.ts';

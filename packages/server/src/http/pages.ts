@@ -4,7 +4,7 @@ import { TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { describeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { AppRouter } from '../router.ts';

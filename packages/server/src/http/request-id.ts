@@ -1,7 +1,7 @@
 // The id by which a request is found again: in the answer, in the log, and in the log of the proxy before it.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { createPeerTrust } from './client-address.ts';
 
 const HEADER = 'X-Request-Id';

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { type AnyTRPCRouter, callTRPCProcedure, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { describeError, type ErrorDescription, InputError, RetryLaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { STATUS_CODES } from '../node-http.ts';

@@ -2,7 +2,7 @@
 import { type AnyTRPCRouter, getTRPCErrorFromUnknown, getTRPCErrorShape, TRPCError } from '@trpc/server';
 import { resolveResponse } from '@trpc/server/http';
 import type { Request, RequestHandler, Response } from 'express';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { describeError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { readJsonText } from './body.ts';

@@ -2,7 +2,7 @@
 // stands before Express, CORS and tRPC, for a page asks once for each of its parts; and it is built narrow, for what gets
 // past it gets everywhere.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
 import type { Principal } from '../services/gate.ts';
 import type { Services } from '../services/services.ts';

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { findRoot, isInstalled, settings } from '../config.ts';
+import { findRoot, isInstalled, settings } from '../config/config.ts';
 import { version } from '../version.ts';
 
 /** To serve, or a text for stdout or for stderr instead. */

@@ -1,6 +1,6 @@
 // Starts the server as a process and ends it on signals. Everything a person reads on a terminal is written here.
 import { readArguments } from './arguments.ts';
-import { type Config, ConfigError, isStartedByNpx, loadConfig } from '../config.ts';
+import { type Config, ConfigError, isStartedByNpx, loadConfig } from '../config/config.ts';
 import { onOrphaned, onSignal } from './lifetime.ts';
 import { ListenError } from '../listen.ts';
 import { createLog, type Log } from '../log.ts';

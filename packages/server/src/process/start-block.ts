@@ -2,7 +2,7 @@
 import { extname, join } from 'node:path';
 import { checkRunning } from '../checks/running.ts';
 import { bracketed, isLoopback, isLoopbackOrigin } from '../config/address.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Password } from '../services/password.ts';
 import { version } from '../version.ts';
 

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DAY_MS } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { InstanceEntity, type InstanceRow, SigningKeyEntity } from '../store/entities.ts';
 import { escapeControlCharacters } from './client.ts';

@@ -1,7 +1,7 @@
 // Where the master password comes from: the environment, what is kept in the database, or one that is made at first start.
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { PasswordEntity } from '../store/entities.ts';
 import { findOneBy } from '../store/prepared.ts';

@@ -1,7 +1,7 @@
 // The one function that checks the master password, whichever face asks.
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { type AttemptOutcome, type AttemptPurpose, type Attempts, createAttempts } from './attempts.ts';
 import type { Client } from './client.ts';

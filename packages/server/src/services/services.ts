@@ -1,6 +1,6 @@
 // Wires the services to one another. What they are is in the files beside this one.
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/database.ts';
 import { type Activity, createActivity } from './activity.ts';

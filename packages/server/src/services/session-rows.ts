@@ -1,7 +1,7 @@
 // Sessions in the database, within a caller's transaction: which of them live, and how they end.
 import type { FilterQuery } from '@mikro-orm/core';
 import { type Clock, DAY_MS, MINUTE_MS } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { EntityManager } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
 import { count, find } from '../store/prepared.ts';

@@ -1,7 +1,7 @@
 // Sessions: opened by the password, seen, and ended. Knows no cookies and no requests.
 import { randomBytes } from 'node:crypto';
 import { type Clock, MINUTE_MS } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
 import { findOneBy, insert } from '../store/prepared.ts';

@@ -1,6 +1,6 @@
 // What is tidied up in the background, in small steps, so that nobody waits for it.
 import { type Clock, DAY_MS } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Devices } from './devices.ts';
 import type { Events } from './events.ts';
 import type { Instances } from './instances.ts';

@@ -2,7 +2,7 @@
 // shares them and a restart forgets none. It knows no password and no session.
 import { isIPv6 } from 'node:net';
 import type { Clock } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { ThrottleEntity, type ThrottleRow } from '../store/entities.ts';
 import { findBy, run, update } from '../store/prepared.ts';

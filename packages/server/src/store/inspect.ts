@@ -1,6 +1,6 @@
 // Looks into a database without changing anything in it: no migration, no new file. For whoever only wants to know.
 import Sqlite from 'better-sqlite3';
-import type { PostgresAddress } from '../config/postgresUrl.ts';
+import type { PostgresAddress } from '../config/postgres-url.ts';
 import { compareMigrations } from './migrations/index.ts';
 
 /** What a database holds. */

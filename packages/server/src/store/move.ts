@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
 import type pg from 'pg';
-import type { PostgresAddress } from '../config/postgresUrl.ts';
+import type { PostgresAddress } from '../config/postgres-url.ts';
 import { openStore } from './database.ts';
 import { entities } from './entities.ts';
 import { inspectDatabase } from './inspect.ts';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
-import type { PostgresAddress } from '../config/postgresUrl.ts';
+import type { PostgresAddress } from '../config/postgres-url.ts';
 import { codeOf, DatabaseUrlError } from './unavailable.ts';
 
 /**

@@ -2,7 +2,7 @@
 import { IsolationLevel } from '@mikro-orm/core';
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import { PostgresDialect, type PostgresPool } from 'kysely';
-import type { PostgresAddress } from '../config/postgresUrl.ts';
+import type { PostgresAddress } from '../config/postgres-url.ts';
 import { type Engine, type Orm, openOrm } from './engine.ts';
 import { compareMigrations } from './migrations/index.ts';
 import { connect, ReadOnlyHostError } from './postgresql-connection.ts';

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import { isLoopbackOrigin } from '../../config/address.ts';
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/config.ts';
 import { createPeerTrust } from '../client-address.ts';
 import { type Html, html } from './html.ts';
 

@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.ts';
 import { commonDomain, isUnder } from '../../config/address.ts';
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/config.ts';
 import type { SessionRow } from '../../store/entities.ts';
 import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';

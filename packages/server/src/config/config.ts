@@ -4,15 +4,15 @@
  */
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
-import { isLoopback, isLoopbackOrigin } from './config/address.ts';
-import { ConfigError, type ConfigProblem } from './config/problem.ts';
-import { Environment, exampleLine } from './config/settings.ts';
-import { readSources, type Sources } from './config/sources.ts';
-import { type DatabaseAddress, DatabaseUrl } from './config/values.ts';
+import { isLoopback, isLoopbackOrigin } from './address.ts';
+import { ConfigError, type ConfigProblem } from './problem.ts';
+import { Environment, exampleLine } from './settings.ts';
+import { readSources, type Sources } from './sources.ts';
+import { type DatabaseAddress, DatabaseUrl } from './values.ts';
 
-export { ConfigError, type ConfigProblem } from './config/problem.ts';
-export { settings } from './config/settings.ts';
-export type { DatabaseAddress } from './config/values.ts';
+export { ConfigError, type ConfigProblem } from './problem.ts';
+export { settings } from './settings.ts';
+export type { DatabaseAddress } from './values.ts';
 
 /** Everything that can be set, checked and with defaults filled in. */
 export interface Config {
