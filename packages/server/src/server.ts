@@ -2,9 +2,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
-import { createDrain } from './drain.ts';
-import { createConnections } from './http/connections.ts';
-import { listen, refuseTaken, stopListening } from './listen.ts';
+import { createDrain } from './http/listener/drain.ts';
+import { createConnections } from './http/listener/connections.ts';
+import { listen, refuseTaken, stopListening } from './http/listener/listen.ts';
 import type { Log } from './log.ts';
 import { openServices, type Services } from './services/services.ts';
 import { prepareDataFolder } from './store/data-folder.ts';

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createConnections } from '../src/http/connections.ts';
+import { createConnections } from '../src/http/listener/connections.ts';
 import { createLog, type Log } from '../src/log.ts';
 import { readError, sendBytes, sendRaw, startServer, type TestServer } from './harness.ts';
 

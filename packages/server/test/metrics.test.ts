@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ListenError } from '../src/listen.ts';
+import { ListenError } from '../src/http/listener/listen.ts';
 import { engine, sendRaw, startServer, type TestServer } from './harness.ts';
 
 const on = { metricsPort: 0, metricsHost: '127.0.0.1' };

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { createTurns } from '../src/http/turns.ts';
+import { createTurns } from '../src/http/listener/turns.ts';
 
 test('of a burst of writes one begins in each turn of the event loop, and reads begin at once', async () => {
   const takeTurn = createTurns();

@@ -21,7 +21,7 @@ import { createRequestIds } from './request-id.ts';
 import { createRest, sendError } from './rest.ts';
 import { createReturnAddress } from './return-address.ts';
 import { createTrpc } from './trpc.ts';
-import { createTurns } from './turns.ts';
+import { createTurns } from './listener/turns.ts';
 import { createVerify, isVerify } from './verify.ts';
 
 export function createApp(options: {

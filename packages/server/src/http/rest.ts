@@ -5,7 +5,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.ts';
 import { describeError, type ErrorDescription, InputError, RetryLaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { STATUS_CODES } from '../node-http.ts';
+import { STATUS_CODES } from './listener/node-http.ts';
 import { readJsonText, toFields } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';

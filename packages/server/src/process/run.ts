@@ -2,7 +2,7 @@
 import { readArguments } from './arguments.ts';
 import { type Config, ConfigError, isStartedByNpx, loadConfig } from '../config/config.ts';
 import { onOrphaned, onSignal } from './lifetime.ts';
-import { ListenError } from '../listen.ts';
+import { ListenError } from '../http/listener/listen.ts';
 import { createLog, type Log } from '../log.ts';
 import { openServer, type RunningServer } from '../server.ts';
 import { PasswordConflictError } from '../services/instances.ts';

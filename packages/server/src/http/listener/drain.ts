@@ -1,7 +1,7 @@
 // The end of a server under load: no request that has been accepted goes without its answer.
 import type { Server } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
-import { answerOf } from './http/connections.ts';
+import { answerOf } from './connections.ts';
 
 /**
  * How long a connection without a request stays open for one that is on its way already, in milliseconds. Whoever is

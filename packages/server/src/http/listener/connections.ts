@@ -4,8 +4,8 @@
  */
 import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Log } from '../log.ts';
-import { createServer, STATUS_CODES } from '../node-http.ts';
+import type { Log } from '../../log.ts';
+import { createServer, STATUS_CODES } from './node-http.ts';
 
 /** For all headers of a request together, its first line included, in bytes. Node's own, said so that it stays. */
 const MAX_HEADER_BYTES = 16 * 1024;

@@ -1,6 +1,6 @@
 // Keeps a burst of writes from holding up reads: the event loop would otherwise work off all that has arrived before it
 // looks for more, and 200 sign-ins at once would stand before the next check of a live session.
-import { isSafeMethod } from './guard.ts';
+import { isSafeMethod } from '../guard.ts';
 
 /** Begins a request in its turn. */
 export type TakeTurn = (method: string | undefined, begin: () => void) => void;
