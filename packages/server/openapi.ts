@@ -1,6 +1,6 @@
 // Writes openapi.json, the document of a server with default settings: `pnpm --filter server openapi`.
 import { writeFileSync } from 'node:fs';
-import { createOpenApiDocument } from './src/http/openapi.ts';
+import { createOpenApiDocument } from './src/http/openapi/document.ts';
 import { appRouter } from './src/router.ts';
 import { version } from './src/version.ts';
 

@@ -11,7 +11,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import type { oas31 } from 'zod-openapi';
 import { errorStatuses } from '../src/errors.ts';
-import { createOpenApiDocument, type DocumentConfig } from '../src/http/openapi.ts';
+import { createOpenApiDocument, type DocumentConfig } from '../src/http/openapi/document.ts';
 import { listProcedures } from '../src/http/operations.ts';
 import { appRouter } from '../src/router.ts';
 import { NewToken } from '../src/services/new-token.ts';

@@ -10,19 +10,19 @@ import type { Store } from '../store/database.ts';
 import { createClientAddress } from './client-address.ts';
 import { createContextFactory } from './context.ts';
 import { createCookies } from './cookies.ts';
-import { createDocs } from './docs.ts';
+import { createDocs } from './docs/docs.ts';
 import { cors } from './guard.ts';
 import { noStore, securityHeaders } from './headers.ts';
 import { createHealth } from './health.ts';
 import type { Metrics } from './metrics.ts';
 import { createObserver } from './observe.ts';
-import { createPages } from './pages.ts';
+import { createPages } from './pages/pages.ts';
 import { createRequestIds } from './request-id.ts';
 import { createRest, sendError } from './rest.ts';
-import { createReturnAddress } from './return-address.ts';
+import { createReturnAddress } from './forward-auth/return-address.ts';
 import { createTrpc } from './trpc.ts';
 import { createTurns } from './listener/turns.ts';
-import { createVerify, isVerify } from './verify.ts';
+import { createVerify, isVerify } from './forward-auth/verify.ts';
 
 export function createApp(options: {
   config: Config;

@@ -2,16 +2,16 @@
 // decided here, and it is not made before somebody asks for it.
 import { type AnyTRPCRouter, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
-import type { Config } from '../config/config.ts';
-import type { Principal } from '../services/gate.ts';
-import { version } from '../version.ts';
-import type { CreateContext } from './context.ts';
-import { createRedoc } from './docs/redoc.ts';
-import { createSwaggerUi } from './docs/swagger-ui.ts';
-import { serveText } from './docs/text.ts';
-import { isNavigation } from './navigation.ts';
-import type { DocumentConfig } from './openapi.ts';
-import { refuseMethod } from './rest.ts';
+import type { Config } from '../../config/config.ts';
+import type { Principal } from '../../services/gate.ts';
+import { version } from '../../version.ts';
+import type { CreateContext } from '../context.ts';
+import { createRedoc } from './redoc.ts';
+import { createSwaggerUi } from './swagger-ui.ts';
+import { serveText } from './text.ts';
+import { isNavigation } from '../forward-auth/navigation.ts';
+import type { DocumentConfig } from '../openapi/document.ts';
+import { refuseMethod } from '../rest.ts';
 
 /** Both pages set styles in their markup; ReDoc's search runs in a worker that it makes of a blob; icons are data. */
 const DOCS_CSP =
@@ -79,7 +79,7 @@ const redirect =
 /** Made at the first request and kept: a start does not wait for the libraries behind it. */
 function serveDocument(options: { config: DocumentConfig; router: AnyTRPCRouter }): RequestHandler {
   const make = async () => {
-    const { createOpenApiDocument } = await import('./openapi.ts');
+    const { createOpenApiDocument } = await import('../openapi/document.ts');
     const document = createOpenApiDocument({ ...options, version });
     return serveText('json', JSON.stringify(document));
   };

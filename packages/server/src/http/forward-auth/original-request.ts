@@ -1,7 +1,7 @@
 // What a proxy says of the request that it asks about: its method and its address. Whether the proxy is to be believed is
 // for the caller to know; whether the address may be followed, too.
 import type { IncomingHttpHeaders } from 'node:http';
-import { parseOrigin } from '../config/address.ts';
+import { parseOrigin } from '../../config/address.ts';
 
 export interface OriginalRequest {
   /** As the browser sent it; null where the proxy does not say. */

@@ -2,20 +2,20 @@
 // stands before Express, CORS and tRPC, for a page asks once for each of its parts; and it is built narrow, for what gets
 // past it gets everywhere.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Config } from '../config/config.ts';
-import type { Log } from '../log.ts';
-import type { Principal } from '../services/gate.ts';
-import type { Services } from '../services/services.ts';
-import { opensHost } from '../services/tokens.ts';
-import { readProxyToken } from './bearer.ts';
-import { type ClientAddress, createPeerTrust, peerOf } from './client-address.ts';
-import type { Cookies } from './cookies.ts';
-import { setSecurityHeaders } from './headers.ts';
+import type { Config } from '../../config/config.ts';
+import type { Log } from '../../log.ts';
+import type { Principal } from '../../services/gate.ts';
+import type { Services } from '../../services/services.ts';
+import { opensHost } from '../../services/tokens.ts';
+import { readProxyToken } from '../bearer.ts';
+import { type ClientAddress, createPeerTrust, peerOf } from '../client-address.ts';
+import type { Cookies } from '../cookies.ts';
+import { setSecurityHeaders } from '../headers.ts';
 import { isNavigation } from './navigation.ts';
 import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
-import type { IdentifyRequest } from './request-id.ts';
-import { requestIdOf } from './request-id.ts';
-import { sendError, sendJson } from './rest.ts';
+import type { IdentifyRequest } from '../request-id.ts';
+import { requestIdOf } from '../request-id.ts';
+import { sendError, sendJson } from '../rest.ts';
 import type { NoReturn, ReturnAddress } from './return-address.ts';
 
 export const VERIFY_PATH = '/api/v1/auth/verify';
