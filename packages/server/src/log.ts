@@ -1,7 +1,7 @@
 // The log: one line an event, secrets redacted, control characters escaped.
 import { type Logger, pino } from 'pino';
 import type { Config } from './config/config.ts';
-import { escapeControlCharacters } from './services/client.ts';
+import { escapeControlCharacters } from './services/caller.ts';
 import { codeOf, StoreUnavailableError } from './store/unavailable.ts';
 
 export type Log = Logger;

@@ -6,7 +6,7 @@ import { readBearer } from '../src/http/bearer.ts';
 import { createClientAddress, createTrust, foldAddress } from '../src/http/client-address.ts';
 import { findCookieValues } from '../src/http/cookies.ts';
 import { createLog } from '../src/log.ts';
-import { describeClient } from '../src/services/client.ts';
+import { describeClient } from '../src/services/caller.ts';
 import { sha256 } from '../src/services/secrets.ts';
 import { ipv6Network } from '../src/services/throttle.ts';
 import { startServer } from './harness.ts';

@@ -1,6 +1,6 @@
 // The gate against real rows, with the one thing held up that a test needs to hold up: the way back from the database.
 import { expect, test } from 'vitest';
-import { createGate, type Gate } from '../src/services/gate.ts';
+import { createGate, type Gate } from '../src/services/access/gate.ts';
 import { createKeyRing } from '../src/services/keys.ts';
 import { sha256 } from '../src/services/secrets.ts';
 import type { Store } from '../src/store/database.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../src/config/config.ts';
-import { hashPassword } from '../src/services/hashing.ts';
+import { hashPassword } from '../src/services/password/hashing.ts';
 import { PasswordConflictError } from '../src/services/instances.ts';
 import { SecretKeyError } from '../src/services/keys.ts';
 import { openElsewhere } from './elsewhere.ts';

@@ -1,7 +1,7 @@
 // The pages for people, as a browser meets them: what they show, what they do, and what they can't be made to do.
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { hashPassword } from '../src/services/hashing.ts';
+import { hashPassword } from '../src/services/password/hashing.ts';
 import { makeToken, startOwnServer } from './callers.ts';
 import { openElsewhere, tearTable } from './elsewhere.ts';
 import { type Answer, PASSWORD, sendRaw, startServer, type TestClient } from './harness.ts';

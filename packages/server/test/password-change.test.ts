@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../src/config/config.ts';
 import { createLog } from '../src/log.ts';
-import { hashPassword, verifyPassword } from '../src/services/hashing.ts';
+import { hashPassword, verifyPassword } from '../src/services/password/hashing.ts';
 import { openServices } from '../src/services/services.ts';
 import { openStore } from '../src/store/database.ts';
 import { lockWrites } from './elsewhere.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createHashingQueue, hashPassword, passwordWarnings, verifyPassword } from '../src/services/hashing.ts';
+import { createHashingQueue, hashPassword, passwordWarnings, verifyPassword } from '../src/services/password/hashing.ts';
 import { PASSWORD, startServer } from './harness.ts';
 
 const fromDatabase = (builtInAllowed: boolean) => ({ from: 'database' as const, builtInAllowed });

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { hashPassword } from '../src/services/hashing.ts';
+import { hashPassword } from '../src/services/password/hashing.ts';
 import { rowsAtRest } from './elsewhere.ts';
 import { engine, PASSWORD, startServer, type TestClient } from './harness.ts';
 

@@ -6,7 +6,7 @@ import { describe, expect, test, vi } from 'vitest';
 import type { Config } from '../src/config/config.ts';
 import { createLog } from '../src/log.ts';
 import type { EventType } from '../src/services/events.ts';
-import { hashPassword } from '../src/services/hashing.ts';
+import { hashPassword } from '../src/services/password/hashing.ts';
 import { refuseInserts, rowsAtRest, tearTable } from './elsewhere.ts';
 import { type Answer, engine, type Face, PASSWORD, startServer, type TestClient, type TestServer } from './harness.ts';
 

@@ -1,7 +1,7 @@
 // Which password counts, and how well it holds. What takes a bcrypt is not tried here: a start waits for these checks.
 import { settings } from '../config/settings.ts';
 import { type Config, isInstalled } from '../config/config.ts';
-import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/hashing.ts';
+import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/password/hashing.ts';
 import { advice, type Finding, ok } from './finding.ts';
 
 /** The password that counts, as far as it is known; `hash` is null where there is one that is not to be seen. */

@@ -1,6 +1,6 @@
 // What a server says of itself when it starts: the same that `backchannel check-config` looks at, as far as it is quick.
 import type { Config } from '../config/config.ts';
-import type { PasswordOrigin } from '../services/password-origin.ts';
+import type { PasswordOrigin } from '../services/password/origin.ts';
 import { checkAddresses } from './addresses.ts';
 import { checkDatabaseUrl } from './database-url.ts';
 import { checkEnvFile } from './env-file.ts';

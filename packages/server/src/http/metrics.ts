@@ -7,7 +7,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { bracketed } from '../config/address.ts';
 import { listen, stopListening } from './listener/listen.ts';
 import type { Log } from '../log.ts';
-import { hashingLanes } from '../services/hashing.ts';
+import { hashingLanes } from '../services/password/hashing.ts';
 import type { Services } from '../services/services.ts';
 import type { Store } from '../store/database.ts';
 import { version } from '../version.ts';

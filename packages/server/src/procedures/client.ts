@@ -2,9 +2,9 @@
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { DAY_MS, isoTime } from '../clock.ts';
-import type { Principal } from '../services/gate.ts';
+import type { Principal } from '../services/access/gate.ts';
 import type { Services } from '../services/services.ts';
-import { toEvent } from '../services/shapes.ts';
+import { toEvent } from '../services/views.ts';
 import { operatorProcedure, router } from '../trpc.ts';
 import { version } from '../version.ts';
 import { callerFields, spanOf, toCaller } from './auth/caller.ts';

@@ -4,7 +4,7 @@ import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { EventEntity, type EventRow } from '../store/entities.ts';
 import { count, find, insert } from '../store/prepared.ts';
-import { type Client, escapeControlCharacters } from './client.ts';
+import { type Client, escapeControlCharacters } from './caller.ts';
 
 /** Every type of event there is. */
 export const eventTypes = [

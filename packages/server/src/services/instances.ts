@@ -7,7 +7,7 @@ import { DAY_MS } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { InstanceEntity, type InstanceRow, SigningKeyEntity } from '../store/entities.ts';
-import { escapeControlCharacters } from './client.ts';
+import { escapeControlCharacters } from './caller.ts';
 import { isStrangeRing, SecretKeyError, STRANGE_RING } from './keys.ts';
 
 /** How often an instance says that it is alive, in milliseconds. */

@@ -1,15 +1,15 @@
 // Changing the master password: by the operator who is signed in, or from the machine itself.
 import type { Store } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
-import type { Client } from './client.ts';
+import type { Client } from './caller.ts';
 import type { Device } from './devices.ts';
 import type { Events } from './events.ts';
-import type { Gate } from './gate.ts';
-import { hashForms } from './hashing.ts';
-import type { Password } from './password.ts';
-import { isSetByEnvironment, passwordFingerprint } from './password-origin.ts';
-import { isOpenWithin } from './session-rows.ts';
-import type { Refusal, Sessions, SignedOut } from './sessions.ts';
+import type { Gate } from './access/gate.ts';
+import { hashForms } from './password/hashing.ts';
+import type { Password } from './password/check.ts';
+import { isSetByEnvironment, passwordFingerprint } from './password/origin.ts';
+import { isOpenWithin } from './sessions/rows.ts';
+import type { Refusal, Sessions, SignedOut } from './sessions/sessions.ts';
 import type { Tokens } from './tokens.ts';
 
 export type PasswordChanged = { outcome: 'changed'; sessionsEnded: number; tokensRevoked: number };

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import type { Devices } from './devices.ts';
 import type { Events } from './events.ts';
 import type { Instances } from './instances.ts';
-import type { Sessions } from './sessions.ts';
+import type { Sessions } from './sessions/sessions.ts';
 import type { Throttle } from './throttle.ts';
 import type { Tokens } from './tokens.ts';
 

@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { ThrottleEntity, type ThrottleRow } from '../store/entities.ts';
 import { findBy, run, update } from '../store/prepared.ts';
-import type { Client } from './client.ts';
+import type { Client } from './caller.ts';
 import type { Events } from './events.ts';
 
 /** What all unknown devices together may fail in a window: a flood from many addresses finds one limit (NIST: 100). */

@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { TokenEntity, type TokenRow } from '../store/entities.ts';
-import type { Activity } from './activity.ts';
-import type { Client } from './client.ts';
+import type { Activity } from './access/activity.ts';
+import type { Client } from './caller.ts';
 import type { Events } from './events.ts';
-import type { Gate } from './gate.ts';
+import type { Gate } from './access/gate.ts';
 import { sha256 } from './secrets.ts';
-import { type Ending, isOpenWithin } from './session-rows.ts';
+import { type Ending, isOpenWithin } from './sessions/rows.ts';
 
 /** What a token opens: queries of this API, all of it, or applications at forward-auth and nothing else. */
 export const tokenScopes = ['read', 'full', 'proxy'] as const;

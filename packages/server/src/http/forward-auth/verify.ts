@@ -4,7 +4,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
 import type { Log } from '../../log.ts';
-import type { Principal } from '../../services/gate.ts';
+import type { Principal } from '../../services/access/gate.ts';
 import type { Services } from '../../services/services.ts';
 import { opensHost } from '../../services/tokens.ts';
 import { readProxyToken } from '../bearer.ts';

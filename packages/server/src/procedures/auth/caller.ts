@@ -1,8 +1,8 @@
 // Who is calling, as the API shows it: by a session, or by a token.
 import { z } from 'zod';
-import type { Principal } from '../../services/gate.ts';
+import type { Principal } from '../../services/access/gate.ts';
 import type { Services } from '../../services/services.ts';
-import { toSession, toToken } from '../../services/shapes.ts';
+import { toSession, toToken } from '../../services/views.ts';
 import { Session } from './sessions.ts';
 import { Token } from './tokens.ts';
 

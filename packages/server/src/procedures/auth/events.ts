@@ -1,7 +1,7 @@
 // Events: what happened.
 import { z } from 'zod';
 import { eventTypes } from '../../services/events.ts';
-import { toEvent } from '../../services/shapes.ts';
+import { toEvent } from '../../services/views.ts';
 import { operatorProcedure, router } from '../../trpc.ts';
 import { SessionId } from './sessions.ts';
 import { TokenId } from './tokens.ts';

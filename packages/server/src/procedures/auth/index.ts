@@ -2,7 +2,7 @@
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { isoTime } from '../../clock.ts';
-import { hashForms, passwordWarnings } from '../../services/hashing.ts';
+import { hashForms, passwordWarnings } from '../../services/password/hashing.ts';
 import { anyoneProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
 import { callerFields, spanOf, toCaller } from './caller.ts';
 import { events } from './events.ts';

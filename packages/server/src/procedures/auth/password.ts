@@ -2,8 +2,8 @@
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { RetryLaterError } from '../../errors.ts';
-import { PASSWORD_MAX_BYTES, passwordProblem } from '../../services/hashing.ts';
-import type { Refusal, SignedOut } from '../../services/sessions.ts';
+import { PASSWORD_MAX_BYTES, passwordProblem } from '../../services/password/hashing.ts';
+import type { Refusal, SignedOut } from '../../services/sessions/sessions.ts';
 
 export const Password = z
   .string()

@@ -1,7 +1,7 @@
 // Sessions: seen and ended.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
-import { toSession } from '../../services/shapes.ts';
+import { toSession } from '../../services/views.ts';
 import { operatorProcedure, router } from '../../trpc.ts';
 
 const idPattern = /^[0-9a-f]{24}$/;

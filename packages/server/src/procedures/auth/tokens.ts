@@ -2,7 +2,7 @@
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { NewToken } from '../../services/new-token.ts';
-import { toToken } from '../../services/shapes.ts';
+import { toToken } from '../../services/views.ts';
 import { TOKEN_PREFIX, tokenScopes } from '../../services/tokens.ts';
 import { freshProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
 import { signedOut } from './password.ts';

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { isoTime } from '../clock.ts';
 import type { EventRow, TokenRow } from '../store/entities.ts';
 import type { EventType } from './events.ts';
-import type { SeenSession } from './session-rows.ts';
+import type { SeenSession } from './sessions/rows.ts';
 import { type TokenScope, tokenHosts } from './tokens.ts';
 
 export function toSession({ session: row, ends }: SeenSession, options: { current: boolean }) {

@@ -1,20 +1,20 @@
 // Sessions: opened by the password, seen, and ended. Knows no cookies and no requests.
 import { randomBytes } from 'node:crypto';
-import { type Clock, MINUTE_MS } from '../clock.ts';
-import type { Config } from '../config/config.ts';
-import type { EntityManager, Store } from '../store/database.ts';
-import { SessionEntity, type SessionRow } from '../store/entities.ts';
-import { findOneBy, insert } from '../store/prepared.ts';
-import type { Activity } from './activity.ts';
-import type { Client } from './client.ts';
-import type { Device, Devices } from './devices.ts';
-import type { Events } from './events.ts';
-import type { Gate } from './gate.ts';
-import type { KeyRing } from './keys.ts';
-import type { Password, PasswordCheck } from './password.ts';
-import { sha256 } from './secrets.ts';
-import { type Lifetimes, sessionEnds } from './session-ends.ts';
-import { createSessionRows, type Ending, type SeenSession } from './session-rows.ts';
+import { type Clock, MINUTE_MS } from '../../clock.ts';
+import type { Config } from '../../config/config.ts';
+import type { EntityManager, Store } from '../../store/database.ts';
+import { SessionEntity, type SessionRow } from '../../store/entities.ts';
+import { findOneBy, insert } from '../../store/prepared.ts';
+import type { Activity } from '../access/activity.ts';
+import type { Client } from '../caller.ts';
+import type { Device, Devices } from '../devices.ts';
+import type { Events } from '../events.ts';
+import type { Gate } from '../access/gate.ts';
+import type { KeyRing } from '../keys.ts';
+import type { Password, PasswordCheck } from '../password/check.ts';
+import { sha256 } from '../secrets.ts';
+import { type Lifetimes, sessionEnds } from '../access/session-ends.ts';
+import { createSessionRows, type Ending, type SeenSession } from './rows.ts';
 
 export type Refusal = Exclude<PasswordCheck, { outcome: 'right' }>;
 /** The session that asked was ended while its password was being checked. */

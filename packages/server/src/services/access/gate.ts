@@ -1,12 +1,12 @@
 // The gate decides who may pass: the one place where a credential becomes a principal. It knows no requests, no faces.
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../clock.ts';
-import type { Store } from '../store/database.ts';
-import type { SessionRow, TokenRow } from '../store/entities.ts';
+import type { Clock } from '../../clock.ts';
+import type { Store } from '../../store/database.ts';
+import type { SessionRow, TokenRow } from '../../store/entities.ts';
 import type { Activity } from './activity.ts';
-import type { KeyRing } from './keys.ts';
-import type { Password } from './password.ts';
-import { sha256 } from './secrets.ts';
+import type { KeyRing } from '../keys.ts';
+import type { Password } from '../password/check.ts';
+import { sha256 } from '../secrets.ts';
 import { type Lifetimes, sessionEnds } from './session-ends.ts';
 
 /** How long a good answer is kept, counted from before its row was read: a revocation elsewhere holds within a second. */

@@ -1,6 +1,6 @@
 // Last use and request counts, gathered in memory and written together: no request waits for a write.
-import type { Clock } from '../clock.ts';
-import type { Store } from '../store/database.ts';
+import type { Clock } from '../../clock.ts';
+import type { Store } from '../../store/database.ts';
 import type { Principal } from './gate.ts';
 
 const FLUSH_INTERVAL_MS = 5000;

@@ -1,14 +1,14 @@
 // The one function that checks the master password, whichever face asks.
 import { randomInt } from 'node:crypto';
-import type { Clock } from '../clock.ts';
-import type { Config } from '../config/config.ts';
-import type { EntityManager, Store } from '../store/database.ts';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config/config.ts';
+import type { EntityManager, Store } from '../../store/database.ts';
 import { type AttemptOutcome, type AttemptPurpose, type Attempts, createAttempts } from './attempts.ts';
-import type { Client } from './client.ts';
-import type { Device } from './devices.ts';
-import type { Events } from './events.ts';
+import type { Client } from '../caller.ts';
+import type { Device } from '../devices.ts';
+import type { Events } from '../events.ts';
 import { createHashingQueue, type HashingFigures, type HashingLane, hashPassword, verifyPassword } from './hashing.ts';
-import type { Instances } from './instances.ts';
+import type { Instances } from '../instances.ts';
 import {
   findPassword,
   findPasswordAsItIs,
@@ -17,8 +17,8 @@ import {
   passwordFingerprint,
   readHashIn,
   writeHash,
-} from './password-origin.ts';
-import type { Admitted, Throttle, Throttled, Try } from './throttle.ts';
+} from './origin.ts';
+import type { Admitted, Throttle, Throttled, Try } from '../throttle.ts';
 
 /** The shortest and longest that a client is asked to wait when too many passwords are being checked. */
 const BUSY_RETRY_AFTER_SECONDS = { min: 2, max: 9 };

@@ -1,7 +1,7 @@
 // When a session ends by itself.
-import { DAY_MS, MINUTE_MS } from '../clock.ts';
-import type { Config } from '../config/config.ts';
-import type { SessionRow } from '../store/entities.ts';
+import { DAY_MS, MINUTE_MS } from '../../clock.ts';
+import type { Config } from '../../config/config.ts';
+import type { SessionRow } from '../../store/entities.ts';
 
 export type Lifetimes = Pick<Config, 'sessionExpireMinutes' | 'sessionMaxDays'>;
 

@@ -1,12 +1,12 @@
 // Where the master password comes from: the environment, what is kept in the database, or one that is made at first start.
 import { createHash, randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.ts';
-import type { Config } from '../config/config.ts';
-import type { EntityManager, Store } from '../store/database.ts';
-import { PasswordEntity } from '../store/entities.ts';
-import { findOneBy } from '../store/prepared.ts';
+import type { Clock } from '../../clock.ts';
+import type { Config } from '../../config/config.ts';
+import type { EntityManager, Store } from '../../store/database.ts';
+import { PasswordEntity } from '../../store/entities.ts';
+import { findOneBy } from '../../store/prepared.ts';
 import { BUILT_IN_PASSWORD, hashPassword, verifyPassword } from './hashing.ts';
-import type { Instances } from './instances.ts';
+import type { Instances } from '../instances.ts';
 
 /** Where the password that counts comes from. */
 export type PasswordOrigin = 'MASTER_PASSWORD_HASH' | 'MASTER_PASSWORD' | 'stored' | 'built-in' | 'generated';
