@@ -13,10 +13,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
-import { writeBackup } from '../src/store/backup.ts';
-import { CopyError } from '../src/store/copy.ts';
+import { writeBackup } from '../src/store/sqlite/backup.ts';
+import { CopyError } from '../src/store/sqlite/copy.ts';
 import { openStore } from '../src/store/database.ts';
-import { restoreBackup } from '../src/store/restore.ts';
+import { restoreBackup } from '../src/store/sqlite/restore.ts';
 
 function change(path: string, sql: string): void {
   new Sqlite(path).exec(sql).close();

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { openStore } from '../src/store/database.ts';
 import { EventEntity } from '../src/store/entities.ts';
 import { migrations } from '../src/store/migrations/index.ts';
-import { restoreBackup } from '../src/store/restore.ts';
+import { restoreBackup } from '../src/store/sqlite/restore.ts';
 import { UpgradeError } from '../src/store/unavailable.ts';
 import { anEvent } from './an-event.ts';
 

@@ -139,6 +139,6 @@ function unlessOver<T>(work: (em: EntityManager) => Promise<T>, patience: Patien
 
 /** Each engine is loaded when it is asked for: who uses one pays nothing for the other. */
 async function openEngine(database: DatabaseAddress): Promise<Engine> {
-  if (database.engine === 'sqlite') return (await import('./sqlite.ts')).openSqlite(database.file);
-  return (await import('./postgresql.ts')).openPostgres(database);
+  if (database.engine === 'sqlite') return (await import('./sqlite/sqlite.ts')).openSqlite(database.file);
+  return (await import('./postgresql/postgresql.ts')).openPostgres(database);
 }

@@ -42,7 +42,7 @@ export function inspectOpen(db: Sqlite.Database): DatabaseState {
 
 /** The same of a database on PostgreSQL. @throws whatever keeps it from being asked */
 export async function inspectPostgres(address: PostgresAddress): Promise<DatabaseState> {
-  const { connect } = await import('./postgresql-connection.ts');
+  const { connect } = await import('./postgresql/connection.ts');
   const client = await connect(address);
   const column = async (sql: string, table: string): Promise<string[]> => {
     const { rows: there } = await client.query('select to_regclass($1) is not null as yes', [table]);

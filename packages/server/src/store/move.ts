@@ -9,7 +9,7 @@ import type { PostgresAddress } from '../config/postgres-url.ts';
 import { openStore } from './database.ts';
 import { entities } from './entities.ts';
 import { inspectDatabase } from './inspect.ts';
-import { connect } from './postgresql-connection.ts';
+import { connect } from './postgresql/connection.ts';
 import { asStoreError } from './unavailable.ts';
 
 /** It cannot be moved, and nothing was. The message is one sentence. */

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
-import type { PostgresAddress } from '../config/postgres-url.ts';
-import { codeOf, DatabaseUrlError } from './unavailable.ts';
+import type { PostgresAddress } from '../../config/postgres-url.ts';
+import { codeOf, DatabaseUrlError } from '../unavailable.ts';
 
 /**
  * A transaction of an instance that is gone without a word, and may have the turn at writing, is ended by the server after

@@ -7,9 +7,9 @@ import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { takeSecretKey } from './backup.ts';
 import { asCopyError, type Contents, CopyError, draftCopy } from './copy.ts';
-import { prepareDataFolder } from './data-folder.ts';
-import { hasTable, inspectOpen } from './inspect.ts';
-import { codeOf } from './unavailable.ts';
+import { prepareDataFolder } from '../data-folder.ts';
+import { hasTable, inspectOpen } from '../inspect.ts';
+import { codeOf } from '../unavailable.ts';
 
 export interface Restored extends Contents {
   /** Where the database that was there is now; null where there was none. */

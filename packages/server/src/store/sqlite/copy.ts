@@ -6,8 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { hasTable, inspectOpen } from './inspect.ts';
-import { migrations } from './migrations/index.ts';
+import { hasTable, inspectOpen } from '../inspect.ts';
+import { migrations } from '../migrations/index.ts';
 
 /** A copy can't be made, or must not be used. The message is one sentence, fit to be shown. */
 export class CopyError extends Error {

@@ -2,11 +2,11 @@
 // goes on to the next host when one can't be used, guards those it gives out, and ends while some are being made.
 import type { PostgresPool } from 'kysely';
 import pg from 'pg';
-import type { PostgresAddress } from '../config/postgres-url.ts';
-import type { PoolFigures } from './engine.ts';
-import { connectionOptions, refuseReadOnly } from './postgresql-connection.ts';
-import { guard } from './postgresql-guard.ts';
-import { StoreUnavailableError } from './unavailable.ts';
+import type { PostgresAddress } from '../../config/postgres-url.ts';
+import type { PoolFigures } from '../engine.ts';
+import { connectionOptions, refuseReadOnly } from './connection.ts';
+import { guard } from './guard.ts';
+import { StoreUnavailableError } from '../unavailable.ts';
 
 interface Pool extends PostgresPool {
   /**

@@ -1,8 +1,8 @@
 // A connection of the pool while it is held: no one that broke or hangs gets back, and a BEGIN that fails is shown later.
 import type { PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import type pg from 'pg';
-import { isPrepared } from './prepared.ts';
-import { codeOf, StoreUnavailableError } from './unavailable.ts';
+import { isPrepared } from '../prepared.ts';
+import { codeOf, StoreUnavailableError } from '../unavailable.ts';
 
 /** The connection broke while a transaction was being committed: nobody here knows whether it was. */
 export class UnknownCommitError extends StoreUnavailableError {

@@ -4,11 +4,11 @@ import { dirname } from 'node:path';
 import { SqliteDriver } from '@mikro-orm/sqlite';
 import Sqlite from 'better-sqlite3';
 import { SqliteDialect } from 'kysely';
-import { prepareDataFolder } from './data-folder.ts';
-import { type Engine, openOrm } from './engine.ts';
-import { isPrepared } from './prepared.ts';
-import { retry } from './retry.ts';
-import { asStoreError, codeOf, StoreUnavailableError } from './unavailable.ts';
+import { prepareDataFolder } from '../data-folder.ts';
+import { type Engine, openOrm } from '../engine.ts';
+import { isPrepared } from '../prepared.ts';
+import { retry } from '../retry.ts';
+import { asStoreError, codeOf, StoreUnavailableError } from '../unavailable.ts';
 import { prepareUpgrade } from './upgrade.ts';
 
 /** How long a starter waits for another one that migrates the same file, in milliseconds. */
