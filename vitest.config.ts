@@ -37,7 +37,7 @@ const postgres = {
       'store',
       'turns',
       'upgrade',
-    ].map((name) => `packages/server/test/${name}.test.ts`),
+    ].map((name) => `packages/server/test/**/${name}.test.ts`),
     globalSetup: 'e2e/postgres-setup.ts',
     ...limits,
   },

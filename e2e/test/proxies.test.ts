@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Page } from 'playwright-core';
 import { afterAll, describe, expect, type TestContext, test } from 'vitest';
-import { operations, targetOf } from '../../packages/server/test/harness.ts';
+import { operations, targetOf } from '../../packages/server/test/support/harness.ts';
 import { type Answer, type Client, cookiesOf, createClient } from '../ask.ts';
 import { openBrowser } from '../browser.ts';
 import { findFreePorts } from '../free-ports.ts';

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFile
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { hasPrivateDisks, openPrivateDisk } from '../../server/test/private-disk.ts';
+import { hasPrivateDisks, openPrivateDisk } from '../../server/test/support/private-disk.ts';
 import { type LiveServer, serverEnv, startServer } from './live-server.ts';
 import { type Checkout, checkout, environment } from './run.ts';
 

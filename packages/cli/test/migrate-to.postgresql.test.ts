@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { openStore } from '@backchannel/server/store';
 import Sqlite from 'better-sqlite3';
 import { expect, test, vi } from 'vitest';
-import { openElsewhere } from '../../server/test/elsewhere.ts';
-import { openTestDatabase } from '../../server/test/harness.ts';
+import { openElsewhere } from '../../server/test/support/elsewhere.ts';
+import { openTestDatabase } from '../../server/test/support/harness.ts';
 import { type LiveServer, serverEnv, startServer } from './live-server.ts';
 import { checkout } from './run.ts';
 

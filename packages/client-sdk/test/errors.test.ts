@@ -1,6 +1,6 @@
 import { isTRPCClientError } from '@trpc/client';
 import { expect, test } from 'vitest';
-import { startServer } from '../../server/test/harness.ts';
+import { startServer } from '../../server/test/support/harness.ts';
 import { BackchannelError, createBackchannelClient } from '../src/index.ts';
 import { failureOf, openStandIn, openStandInFor } from './stand-in.ts';
 

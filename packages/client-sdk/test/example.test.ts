@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { PASSWORD, startServer } from '../../server/test/harness.ts';
+import { PASSWORD, startServer } from '../../server/test/support/harness.ts';
 import { run } from './run.ts';
 
 const root = join(import.meta.dirname, '../../..');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { PASSWORD, startServer } from '../../server/test/harness.ts';
+import { PASSWORD, startServer } from '../../server/test/support/harness.ts';
 import { createBackchannelClient } from '../src/index.ts';
 import { failureOf, openStandInFor } from './stand-in.ts';
 

@@ -2,8 +2,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
-import { createDrain } from './http/listener/drain.ts';
 import { createConnections } from './http/listener/connections.ts';
+import { createDrain } from './http/listener/drain.ts';
 import { listen, refuseTaken, stopListening } from './http/listener/listen.ts';
 import type { Log } from './log.ts';
 import { openServices, type Services } from './services/services.ts';

@@ -1,9 +1,9 @@
 // The one place that calls initTRPC: what a procedure is given, who may call it, and how a throw becomes an answer.
 import { initTRPC, TRPCError } from '@trpc/server';
 import { describeError, type ErrorCode, StepUpRequiredError } from './errors.ts';
+import type { Principal } from './services/access/gate.ts';
 import type { Client } from './services/caller.ts';
 import type { Device } from './services/devices.ts';
-import type { Principal } from './services/access/gate.ts';
 import type { Services } from './services/services.ts';
 import type { SessionTokens } from './services/sessions/sessions.ts';
 import type { SessionRow } from './store/entities.ts';

@@ -1,6 +1,6 @@
 // `backchannel call`: any procedure of a server, over the network. It opens no database and reads no configuration.
 import { BackchannelError } from '@backchannel/client-sdk';
-import { escapeControlCharacters } from '@backchannel/server/client';
+import { escapeControlCharacters } from '@backchannel/server/caller';
 import { defineCommand, type Result } from '../command.ts';
 import { badUsage, refusal } from '../failure.ts';
 import { readPassword } from '../password-input.ts';

@@ -2,7 +2,7 @@
 
 import { nearest } from '@backchannel/server/checks/nearest';
 import type { EventType } from '@backchannel/server/events';
-import type { toEvent } from '@backchannel/server/shapes';
+import type { toEvent } from '@backchannel/server/views';
 import { defineCommand } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { badUsage } from '../failure.ts';
@@ -37,7 +37,7 @@ export const command = defineCommand({
   run: async (values) => {
     const limit = readLimit(values.limit ?? '50');
     const type = await readType(values.type);
-    const { toEvent } = await import('@backchannel/server/shapes');
+    const { toEvent } = await import('@backchannel/server/views');
     const page = await withServices(readConfig(), ({ events }) => events.list({ limit, ...(type && { type }) }));
     const events = page.events.map(toEvent);
     const remarks = events.length === 0 ? ['There is no such event.'] : [];

@@ -1,5 +1,5 @@
 // `backchannel sessions`: who is signed in, and an end to it. It holds on a running server within one second.
-import type { toSession } from '@backchannel/server/shapes';
+import type { toSession } from '@backchannel/server/views';
 import { defineCommand, defineGroup } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { counted } from '../counted.ts';
@@ -22,7 +22,7 @@ const list = defineCommand({
   about: 'Prints the live sessions, the latest sign-in first. Times are local; with --json they are ISO 8601 in UTC.',
   options: {},
   run: async () => {
-    const { toSession } = await import('@backchannel/server/shapes');
+    const { toSession } = await import('@backchannel/server/views');
     const live = await withServices(readConfig(), ({ sessions }) => sessions.list());
     const found = live.map((seen) => toSession(seen, { current: false }));
     const remarks = found.length === 0 ? ['Nobody is signed in.'] : [];

@@ -1,5 +1,5 @@
 // `backchannel tokens`: API tokens, made, seen and ended by whoever has the machine.
-import type { toToken } from '@backchannel/server/shapes';
+import type { toToken } from '@backchannel/server/views';
 import { defineCommand, defineGroup } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { badUsage, refusal } from '../failure.ts';
@@ -28,7 +28,7 @@ const list = defineCommand({
     'ISO 8601 in UTC.',
   options: {},
   run: async () => {
-    const { toToken } = await import('@backchannel/server/shapes');
+    const { toToken } = await import('@backchannel/server/views');
     const live = await withServices(readConfig(), ({ tokens }) => tokens.list());
     const found = live.map(toToken);
     const remarks = found.length === 0 ? ['There is no token.'] : [];
@@ -63,7 +63,7 @@ const create = defineCommand({
   },
   run: async (values) => {
     const wanted = await readNewToken(values);
-    const { toToken } = await import('@backchannel/server/shapes');
+    const { toToken } = await import('@backchannel/server/views');
     const made = await withServices(readConfig(), ({ tokens }) =>
       tokens.create({ ...wanted, client: null, sessionId: null }),
     );

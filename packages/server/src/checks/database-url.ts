@@ -1,6 +1,7 @@
 // Whether what is in the database crosses a network that others may listen on.
-import { isLocalDatabase } from '../config/postgres-url.ts';
+
 import type { Config } from '../config/config.ts';
+import { isLocalDatabase } from '../config/postgres-url.ts';
 import { advice, type Finding } from './finding.ts';
 
 export function checkDatabaseUrl({ database }: Pick<Config, 'database'>): Finding[] {

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { settings } from '../config/settings.ts';
 import { type Config, findRoot } from '../config/config.ts';
+import { settings } from '../config/settings.ts';
 import { advice, checkMode, type Finding, ok } from './finding.ts';
 import { nearest } from './nearest.ts';
 

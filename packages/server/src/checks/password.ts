@@ -1,6 +1,7 @@
 // Which password counts, and how well it holds. What takes a bcrypt is not tried here: a start waits for these checks.
-import { settings } from '../config/settings.ts';
+
 import { type Config, isInstalled } from '../config/config.ts';
+import { settings } from '../config/settings.ts';
 import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/password/hashing.ts';
 import { advice, type Finding, ok } from './finding.ts';
 

@@ -11,18 +11,18 @@ import { createClientAddress } from './client-address.ts';
 import { createContextFactory } from './context.ts';
 import { createCookies } from './cookies.ts';
 import { createDocs } from './docs/docs.ts';
+import { createReturnAddress } from './forward-auth/return-address.ts';
+import { createVerify, isVerify } from './forward-auth/verify.ts';
 import { cors } from './guard.ts';
 import { noStore, securityHeaders } from './headers.ts';
 import { createHealth } from './health.ts';
+import { createTurns } from './listener/turns.ts';
 import type { Metrics } from './metrics.ts';
 import { createObserver } from './observe.ts';
 import { createPages } from './pages/pages.ts';
 import { createRequestIds } from './request-id.ts';
 import { createRest, sendError } from './rest.ts';
-import { createReturnAddress } from './forward-auth/return-address.ts';
 import { createTrpc } from './trpc.ts';
-import { createTurns } from './listener/turns.ts';
-import { createVerify, isVerify } from './forward-auth/verify.ts';
 
 export function createApp(options: {
   config: Config;

@@ -1,8 +1,8 @@
 // What both transports hand to a procedure, made from the request's headers and nothing of the framework.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Principal } from '../services/access/gate.ts';
 import { describeClient } from '../services/caller.ts';
 import type { Device } from '../services/devices.ts';
-import type { Principal } from '../services/access/gate.ts';
 import type { Services } from '../services/services.ts';
 import type { Context } from '../trpc.ts';
 import { readBearer } from './bearer.ts';

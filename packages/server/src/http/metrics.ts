@@ -5,13 +5,13 @@
 import type { RequestListener } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { bracketed } from '../config/address.ts';
-import { listen, stopListening } from './listener/listen.ts';
 import type { Log } from '../log.ts';
 import { hashingLanes } from '../services/password/hashing.ts';
 import type { Services } from '../services/services.ts';
 import type { Store } from '../store/database.ts';
 import { version } from '../version.ts';
 import { createConnections } from './listener/connections.ts';
+import { listen, stopListening } from './listener/listen.ts';
 import type { Observed } from './observe.ts';
 
 /** From a check that the gate has kept to one that waits for bcrypt, in seconds. */

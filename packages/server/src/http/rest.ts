@@ -5,10 +5,10 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.ts';
 import { describeError, type ErrorDescription, InputError, RetryLaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { STATUS_CODES } from './listener/node-http.ts';
 import { readJsonText, toFields } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';
+import { STATUS_CODES } from './listener/node-http.ts';
 import { createOperations } from './operations.ts';
 import { requestIdOf } from './request-id.ts';
 

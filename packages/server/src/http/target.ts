@@ -1,7 +1,7 @@
 // What a request asked for, in a few words that no caller can add to: a name for counts and log lines, never a path.
 import type { AnyTRPCRouter } from '@trpc/server';
-import { createOperations, listProcedures } from './operations.ts';
 import { isVerify } from './forward-auth/verify.ts';
+import { createOperations, listProcedures } from './operations.ts';
 
 export interface Target {
   face: 'rest' | 'trpc' | 'verify' | 'page' | 'docs' | 'probe' | 'none';

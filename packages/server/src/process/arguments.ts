@@ -27,7 +27,7 @@ export function readArguments(args: readonly string[]): Asked {
 
 function help(): string {
   // The container's image has none.
-  const example = isInstalled ? join(import.meta.dirname, 'env.example') : join(findRoot(), '.env.example');
+  const example = isInstalled ? join(import.meta.dirname, '../env.example') : join(findRoot(), '.env.example');
   const width = Math.max(...settings.map(({ name }) => name.length));
   return [
     'Usage: backchannel-server',

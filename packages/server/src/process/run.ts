@@ -1,15 +1,16 @@
 // Starts the server as a process and ends it on signals. Everything a person reads on a terminal is written here.
-import { readArguments } from './arguments.ts';
+
 import { type Config, ConfigError, isStartedByNpx, loadConfig } from '../config/config.ts';
-import { onOrphaned, onSignal } from './lifetime.ts';
 import { ListenError } from '../http/listener/listen.ts';
 import { createLog, type Log } from '../log.ts';
 import { openServer, type RunningServer } from '../server.ts';
 import { PasswordConflictError } from '../services/instances.ts';
 import { SecretKeyError } from '../services/keys.ts';
-import { startBlock } from './start-block.ts';
 import { DataFolderError } from '../store/data-folder.ts';
 import { DatabaseUrlError, StoreUnavailableError, UpgradeError } from '../store/unavailable.ts';
+import { readArguments } from './arguments.ts';
+import { onOrphaned, onSignal } from './lifetime.ts';
+import { startBlock } from './start-block.ts';
 import { lowerWorkerPriority } from './worker-priority.ts';
 
 /** Runs until a signal; exits 0 after a clean end, 1 when it could not start, 2 when it was called wrongly. */

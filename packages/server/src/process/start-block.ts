@@ -15,7 +15,7 @@ export function startBlock(options: {
 }): string {
   const { config, url, metricsUrl, password } = options;
   // As this file: the source, or what was built of it.
-  const main = join(import.meta.dirname, `main${extname(import.meta.filename)}`);
+  const main = join(import.meta.dirname, `../main${extname(import.meta.filename)}`);
   const rows: [string, string][] = [
     ['URL', url],
     ...(config.docs === 'off'

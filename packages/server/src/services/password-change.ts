@@ -1,12 +1,12 @@
 // Changing the master password: by the operator who is signed in, or from the machine itself.
 import type { Store } from '../store/database.ts';
 import { SessionEntity, type SessionRow } from '../store/entities.ts';
+import type { Gate } from './access/gate.ts';
 import type { Client } from './caller.ts';
 import type { Device } from './devices.ts';
 import type { Events } from './events.ts';
-import type { Gate } from './access/gate.ts';
-import { hashForms } from './password/hashing.ts';
 import type { Password } from './password/check.ts';
+import { hashForms } from './password/hashing.ts';
 import { isSetByEnvironment, passwordFingerprint } from './password/origin.ts';
 import { isOpenWithin } from './sessions/rows.ts';
 import type { Refusal, Sessions, SignedOut } from './sessions/sessions.ts';

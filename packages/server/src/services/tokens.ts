@@ -4,9 +4,9 @@ import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { TokenEntity, type TokenRow } from '../store/entities.ts';
 import type { Activity } from './access/activity.ts';
+import type { Gate } from './access/gate.ts';
 import type { Client } from './caller.ts';
 import type { Events } from './events.ts';
-import type { Gate } from './access/gate.ts';
 import { sha256 } from './secrets.ts';
 import { type Ending, isOpenWithin } from './sessions/rows.ts';
 

@@ -6,12 +6,12 @@ import type { Config } from '../../config/config.ts';
 import type { Principal } from '../../services/access/gate.ts';
 import { version } from '../../version.ts';
 import type { CreateContext } from '../context.ts';
-import { createRedoc } from './redoc.ts';
-import { createSwaggerUi } from './swagger-ui.ts';
-import { serveText } from './text.ts';
 import { isNavigation } from '../forward-auth/navigation.ts';
 import type { DocumentConfig } from '../openapi/document.ts';
 import { refuseMethod } from '../rest.ts';
+import { createRedoc } from './redoc.ts';
+import { createSwaggerUi } from './swagger-ui.ts';
+import { serveText } from './text.ts';
 
 /** Both pages set styles in their markup; ReDoc's search runs in a worker that it makes of a blob; icons are data. */
 const DOCS_CSP =

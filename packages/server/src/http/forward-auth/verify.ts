@@ -11,11 +11,11 @@ import { readProxyToken } from '../bearer.ts';
 import { type ClientAddress, createPeerTrust, peerOf } from '../client-address.ts';
 import type { Cookies } from '../cookies.ts';
 import { setSecurityHeaders } from '../headers.ts';
-import { isNavigation } from './navigation.ts';
-import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
 import type { IdentifyRequest } from '../request-id.ts';
 import { requestIdOf } from '../request-id.ts';
 import { sendError, sendJson } from '../rest.ts';
+import { isNavigation } from './navigation.ts';
+import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
 import type { NoReturn, ReturnAddress } from './return-address.ts';
 
 export const VERIFY_PATH = '/api/v1/auth/verify';

@@ -5,14 +5,14 @@ import { generateOpenApiDocument, type OpenApiRouter } from 'trpc-to-openapi';
 import type { oas31 } from 'zod-openapi';
 import type { Config } from '../../config/config.ts';
 import { createCookies } from '../cookies.ts';
+import { VERIFY_PATH } from '../forward-auth/verify.ts';
+import { inputSchema, listProcedures } from '../operations.ts';
 import { callersOf, cookieHeaders, securityOf, sessionScheme, tokenScheme } from './access.ts';
 import { describeApi, tags } from './description.ts';
 import { createErrorResponses, ErrorSchema } from './errors.ts';
 import { exampleOf } from './examples.ts';
 import { describeForwardAuth, passScheme } from './forward-auth.ts';
 import { tidy } from './tidy.ts';
-import { inputSchema, listProcedures } from '../operations.ts';
-import { VERIFY_PATH } from '../forward-auth/verify.ts';
 
 /** What of the configuration the document says. */
 export type DocumentConfig = Pick<Config, 'publicUrl' | 'cookieName' | 'secureCookies' | 'cookieDomain'>;

@@ -11,8 +11,11 @@ import type { AppRouter } from '../../router.ts';
 import { type Context, createCallerFactory } from '../../trpc.ts';
 import { readForm } from '../body.ts';
 import type { CreateContext } from '../context.ts';
-import { refuseForeignOrigin } from '../guard.ts';
 import { isNavigation } from '../forward-auth/navigation.ts';
+import { asNoReturn, type ReturnAddress } from '../forward-auth/return-address.ts';
+import { refuseForeignOrigin } from '../guard.ts';
+import { requestIdOf } from '../request-id.ts';
+import { logError, refuseMethod } from '../rest.ts';
 import { createAddressBanner, refuseLostCookie } from './address.ts';
 import { homePage, OTHERS } from './home.ts';
 import { type Page, pageCsp, renderPage } from './layout.ts';
@@ -20,9 +23,6 @@ import { loginPage, signedInPage } from './login.ts';
 import { halfSignedOutPage, logoutPage, signedOutPage } from './logout.ts';
 import { refusalPage } from './refusal.ts';
 import { createSentBack } from './sent-back.ts';
-import { requestIdOf } from '../request-id.ts';
-import { logError, refuseMethod } from '../rest.ts';
-import { asNoReturn, type ReturnAddress } from '../forward-auth/return-address.ts';
 
 type Caller = ReturnType<AppRouter['createCaller']>;
 

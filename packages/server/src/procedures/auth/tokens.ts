@@ -2,8 +2,8 @@
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { NewToken } from '../../services/new-token.ts';
-import { toToken } from '../../services/views.ts';
 import { TOKEN_PREFIX, tokenScopes } from '../../services/tokens.ts';
+import { toToken } from '../../services/views.ts';
 import { freshProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
 import { signedOut } from './password.ts';
 

@@ -3,10 +3,10 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.ts';
 import type { Store } from '../../store/database.ts';
 import type { SessionRow, TokenRow } from '../../store/entities.ts';
-import type { Activity } from './activity.ts';
 import type { KeyRing } from '../keys.ts';
 import type { Password } from '../password/check.ts';
 import { sha256 } from '../secrets.ts';
+import type { Activity } from './activity.ts';
 import { type Lifetimes, sessionEnds } from './session-ends.ts';
 
 /** How long a good answer is kept, counted from before its row was read: a revocation elsewhere holds within a second. */

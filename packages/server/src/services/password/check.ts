@@ -3,12 +3,13 @@ import { randomInt } from 'node:crypto';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config/config.ts';
 import type { EntityManager, Store } from '../../store/database.ts';
-import { type AttemptOutcome, type AttemptPurpose, type Attempts, createAttempts } from './attempts.ts';
 import type { Client } from '../caller.ts';
 import type { Device } from '../devices.ts';
 import type { Events } from '../events.ts';
-import { createHashingQueue, type HashingFigures, type HashingLane, hashPassword, verifyPassword } from './hashing.ts';
 import type { Instances } from '../instances.ts';
+import type { Admitted, Throttle, Throttled, Try } from '../throttle.ts';
+import { type AttemptOutcome, type AttemptPurpose, type Attempts, createAttempts } from './attempts.ts';
+import { createHashingQueue, type HashingFigures, type HashingLane, hashPassword, verifyPassword } from './hashing.ts';
 import {
   findPassword,
   findPasswordAsItIs,
@@ -18,7 +19,6 @@ import {
   readHashIn,
   writeHash,
 } from './origin.ts';
-import type { Admitted, Throttle, Throttled, Try } from '../throttle.ts';
 
 /** The shortest and longest that a client is asked to wait when too many passwords are being checked. */
 const BUSY_RETRY_AFTER_SECONDS = { min: 2, max: 9 };

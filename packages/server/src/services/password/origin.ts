@@ -5,8 +5,8 @@ import type { Config } from '../../config/config.ts';
 import type { EntityManager, Store } from '../../store/database.ts';
 import { PasswordEntity } from '../../store/entities.ts';
 import { findOneBy } from '../../store/prepared.ts';
-import { BUILT_IN_PASSWORD, hashPassword, verifyPassword } from './hashing.ts';
 import type { Instances } from '../instances.ts';
+import { BUILT_IN_PASSWORD, hashPassword, verifyPassword } from './hashing.ts';
 
 /** Where the password that counts comes from. */
 export type PasswordOrigin = 'MASTER_PASSWORD_HASH' | 'MASTER_PASSWORD' | 'stored' | 'built-in' | 'generated';

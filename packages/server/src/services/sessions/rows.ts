@@ -6,10 +6,10 @@ import type { EntityManager } from '../../store/database.ts';
 import { SessionEntity, type SessionRow } from '../../store/entities.ts';
 import { count, find } from '../../store/prepared.ts';
 import type { Activity } from '../access/activity.ts';
+import { type Lifetimes, type SessionEnds, sessionEnds } from '../access/session-ends.ts';
 import type { Client } from '../caller.ts';
 import type { Devices } from '../devices.ts';
 import type { Events } from '../events.ts';
-import { type Lifetimes, type SessionEnds, sessionEnds } from '../access/session-ends.ts';
 
 /** Another instance may hold back a session's latest use this long before it writes it. */
 const FLUSH_GRACE_MS = 15_000;

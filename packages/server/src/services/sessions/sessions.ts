@@ -6,14 +6,14 @@ import type { EntityManager, Store } from '../../store/database.ts';
 import { SessionEntity, type SessionRow } from '../../store/entities.ts';
 import { findOneBy, insert } from '../../store/prepared.ts';
 import type { Activity } from '../access/activity.ts';
+import type { Gate } from '../access/gate.ts';
+import { type Lifetimes, sessionEnds } from '../access/session-ends.ts';
 import type { Client } from '../caller.ts';
 import type { Device, Devices } from '../devices.ts';
 import type { Events } from '../events.ts';
-import type { Gate } from '../access/gate.ts';
 import type { KeyRing } from '../keys.ts';
 import type { Password, PasswordCheck } from '../password/check.ts';
 import { sha256 } from '../secrets.ts';
-import { type Lifetimes, sessionEnds } from '../access/session-ends.ts';
 import { createSessionRows, type Ending, type SeenSession } from './rows.ts';
 
 export type Refusal = Exclude<PasswordCheck, { outcome: 'right' }>;

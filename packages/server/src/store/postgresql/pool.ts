@@ -4,9 +4,9 @@ import type { PostgresPool } from 'kysely';
 import pg from 'pg';
 import type { PostgresAddress } from '../../config/postgres-url.ts';
 import type { PoolFigures } from '../engine.ts';
+import { StoreUnavailableError } from '../unavailable.ts';
 import { connectionOptions, refuseReadOnly } from './connection.ts';
 import { guard } from './guard.ts';
-import { StoreUnavailableError } from '../unavailable.ts';
 
 interface Pool extends PostgresPool {
   /**

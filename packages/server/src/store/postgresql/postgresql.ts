@@ -5,11 +5,11 @@ import { PostgresDialect, type PostgresPool } from 'kysely';
 import type { PostgresAddress } from '../../config/postgres-url.ts';
 import { type Engine, type Orm, openOrm } from '../engine.ts';
 import { compareMigrations } from '../migrations/index.ts';
+import { retry } from '../retry.ts';
+import { codeOf, DatabaseUrlError, UpgradeError } from '../unavailable.ts';
 import { connect, ReadOnlyHostError } from './connection.ts';
 import { isLost } from './guard.ts';
 import { createPool } from './pool.ts';
-import { retry } from '../retry.ts';
-import { codeOf, DatabaseUrlError, UpgradeError } from '../unavailable.ts';
 
 /** Who has not answered anything for so long may be gone, in milliseconds. */
 const SILENCE_MS = 500;

@@ -2,9 +2,9 @@
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type Sqlite from 'better-sqlite3';
-import { type Contents, CopyError, draftCopy } from './copy.ts';
 import { hasTable } from '../inspect.ts';
 import { codeOf } from '../unavailable.ts';
+import { type Contents, CopyError, draftCopy } from './copy.ts';
 
 /** The table that only backups have. */
 const TABLE = 'backup';

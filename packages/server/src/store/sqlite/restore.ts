@@ -5,11 +5,11 @@
 import { existsSync, linkSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { takeSecretKey } from './backup.ts';
-import { asCopyError, type Contents, CopyError, draftCopy } from './copy.ts';
 import { prepareDataFolder } from '../data-folder.ts';
 import { hasTable, inspectOpen } from '../inspect.ts';
 import { codeOf } from '../unavailable.ts';
+import { takeSecretKey } from './backup.ts';
+import { asCopyError, type Contents, CopyError, draftCopy } from './copy.ts';
 
 export interface Restored extends Contents {
   /** Where the database that was there is now; null where there was none. */

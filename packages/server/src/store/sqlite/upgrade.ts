@@ -5,9 +5,9 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
-import { asCopyError, CopyError, draftCopy, stamp } from './copy.ts';
 import { inspectDatabase, inspectOpen } from '../inspect.ts';
 import { UpgradeError } from '../unavailable.ts';
+import { asCopyError, CopyError, draftCopy, stamp } from './copy.ts';
 
 const KEPT_COPIES = 3;
 

@@ -1,0 +1,232 @@
+// What the sign-in page says when something is not set up as it should be: at another address, or sent back again and again.
+import { describe, expect, test } from 'vitest';
+import type { Config } from '../../../src/config/config.ts';
+import { PASSWORD, type RawAnswer, sendRaw, startServer, type TestServer } from '../../support/harness.ts';
+
+const https = { secureCookies: true, cookieName: '__Host-backchannel_session' };
+const form = { 'content-type': 'application/x-www-form-urlencoded' };
+const wordsOf = ({ text }: RawAnswer) =>
+  text
+    .replace(/<style>.*<\/style>/s, '')
+    .replace(/<[^>]+>/g, '')
+    .replace(/\s+/g, ' ')
+    .replaceAll('&#39;', "'");
+
+describe('a banner says that the address is not the one that PUBLIC_URL names', () => {
+  const banner = 'This is not the address that PUBLIC_URL names.';
+  const local = { publicUrl: 'http://localhost:0' };
+  const named = { publicUrl: 'http://nas.example:0' };
+  const tls = { publicUrl: 'https://auth.example.com:0', ...https };
+  const trusting = { trustedProxies: ['127.0.0.1'] };
+
+  test.each<[string, Partial<Config>, Record<string, string>, string | null]>([
+    ['the address itself', local, {}, null],
+    ['its loopback address', local, { host: '127.0.0.1:PORT' }, 'http://127.0.0.1:PORT'],
+    ['another name', named, { host: 'nas:PORT' }, 'http://nas:PORT'],
+    ['another spelling of it', named, { host: 'NAS.Example:PORT' }, null],
+    ['no port', named, { host: 'nas.example' }, 'http://nas.example'],
+    ['a proxy with TLS that says nothing of it', tls, { host: 'auth.example.com:PORT' }, null],
+    ['a proxy that nobody believes', tls, { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'http' }, null],
+    [
+      'a proxy that is believed, over http',
+      { ...tls, ...trusting },
+      { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'http' },
+      'http://auth.example.com:PORT',
+    ],
+    [
+      'a proxy that is believed, over https',
+      { ...tls, ...trusting },
+      { host: '127.0.0.1:PORT', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'auth.example.com:PORT' },
+      null,
+    ],
+    [
+      'a proxy that rewrites Host',
+      tls,
+      { host: '127.0.0.1:PORT', 'sec-fetch-mode': 'navigate' },
+      'https://127.0.0.1:PORT',
+    ],
+    ['no proxy, over http', tls, { host: 'nas:PORT' }, 'http://nas:PORT'],
+    ['a Host that is none', local, { host: 'a b"><b>' }, null],
+    [
+      'a scheme that is none',
+      { ...tls, ...trusting },
+      { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'x' },
+      null,
+    ],
+  ])('%s', async (_what, config, headers, asked) => {
+    await using server = await startServer(config);
+    const own = new URL(server.url);
+    const withPort = (text: string) => text.replaceAll('PORT', own.port);
+    const sent = Object.entries({ host: own.host, ...headers }).map(([name, value]) => [name, withPort(value)]);
+    const answer = await sendRaw(server.url, 'GET /login?next=/docs', { headers: Object.fromEntries(sent) });
+    expect(answer.status).toBe(200);
+    expect(answer.text).not.toContain('<b>');
+    const words = wordsOf(answer);
+    expect(words.includes(banner)).toBe(asked !== null);
+    if (asked === null) return;
+    expect(words).toContain(`${banner} You are at ${withPort(asked)},`);
+    expect(words).toContain(`PUBLIC_URL=${withPort(asked)}`);
+    const next = encodeURIComponent(`${server.url}/docs`);
+    expect(answer.text).toContain(`<a href="${server.url}/login?next=${next}">${server.url}</a>`);
+  });
+});
+
+test('a form over http signs nobody in where the cookie would be lost, and says where to go', async () => {
+  await using server = await startServer({ publicUrl: 'https://auth.example.com:0', ...https });
+  const { host, port } = new URL(server.url);
+  const send = (origin: string, to: string) =>
+    sendRaw(server.url, 'POST /login', {
+      headers: { ...form, host: to, origin },
+      body: String(new URLSearchParams({ password: PASSWORD })),
+    });
+  const lost = await send(`http://${host}`, host);
+  expect([lost.status, lost.headers['set-cookie']]).toEqual([400, undefined]);
+  const words = wordsOf(lost);
+  expect(words).toContain(`Sign in at ${server.url}/login.`);
+  expect(words).toContain(`You are at http://${host},`);
+  expect((await send(server.url, host)).status).toBe(303);
+  // Browsers keep such a cookie of this machine.
+  expect((await send(`http://localhost:${port}`, `localhost:${port}`)).status).toBe(303);
+  const events = await server.services.events.list({ type: 'login.succeeded', limit: 10 });
+  expect(JSON.stringify(events).match(/login\.succeeded/g)).toHaveLength(2);
+});
+
+describe('to who is signed in and is sent here all the same, the page says why:', () => {
+  const configs = {
+    http: { publicUrl: 'http://auth.example.com:0' },
+    bare: { publicUrl: 'https://auth.example.com:0', ...https },
+    domain: { publicUrl: 'https://auth.example.com:0', ...https, cookieDomain: 'example.com' },
+  };
+  const arrive = async (server: TestServer, query: Record<string, string>, cookie: string) =>
+    wordsOf(
+      await sendRaw(server.url, `GET /login?${new URLSearchParams(query)}`, {
+        headers: { cookie, host: new URL(server.url).host },
+      }),
+    );
+  const signIn = async (server: TestServer) => {
+    const body = String(new URLSearchParams({ password: PASSWORD, remember: 'yes' }));
+    const { headers } = await sendRaw(server.url, 'POST /login', { headers: form, body });
+    return (headers['set-cookie'] ?? []).map((line) => line.split(';')[0]).join('; ');
+  };
+
+  test.each<[string, keyof typeof configs, string, string[]]>([
+    [
+      'COOKIE_DOMAIN is not set',
+      'bare',
+      'https://photos.example.com/',
+      [
+        'Does photos.example.com keep sending you back here?',
+        'COOKIE_DOMAIN is not set: a sign-in here counts for auth.example.com alone. Set COOKIE_DOMAIN=example.com, if every name under it is yours.',
+      ],
+    ],
+    [
+      'nor is there a domain that it could be',
+      'bare',
+      'https://photos.example.net/',
+      ['Set COOKIE_DOMAIN=the domain that both are under, if every name under it is yours.'],
+    ],
+    [
+      'nor could it be, over http',
+      'http',
+      'http://photos.example.com/',
+      ['For that, COOKIE_DOMAIN has to be set, which takes an https PUBLIC_URL.'],
+    ],
+    [
+      'COOKIE_DOMAIN does not cover the host',
+      'domain',
+      'https://photos.example.net:8443/x',
+      ['photos.example.net:8443 is neither auth.example.com nor under COOKIE_DOMAIN (example.com)'],
+    ],
+    [
+      'it was asked for over http',
+      'domain',
+      'http://photos.example.com/',
+      ['photos.example.com was asked for over http, and the cookie goes over https alone.'],
+    ],
+  ])('%s', async (_why, name, next, words) => {
+    await using server = await startServer(configs[name]);
+    const cookie = await signIn(server);
+    // Not only at once: it is so whenever somebody comes from there.
+    server.advance(3_600_000);
+    const page = await arrive(server, { next }, cookie);
+    for (const each of words) expect(page).toContain(each);
+    expect(page).not.toContain('Continue to');
+    // A stranger gets a form, and nothing else.
+    expect(await arrive(server, { next }, '')).not.toContain('COOKIE_DOMAIN');
+  });
+
+  test('the browser keeps no pass, though it was given one', async () => {
+    await using server = await startServer(configs.domain);
+    const session = /__Host-[^;]+/.exec(await signIn(server))?.[0] ?? '';
+    server.advance(3_600_000);
+    const next = 'https://photos.example.com/';
+    expect(await arrive(server, { next }, session)).toContain('Continue to photos.example.com');
+    expect(await arrive(server, { next }, session)).toContain(
+      'This browser does not keep the cookie for example.com: its settings may forbid it',
+    );
+  });
+
+  test('nothing is wrong here, but it has been here just now: the proxy or its application', async () => {
+    await using server = await startServer(configs.domain);
+    const cookie = await signIn(server);
+    const photos = { next: 'https://photos.example.com/' };
+    const wiki = { next: 'https://wiki.example.com/' };
+    const advice = 'may not hand the Cookie header on to /api/v1/auth/verify';
+    // Within a minute of signing in, which led there.
+    expect(await arrive(server, photos, cookie)).toContain(advice);
+    server.advance(3_600_000);
+    const first = await arrive(server, photos, cookie);
+    expect(first).toContain('Continue to photos.example.com');
+    expect(first).not.toContain('sending you back');
+    server.advance(10_000);
+    expect(await arrive(server, wiki, cookie)).not.toContain('sending you back');
+    const second = await arrive(server, photos, cookie);
+    expect(second).toContain('Does photos.example.com keep sending you back here?');
+    expect(second).toContain(advice);
+    expect(second).toContain('Continue to photos.example.com');
+    server.advance(61_000);
+    expect(await arrive(server, photos, cookie)).not.toContain('sending you back');
+  });
+
+  test.each([
+    ['proxy-not-trusted', 'Name the proxy in TRUSTED_PROXIES.'],
+    ['address-not-told', 'Let it send X-Forwarded-Proto, -Host and -Uri'],
+    ['address-not-usable', 'Ask for it again: you are signed in.'],
+    ['host-not-allowed', 'It is neither at auth.example.com nor under example.com, or'],
+  ])('forward-auth gave a reason: %s', async (reason, words) => {
+    await using server = await startServer(configs.domain);
+    const cookie = await signIn(server);
+    const page = await arrive(server, { reason }, cookie);
+    expect(page).toContain('Did an application send you here?');
+    expect(page).toContain(words);
+    expect(await arrive(server, { reason }, '')).not.toContain('application');
+  });
+
+  test('what forward-auth gave as a reason is told at the end of the sign-in, also after a wrong password', async () => {
+    await using server = await startServer(configs.domain);
+    const reason = 'host-not-allowed';
+    const field = `<input type="hidden" name="reason" value="${reason}">`;
+    const submit = (fields: Record<string, string>) =>
+      sendRaw(server.url, 'POST /login', { headers: form, body: String(new URLSearchParams(fields)) });
+    expect((await sendRaw(server.url, `GET /login?reason=${reason}`)).text).toContain(field);
+    expect((await submit({ password: 'wrong', reason })).text).toContain(field);
+    const signedIn = await submit({ password: PASSWORD, reason });
+    expect([signedIn.status, signedIn.headers.location]).toEqual([303, [`/login?reason=${reason}`]]);
+    // An address that is followed needs no reason, and what is none leads to one's sessions.
+    const next = `${server.url}/docs`;
+    expect((await submit({ password: PASSWORD, reason, next })).headers.location).toEqual([next]);
+    expect((await submit({ password: PASSWORD, reason: '//evil.example' })).headers.location).toEqual(['/']);
+    expect((await sendRaw(server.url, 'GET /login?reason="><b>')).text).not.toContain('name="reason"');
+  });
+
+  test('nobody sent them: there is nothing to explain', async () => {
+    await using server = await startServer(configs.domain);
+    const cookie = await signIn(server);
+    for (const next of ['', '/docs', `${server.url}/docs`, 'javascript:x', 'x', '//', 'mailto:a@b.example']) {
+      expect(await arrive(server, { next }, cookie)).not.toContain('sending you back');
+    }
+    for (const reason of ['', 'x', '__proto__', 'constructor']) {
+      expect(await arrive(server, { reason }, cookie)).not.toContain('application');
+    }
+  });
+});

@@ -1,0 +1,215 @@
+// Where a sign-in on the page leads: back to where it came from, and to nowhere that a stranger chose.
+import { afterAll, describe, expect, test } from 'vitest';
+import { PASSWORD, type RawAnswer, sendRaw, startServer, type TestServer } from '../../support/harness.ts';
+
+// PORT in an address is the server's own.
+const plain = await startServer({ publicUrl: 'http://auth.example.com:0' });
+const domain = await startServer({
+  publicUrl: 'https://auth.example.com:0',
+  secureCookies: true,
+  cookieName: '__Host-backchannel_session',
+  cookieDomain: 'example.com',
+});
+afterAll(() => Promise.all([plain, domain].map((each) => each[Symbol.asyncDispose]())));
+const servers = { plain, domain };
+
+const form = { 'content-type': 'application/x-www-form-urlencoded' };
+const withPort = (server: TestServer, address: string) => address.replaceAll('PORT', new URL(server.url).port);
+const encoded = (next: string) => String(new URLSearchParams({ next }));
+const cookiesOf = ({ headers }: RawAnswer) =>
+  (headers['set-cookie'] ?? []).map((line) => line.split(';')[0]).join('; ');
+
+function signIn(server: TestServer, next: string, password = PASSWORD): Promise<RawAnswer> {
+  const body = `${new URLSearchParams({ password })}&${encoded(next)}`;
+  return sendRaw(server.url, 'POST /login', { headers: form, body });
+}
+
+/** The two cookies of somebody signed in, made once for each server. */
+const signedIn = {
+  plain: cookiesOf(await signIn(plain, '')),
+  domain: cookiesOf(await signIn(domain, '')),
+};
+
+const linksOf = ({ text }: RawAnswer) =>
+  [...text.matchAll(/\s(?:href|src|action|content|value)="(.*?)"/g)].map(([, value = '']) => value);
+const formActionOf = ({ headers }: RawAnswer) =>
+  /form-action ([^;]*)/.exec(headers['content-security-policy']?.[0] ?? '')?.[1];
+
+describe('the address that a sign-in comes from is where it leads', () => {
+  test.each([
+    ['plain', 'http://auth.example.com:PORT/docs?x=1#y', 'http://auth.example.com:PORT/docs?x=1#y'],
+    [
+      'plain',
+      'http://auth.example.com:3000/deep/link?a=b&c=d%26e',
+      'http://auth.example.com:3000/deep/link?a=b&c=d%26e',
+    ],
+    ['plain', 'https://auth.example.com/', 'https://auth.example.com/'],
+    ['plain', 'http://auth.example.com', 'http://auth.example.com/'],
+    ['plain', '/docs', 'http://auth.example.com:PORT/docs'],
+    ['domain', 'https://photos.example.com/album/7?size=big', 'https://photos.example.com/album/7?size=big'],
+    ['domain', 'https://a.b.example.com:8443/', 'https://a.b.example.com:8443/'],
+    ['domain', 'https://example.com/', 'https://example.com/'],
+    ['domain', '/redoc', 'https://auth.example.com:PORT/redoc'],
+    ['domain', 'https://photos.example.com/?q="><b>\'', null],
+    ['domain', 'https://photos.example.com/?q=%22%3E%3Cb%3E%27', 'https://photos.example.com/?q=%22%3E%3Cb%3E%27'],
+    ['domain', 'https://photos.example.com/?q=\'&x="<>', 'https://photos.example.com/?q=%27&x=%22%3C%3E'],
+  ] as const)('%s: %s', async (name, given, expected) => {
+    const server = servers[name];
+    const next = withPort(server, given);
+    const target = expected === null ? null : withPort(server, expected);
+    const { origin } = new URL(target ?? next);
+
+    const page = await sendRaw(server.url, `GET /login?${encoded(next)}`);
+    expect(page.status).toBe(200);
+    expect(formActionOf(page)).toBe(`'self' ${origin}`);
+    const hidden = /name="next" value="(.*?)"/.exec(page.text)?.[1]?.replaceAll('&amp;', '&').replaceAll('&#39;', "'");
+    const wrong = await signIn(server, hidden ?? '', 'wrong');
+    expect([wrong.status, formActionOf(wrong)]).toEqual([401, `'self' ${origin}`]);
+    const right = await signIn(server, hidden ?? '');
+    expect([right.status, right.headers.location]).toEqual([303, [new URL(target ?? next).href]]);
+
+    const again = await sendRaw(server.url, `GET /login?${encoded(next)}`, { headers: { cookie: signedIn[name] } });
+    expect([again.status, again.headers.location]).toEqual([200, undefined]);
+    expect(linksOf(again).map((link) => link.replaceAll('&amp;', '&'))).toContain(right.headers.location?.[0]);
+  });
+});
+
+describe('an address that is not one of ours is dropped, and is neither a redirect nor a link', () => {
+  const everywhere = [
+    'https://evil.example/',
+    '//evil.example',
+    '//evil.example/auth.example.com',
+    '///evil.example',
+    '////evil.example',
+    '/\\evil.example',
+    '\\\\evil.example',
+    '\\/evil.example',
+    '/\\/evil.example',
+    '/\t/evil.example',
+    '/\n/evil.example',
+    '\t//evil.example',
+    ' //evil.example',
+    '\u0000//evil.example',
+    'https:evil.example',
+    'https:/evil.example',
+    'https:///evil.example',
+    'https:\\\\evil.example',
+    'http:evil.example',
+    'hTTps://evil.example',
+    'ht\ntps://evil.example',
+    'evil.example',
+    'evil.example/auth.example.com',
+    'javascript:alert(1)',
+    'JaVaScRiPt:alert(1)',
+    'java\tscript:alert(1)',
+    'javascript://auth.example.com/%0aalert(1)',
+    'data:text/html,<script>alert(1)</script>',
+    'vbscript:x',
+    'blob:https://auth.example.com/x',
+    'file:///etc/passwd',
+    'ftp://auth.example.com/',
+    'ws://auth.example.com/',
+    'https://auth.example.com@evil.example/',
+    'https://auth.example.com:x@evil.example/',
+    'https://auth.example.com%40evil.example/',
+    'https://user@auth.example.com/',
+    'https://user:password@auth.example.com/',
+    'https://@auth.example.com/',
+    'https://evil.example\\@auth.example.com/',
+    'https://evil.example#@auth.example.com/',
+    'https://evil.example?@auth.example.com/',
+    'https://evil.example\\.auth.example.com/',
+    'https://auth.example.com.evil.example/',
+    'https://auth.example.comevil.example/',
+    'https://notauth-example.com/',
+    'https://evilexample.com/',
+    'https://xauth.example.com.evil/',
+    'https://auth.example.com./',
+    'https://.auth.example.com/',
+    'https://auth..example.com/',
+    'https://x;sandbox;.example.com/',
+    'https://x,sandbox,.example.com/',
+    'https://*.example.com/',
+    "https://'none'.example.com/",
+    "https://x'unsafe-inline'.example.com/",
+    'https://auth.example.com%00.evil.example/',
+    'https://auth.example.com%2eevil.example/',
+    'https://evil.example%2f.example.com/',
+    'https://evil.example%23.example.com/',
+    'https://auth.examplе.com/',
+    'https://xn--auth-5cd.exampl.com/',
+    'https://ａuth.example.com/',
+    'https://auth。example。com/',
+    'https://127.0.0.1/',
+    'https://0x7f.1/',
+    'https://photos.example.com%C2%AD/',
+    'https://2130706433/',
+    'https://[::1]/',
+    'https://localhost/',
+    'https%3A%2F%2Fevil.example',
+    '%2f%2fevil.example',
+    '%5c%5cevil.example',
+    'https://auth.example.com/\r\nSet-Cookie: x=y',
+    '/\r\nLocation: https://evil.example',
+    '/%0d%0a/evil.example\r\n',
+    `https://auth.example.com/${'x'.repeat(3000)}`,
+    '[object Object]',
+    'null',
+    '.',
+    '?',
+    '#',
+    '',
+  ];
+  const rows: [keyof typeof servers, string][] = [
+    ...everywhere.flatMap((next): [keyof typeof servers, string][] => [
+      ['plain', next],
+      ['domain', next],
+    ]),
+    ['plain', 'http://photos.example.com/'],
+    ['plain', 'http://example.com/'],
+    ['domain', 'http://auth.example.com/'],
+    ['domain', 'http://photos.example.com/'],
+    ['domain', 'https://com/'],
+    ['domain', 'https://notexample.com/'],
+  ];
+
+  test.each(rows)('%s: %j', async (name, next) => {
+    const server = servers[name];
+    const { origin } = new URL(server.url);
+    const own = (link: string) => /^(\/(login|logout|docs|redoc|openapi\.json|sessions)?|data:image.*)$/.test(link);
+    const known = ['width=device-width, initial-scale=1', 'noindex', 'operator', 'yes'];
+    const expectHarmless = (answer: RawAnswer) => {
+      expect(formActionOf(answer)).toBe("'self'");
+      // The banner, for these requests have another Host, leads to PUBLIC_URL's own page.
+      const foreign = linksOf(answer).filter((link) => !own(link) && !known.includes(link));
+      expect(foreign.filter((link) => link !== `${origin}/login`)).toEqual([]);
+      expect(answer.headers.location).toBeUndefined();
+      expect(answer.text).not.toMatch(/http-equiv|<script/);
+    };
+    expectHarmless(await sendRaw(server.url, `GET /login?${encoded(next)}`));
+    expectHarmless(await sendRaw(server.url, `GET /login?${encoded(next)}`, { headers: { cookie: signedIn[name] } }));
+    expectHarmless(await signIn(server, next, 'wrong'));
+    await server.services.throttle.clear();
+    const right = await signIn(server, next);
+    expect([right.status, right.headers.location]).toEqual([303, ['/']]);
+    expect(Object.keys(right.headers)).not.toContain('x');
+    expect(right.headers['set-cookie']?.every((line) => /^(__Host-|__Secure-)?backchannel_/.test(line))).toBe(true);
+  });
+
+  test('and so is one that is there twice, whichever of them is ours', async () => {
+    for (const query of ['next=/docs&next=//evil.example', 'next=//evil.example&next=/docs', 'next=/docs&next=/docs']) {
+      const page = await sendRaw(plain.url, `GET /login?${query}`);
+      expect([page.status, formActionOf(page)]).toEqual([200, "'self'"]);
+      expect(page.text).not.toContain('name="next"');
+      const body = `${new URLSearchParams({ password: PASSWORD })}&${query}`;
+      const posted = await sendRaw(plain.url, 'POST /login', { headers: form, body });
+      expect([posted.status, posted.headers.location]).toEqual([400, undefined]);
+    }
+  });
+
+  test('the address of the form itself changes nothing', async () => {
+    const body = String(new URLSearchParams({ password: PASSWORD }));
+    const answer = await sendRaw(plain.url, 'POST /login?next=/docs', { headers: form, body });
+    expect([answer.status, answer.headers.location]).toEqual([303, ['/']]);
+  });
+});

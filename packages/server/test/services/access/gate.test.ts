@@ -1,0 +1,184 @@
+// The gate against real rows, with the one thing held up that a test needs to hold up: the way back from the database.
+import { expect, test } from 'vitest';
+import { createGate, type Gate } from '../../../src/services/access/gate.ts';
+import { createKeyRing } from '../../../src/services/keys.ts';
+import { sha256 } from '../../../src/services/secrets.ts';
+import type { Store } from '../../../src/store/database.ts';
+import { SessionEntity } from '../../../src/store/entities.ts';
+import { openTestStore } from '../../support/harness.ts';
+
+const config = { sessionExpireMinutes: 60, sessionMaxDays: 30 };
+
+async function openGate() {
+  const store = await openTestStore();
+  const keys = createKeyRing(['k'.repeat(32)], Date.now);
+  let reads = 0;
+  let held: Promise<void> | null = null;
+  let now = Date.now();
+  /** The store, where a row that was read can be held up on its way. */
+  const slowStore: Store = {
+    ...store,
+    findSession: async (secretSha256) => {
+      reads++;
+      const result = await store.findSession(secretSha256);
+      await held;
+      return result;
+    },
+  };
+  const gate = createGate({
+    config,
+    store: slowStore,
+    keys,
+    password: { isCurrent: async (fingerprint: string) => fingerprint === 'f' },
+    activity: { lastUse: () => null },
+    clock: () => now,
+  });
+  const open = async (id: string): Promise<string> => {
+    await store.write((em) =>
+      em.insert(SessionEntity, {
+        id,
+        secretSha256: sha256(`secret of ${id}`),
+        passwordFingerprint: 'f',
+        remembered: false,
+        createdAt: now,
+        lastSeenAt: now,
+        endedAt: null,
+        requestCount: 0,
+        ip: null,
+        userAgent: null,
+        steppedUpAt: null,
+      }),
+    );
+    return keys.sign('session', `secret of ${id}`, now + 86_400_000);
+  };
+  const revoke = (id: string) =>
+    gate.whileRevoking((mark) => {
+      mark([id]);
+      return store.write((em) => em.nativeUpdate(SessionEntity, { id }, { endedAt: now }));
+    });
+  return {
+    gate,
+    store,
+    open,
+    revoke,
+    reads: () => reads,
+    advance: (ms: number) => {
+      now += ms;
+    },
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return () => {
+        held = null;
+        resolve();
+      };
+    },
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+const check = (gate: Gate, token: string) =>
+  gate.authenticate({ bearer: null, sessionTokens: [token], passTokens: [] }, 'api');
+
+test('a check that races a revocation is refused, and so is every one after it', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const racing = check(t.gate, token);
+  await t.revoke('a');
+  release();
+  expect(await racing).toBeNull();
+  expect(await check(t.gate, token)).toBeNull();
+});
+
+test('a check that began before a revocation that then fails is good, and is not kept', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const racing = check(t.gate, token);
+  const failing = t.gate.whileRevoking(async (mark) => {
+    mark(['a']);
+    release();
+    expect(await racing).toMatchObject({ session: { id: 'a' } });
+    throw new Error('the database is gone');
+  });
+  await expect(failing).rejects.toThrow('the database is gone');
+  const before = t.reads();
+  expect(await check(t.gate, token)).not.toBeNull();
+  expect(t.reads()).toBe(before + 1);
+});
+
+test('a good answer is kept for 800 ms, counted from before its row was read', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const slow = check(t.gate, token);
+  t.advance(700);
+  release();
+  await slow;
+  t.advance(99);
+  await check(t.gate, token);
+  expect(t.reads()).toBe(1);
+  t.advance(1);
+  await check(t.gate, token);
+  expect(t.reads()).toBe(2);
+});
+
+test('bad answers are never kept, so that garbage cannot push live sessions out', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  await check(t.gate, token);
+  const forged = await createKeyRing(['k'.repeat(32)], Date.now).sign('session', 'no such secret', Date.now() + 60_000);
+  const before = t.reads();
+  expect(await check(t.gate, forged)).toBeNull();
+  expect(await check(t.gate, forged)).toBeNull();
+  expect(t.reads()).toBe(before + 2);
+  expect(await check(t.gate, token)).not.toBeNull();
+  expect(t.reads()).toBe(before + 2);
+});
+
+test('a session of another password is refused though its row is live', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  await t.store.write((em) => em.nativeUpdate(SessionEntity, { id: 'a' }, { passwordFingerprint: 'g' }));
+  expect(await check(t.gate, token)).toBeNull();
+});
+
+test('of several cookies of one name the first good one counts', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  expect(
+    await t.gate.authenticate({ bearer: null, sessionTokens: ['garbage', token], passTokens: [] }, 'api'),
+  ).toMatchObject({
+    session: { id: 'a' },
+  });
+});
+
+test('the database being away is an error, never a pass', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  await t.store[Symbol.asyncDispose]();
+  await expect(check(t.gate, token)).rejects.toThrow('The database cannot be used');
+});
+
+test('checks that come at once with one credential read its row once', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const checks = Array.from({ length: 10 }, () => check(t.gate, token));
+  release();
+  expect(await Promise.all(checks)).toHaveLength(10);
+  expect(t.reads()).toBe(1);
+});
+
+test('a check does not join a lookup that is older than a kept answer may be', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const release = t.hold();
+  const slow = check(t.gate, token);
+  t.advance(800);
+  const late = check(t.gate, token);
+  release();
+  await Promise.all([slow, late]);
+  expect(t.reads()).toBe(2);
+});

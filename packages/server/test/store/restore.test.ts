@@ -1,0 +1,69 @@
+// What may be put in the place of a database: a backup that is whole, and nothing else.
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { expect, test } from 'vitest';
+import { openStore } from '../../src/store/database.ts';
+import { writeBackup } from '../../src/store/sqlite/backup.ts';
+import { CopyError } from '../../src/store/sqlite/copy.ts';
+import { restoreBackup } from '../../src/store/sqlite/restore.ts';
+
+function change(path: string, sql: string): void {
+  new Sqlite(path).exec(sql).close();
+}
+
+test.each<[string, (path: string, has: { backup: string; file: string }) => void, RegExp]>([
+  ['a file that is not there', () => {}, /is not there\.$/],
+  ['a folder', (path) => mkdirSync(path), /is no file\.$/],
+  ['an empty file', (path) => writeFileSync(path, ''), /is no database of BackChannel's\.$/],
+  ['a text', (path) => writeFileSync(path, 'k'.repeat(9000)), /is no database of BackChannel's\.$/],
+  ["another program's database", (path) => change(path, 'create table x (y)'), /is no database of BackChannel's\.$/],
+  [
+    'a database with migrations of another program',
+    (path) => change(path, "create table migrations (id integer, name text); insert into migrations values (1, 'a')"),
+    /is no database of BackChannel's\.$/,
+  ],
+  [
+    'half a backup',
+    (path, { backup }) => {
+      copyFileSync(backup, path);
+      truncateSync(path, Math.floor(statSync(path).size / 2));
+    },
+    /is damaged/,
+  ],
+  [
+    "a newer version's",
+    (path, { backup }) => {
+      copyFileSync(backup, path);
+      change(path, "insert into migrations (name, executed_at) values ('9999-later', '')");
+    },
+    /is of a newer BackChannel \(9999-later\): restore it with that one\.$/,
+  ],
+  ['the database itself', (path, { file }) => symlinkSync(file, path), /is the database itself\.$/],
+])('%s is refused, and nothing is changed', async (_, make, message) => {
+  const folder = mkdtempSync(join(tmpdir(), 'backchannel-restore-'));
+  const [file, backup, given] = ['data/backchannel.db', 'backup.db', 'given.db'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  await (await openStore({ engine: 'sqlite', file }))[Symbol.asyncDispose]();
+  writeBackup(file, backup, { secretKey: null, version: '0.0.0', at: 1 });
+  make(given, { backup, file });
+  const before = readdirSync(join(folder, 'data'));
+  const restore = () => restoreBackup(given, file, { stamp: 'x' });
+  expect(restore).toThrow(CopyError);
+  expect(restore).toThrow(message);
+  expect(readdirSync(join(folder, 'data'))).toEqual(before);
+  expect(new Sqlite(file).pragma('integrity_check', { simple: true })).toBe('ok');
+});

@@ -1,0 +1,19 @@
+// What a process has loaded of a package when it has opened a store: an engine that nobody asked for is to cost nothing.
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { DatabaseAddress } from '../../src/config/config.ts';
+
+/** Which of these CommonJS packages a process of its own has loaded after it has opened the store. */
+export async function loadedBy(database: DatabaseAddress, packages: readonly string[]): Promise<string[]> {
+  const store = join(import.meta.dirname, '../../src/store/database.ts');
+  const code = `
+    import { createRequire } from 'node:module';
+    const { openStore } = await import(${JSON.stringify(store)});
+    await using store = await openStore(${JSON.stringify(database)});
+    const files = Object.keys(createRequire(import.meta.url).cache);
+    const isLoaded = (name) => files.some((file) => file.includes('/node_modules/' + name + '/'));
+    console.log(JSON.stringify(${JSON.stringify(packages)}.filter(isLoaded)));`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code]);
+  return JSON.parse(stdout);
+}
