@@ -1,8 +1,9 @@
 // One run over every package and the browser tests, so that one summary tells whether all is well.
+import { globSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 import { whyNoPostgres } from './e2e/postgres.ts';
 
-// No test waits on purpose: the limits are there for what hangs, on the slowest machine in use.
+// Tests don't wait on purpose. These limits end tests that hang, and leave room for slow machines.
 const limits = { testTimeout: 40_000, hookTimeout: 40_000, expect: { poll: { timeout: 10_000 } } };
 
 const packages = ['server', 'client-sdk', 'cli'].map((name) => ({
@@ -10,34 +11,20 @@ const packages = ['server', 'client-sdk', 'cli'].map((name) => ({
   test: { name, include: [`packages/${name}/test/**/*.test.ts`], exclude: ['**/*.postgresql.test.ts'], ...limits },
 }));
 
-// The server's own tests once more, on the other engine. What has no database in it is not run twice.
+/** A file of the server's tests that begins with this comment doesn't depend on the engine, and runs on SQLite alone. */
+const runsOnce = /^\/\/ Runs on one engine: /m;
+const onPostgres = globSync('packages/server/test/**/*.test.ts').filter(
+  (file) => !runsOnce.test(readFileSync(file, 'utf8')),
+);
+
+// The server's own tests once more, on the other engine.
 const noPostgres = whyNoPostgres();
 if (noPostgres) console.warn(`Skipped: the server's tests on PostgreSQL (${noPostgres}). They run on SQLite alone.`);
 const postgres = {
   extends: true as const,
   test: {
     name: 'server-postgres',
-    include: ['packages/server/test/**/*.test.ts', 'packages/cli/test/**/*.postgresql.test.ts'],
-    exclude: [
-      'client-address',
-      'config',
-      'connections',
-      'docs',
-      'faults',
-      'fuzz-http',
-      'headers',
-      'kill',
-      'openapi',
-      'origins',
-      'pages-advice',
-      'pages-return',
-      'process',
-      'restore',
-      'start-memory',
-      'store',
-      'turns',
-      'upgrade',
-    ].map((name) => `packages/server/test/**/${name}.test.ts`),
+    include: [...onPostgres, 'packages/cli/test/**/*.postgresql.test.ts'],
     globalSetup: 'e2e/postgres-setup.ts',
     ...limits,
   },
@@ -47,6 +34,10 @@ export default defineConfig({
   test: {
     // Processes, not threads: bcrypt and SQLite are native code, and threads would share one libuv pool among them.
     pool: 'forks',
+    // A process runs one file after the other and loads the server once. So a file has to leave the process as it found it.
+    isolate: false,
+    // Node itself runs the code, as it runs in production. Nothing is transformed and no module can be mocked.
+    experimental: { viteModuleRunner: false, nodeLoader: false },
     // Left to itself, vitest keeps one core free, which is half of a machine with two.
     maxWorkers: '100%',
     projects: [

@@ -2,6 +2,7 @@
  * The configuration as an operator meets it: what each variable accepts, what a faulty one is told, and that
  * `.env.example` says the same. Nothing here reads this machine's own environment or `.env`.
  */
+// Runs on one engine: it reads settings and opens no database.
 import {
   chmodSync,
   existsSync,

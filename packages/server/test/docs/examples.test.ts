@@ -1,4 +1,5 @@
 // What people copy: the commands of the README as they run them, and what it and its companions say beside the code.
+// Runs on one engine: the commands talk to the API, whose tests run on both.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
 // Whose address a request has: the peer's by default, and behind trusted proxies the one that they saw.
+// Runs on one engine: addresses come from connections and headers.
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';

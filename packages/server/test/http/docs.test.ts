@@ -1,3 +1,4 @@
+// Runs on one engine: the documentation pages ask no database.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';

@@ -1,5 +1,6 @@
 // Every operation of both faces under random input, from a stranger and from a caller who may do most: whatever it is
 // sent, it answers in the contract's shape, and never that it failed. The input is random but the same in each run.
+// Runs on one engine: input is refused before it reaches the database.
 import { describe, expect, test } from 'vitest';
 import { makeToken, openSession, startOwnServer } from '../support/callers.ts';
 import { type Face, operations, readError, sendRaw, targetOf } from '../support/harness.ts';

@@ -1,3 +1,4 @@
+// Runs on one engine: headers are set before the database is asked.
 import { afterAll, describe, expect, test } from 'vitest';
 import { openElsewhere } from '../support/elsewhere.ts';
 import {

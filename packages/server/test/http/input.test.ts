@@ -1,3 +1,4 @@
+// Runs on one engine: input is refused before it reaches the database.
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import {

@@ -1,3 +1,4 @@
+// Runs on one engine: the document is the same on both, and so is what it promises.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

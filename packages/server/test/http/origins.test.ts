@@ -1,3 +1,4 @@
+// Runs on one engine: origins are refused before the database is asked.
 import { afterAll, describe, expect, test } from 'vitest';
 import {
   type Face,

@@ -1,4 +1,5 @@
 // Who may call what, on both faces: each procedure, called by each kind of caller, once over REST and once over tRPC.
+// Runs on one engine: who may call what is decided above the database.
 import { initTRPC } from '@trpc/server';
 import { afterAll, describe, expect, test } from 'vitest';
 import { listProcedures } from '../../src/http/operations.ts';

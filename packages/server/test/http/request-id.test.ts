@@ -1,4 +1,5 @@
 // The id of a request: in its answer, in every line of the log about it, and taken from those who may say it.
+// Runs on one engine: ids of requests never reach the database.
 import { afterEach, beforeEach, expect, type MockInstance, test, vi } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { tearTable } from '../support/elsewhere.ts';

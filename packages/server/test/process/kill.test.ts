@@ -1,4 +1,5 @@
 // A server that is killed in the middle of things, again and again: what it has answered stays true.
+// Runs on one engine: a kill meets the file of SQLite; PostgreSQL outlives the server.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,4 +1,5 @@
 // The server as a process: what it prints, how it ends, and what it leaves behind.
+// Runs on one engine: it is about the process; instances.test.ts runs processes on both.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 // What the block that a start prints says for one configuration or another; process.test.ts reads what is really printed.
+// Runs on one engine: it opens no database.
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { startBlock } from '../../src/process/start-block.ts';

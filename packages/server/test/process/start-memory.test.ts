@@ -1,3 +1,4 @@
+// Runs on one engine: it opens no database.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';

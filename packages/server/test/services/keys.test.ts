@@ -1,3 +1,4 @@
+// Runs on one engine: the key file is there on SQLite alone.
 import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 // What fails beneath a server, and how it takes it: in time, in words, without an end, and well again by itself.
+// Runs on one engine: it is about the file of SQLite; faults.postgresql.test.ts is the other half.
 import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

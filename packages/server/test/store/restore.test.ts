@@ -1,4 +1,5 @@
 // What may be put in the place of a database: a backup that is whole, and nothing else.
+// Runs on one engine: it is about the file of SQLite.
 import {
   copyFileSync,
   mkdirSync,

@@ -1,3 +1,4 @@
+// Runs on one engine: it is about the file of SQLite; store.postgresql.test.ts is the other half.
 import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 // A database of another version: an older one is copied before it is migrated, a newer one is refused with the way back.
+// Runs on one engine: it is about the file of SQLite.
 import { mkdtempSync, readdirSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 // Clients that are slow, cut in half, or say too much: each is ended in time, in words, and holds up nobody else.
+// Runs on one engine: connections end before the database is asked.
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,3 +1,4 @@
+// Runs on one engine: there is no database in it.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createTurns } from '../../../src/http/listener/turns.ts';

@@ -1,4 +1,5 @@
 // What the sign-in page says when something is not set up as it should be: at another address, or sent back again and again.
+// Runs on one engine: the advice is about addresses and cookies.
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../../src/config/config.ts';
 import { PASSWORD, type RawAnswer, sendRaw, startServer, type TestServer } from '../../support/harness.ts';

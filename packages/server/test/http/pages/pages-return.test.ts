@@ -1,4 +1,5 @@
 // Where a sign-in on the page leads: back to where it came from, and to nowhere that a stranger chose.
+// Runs on one engine: return addresses never reach the database.
 import { afterAll, describe, expect, test } from 'vitest';
 import { PASSWORD, type RawAnswer, sendRaw, startServer, type TestServer } from '../../support/harness.ts';
 

@@ -1,4 +1,5 @@
 // The pages for people, as a browser meets them: what they show, what they do, and what they can't be made to do.
+// Runs on one engine: the pages call procedures, whose tests run on both.
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { hashPassword } from '../../../src/services/password/hashing.ts';
