@@ -3,6 +3,7 @@
 import { inspect, parseArgs } from 'node:util';
 import { escapeControlCharacters } from '@backchannel/server/caller';
 import { nearest } from '@backchannel/server/checks/nearest';
+import type { CommandContext } from './context.ts';
 import { badUsage } from './failure.ts';
 import { table } from './table.ts';
 
@@ -39,6 +40,14 @@ export interface Result {
   ok?: boolean;
 }
 
+/** What a command is given beside its options. */
+export interface Given {
+  argument: string | undefined;
+  /** The second argument. */
+  further: string | undefined;
+  context: CommandContext;
+}
+
 /** What is printed, and the exit code. */
 export interface Outcome {
   stdout: string;
@@ -55,7 +64,7 @@ export interface Command {
   readonly help: string;
   readonly shape: Shape;
   /** @throws Failure when the arguments are wrong, or the command has no result. */
-  run(args: readonly string[]): Promise<Outcome>;
+  run(args: readonly string[], context: CommandContext): Promise<Outcome>;
 }
 
 const standard = {
@@ -74,7 +83,7 @@ export function defineCommand<const O extends Options>(definition: {
   choices?: Choices;
   /** A second argument that may come after the first. */
   further?: 'JSON' | 'UPSTREAM';
-  run(values: Values<O>, argument: string | undefined, further: string | undefined): Promise<Result>;
+  run(values: Values<O>, given: Given): Promise<Result>;
 }): Command {
   const { argument, choices, further } = definition;
   const options: Options = { ...definition.options, ...standard };
@@ -87,11 +96,15 @@ export function defineCommand<const O extends Options>(definition: {
   return {
     help,
     shape: { options, ...(argument && { argument }), ...(choices && { choices }) },
-    run: async (args) => {
+    run: async (args, context) => {
       const { values, positionals, wantsHelp } = readArguments(args, options, { argument, further });
       if (wantsHelp) return { stdout: help, stderr: [], exitCode: 0 };
       // The names and types are the ones that readArguments has just checked against the same table.
-      const result = await definition.run(values as Values<O>, positionals[0], positionals[1]);
+      const result = await definition.run(values as Values<O>, {
+        argument: positionals[0],
+        further: positionals[1],
+        context,
+      });
       const { text, json, advice = [], remarks = [], ok = true } = result;
       const exitCode = ok ? 0 : 1;
       if (!values.json) return { stdout: text, stderr: [...remarks, ...advice], exitCode };
@@ -119,11 +132,11 @@ export function defineGroup(definition: {
   return {
     help,
     shape: { commands: Object.fromEntries(Object.entries(commands).map(([name, each]) => [name, each.command])) },
-    run: async ([name, ...rest]) => {
+    run: async ([name, ...rest], context) => {
       if (name === undefined) throw badUsage(`${usage} takes a command: ${line}`);
       if (name === '--help' || name === '-h') return { stdout: help, stderr: [], exitCode: 0 };
       const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
-      if (entry) return entry.command.run(rest);
+      if (entry) return entry.command.run(rest, context);
       if (name.startsWith('-')) throw badUsage(`unknown option ${inspect(name)}; a command comes first: ${line}`);
       const meant = nearest(name, names);
       const hint = meant ? `did you mean ${usage} ${meant}? ` : '';

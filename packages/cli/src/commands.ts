@@ -3,6 +3,7 @@
 import { inspect } from 'node:util';
 import { nearest } from '@backchannel/server/checks/nearest';
 import { type Command, indented, type Outcome } from './command.ts';
+import type { CommandContext } from './context.ts';
 import { badUsage } from './failure.ts';
 import { version } from './version.ts';
 
@@ -50,13 +51,13 @@ const commands: Readonly<Record<string, Entry>> = {
 const SCRIPT_MARK = '--via-pnpm';
 
 /** Runs the command that the arguments name. @throws Failure */
-export async function runCommand(argv: readonly string[]): Promise<Outcome> {
+export async function runCommand(argv: readonly string[], context: CommandContext): Promise<Outcome> {
   const [name, ...rest] = withoutScriptMark(argv);
   if (name === undefined || name === '--help' || name === '-h') return show(overview());
   if (name === '--version' || name === '-v') return show(version());
-  if (name !== 'help') return (await load(name)).run(rest);
+  if (name !== 'help') return (await load(name)).run(rest, context);
   const [topic, ...words] = rest;
-  return topic === undefined ? show(overview()) : (await load(topic)).run([...words, '--help']);
+  return topic === undefined ? show(overview()) : (await load(topic)).run([...words, '--help'], context);
 }
 
 /** Every command by its name. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The bin: picks the command, prints what it returns and sets the exit code. It knows no command but by its name.
+// The bin: runs the command line of this process. It is the only file with side effects, and knows no command.
 import * as module from 'node:module';
 import { join } from 'node:path';
 
@@ -10,7 +10,7 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
 }
 // Beside the code, not in the shared temporary folder, where another user could lay code ready for us to run.
 module.enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/compile'));
-const [{ runCommand }, { Failure }] = await Promise.all([import('./commands.ts'), import('./failure.ts')]);
+const { run } = await import('./run.ts');
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', ({ code }: NodeJS.ErrnoException) => {
@@ -21,14 +21,5 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-try {
-  const { stdout, stderr, exitCode } = await runCommand(process.argv.slice(2));
-  process.exitCode = exitCode;
-  if (stderr.length > 0) process.stderr.write(`${stderr.join('\n')}\n`);
-  if (stdout !== '') process.stdout.write(`${stdout}\n`);
-} catch (error) {
-  const isTold = error instanceof Failure;
-  process.exitCode = isTold ? error.exitCode : 1;
-  const text = isTold ? error.message : String(error instanceof Error ? error.stack : error);
-  if (text !== '') process.stderr.write(`${text}\n`);
-}
+const { env, stdin, stdout, stderr } = process;
+process.exitCode = await run(process.argv.slice(2), { env, root: null, cwd: process.cwd(), stdin, stdout, stderr });

@@ -1,6 +1,8 @@
 // Where a password comes from: the argument, the terminal or a pipe; and what is wrong with it before anything is done
 // with it. It never shows one.
 import { passwordProblem } from '@backchannel/server/password';
+import type { Given } from './command.ts';
+import type { CommandContext, Input } from './context.ts';
 import { badUsage } from './failure.ts';
 import { readPipe } from './pipe.ts';
 import { openPrompt } from './prompt.ts';
@@ -18,10 +20,11 @@ export interface PasswordInput {
  * that no password field takes.
  */
 export async function readPassword(
-  argument: string | undefined,
+  { argument, context }: Pick<Given, 'argument' | 'context'>,
   { twice = false, toType = false }: { twice?: boolean; toType?: boolean } = {},
 ): Promise<PasswordInput> {
-  const password = argument ?? (process.stdin.isTTY ? await askPassword(twice) : await readPiped());
+  const { stdin } = context;
+  const password = argument ?? (stdin.isTTY ? await askPassword(context, twice) : await readPiped(stdin));
   refuseUnusable(password);
   // Whoever pipes one in twice, as it is asked for at a terminal, meant one.
   if (toType && hasControlCharacter(password)) {
@@ -39,8 +42,8 @@ export async function readPassword(
   return { password, advice };
 }
 
-async function askPassword(twice: boolean): Promise<string> {
-  using prompt = openPrompt();
+async function askPassword(context: CommandContext, twice: boolean): Promise<string> {
+  using prompt = openPrompt(context);
   const password = (await prompt.ask('Password: ')) ?? '';
   // Before it is asked for again: nobody types a useless one twice.
   refuseUnusable(password);
@@ -48,8 +51,8 @@ async function askPassword(twice: boolean): Promise<string> {
   return password;
 }
 
-async function readPiped(): Promise<string> {
-  const text = await readPipe('the password');
+async function readPiped(stdin: Input): Promise<string> {
+  const text = await readPipe(stdin, 'the password');
   if (text === '') {
     throw badUsage('no password: pipe one in, or run this at a terminal to be asked (docker run needs -it)');
   }

@@ -1,5 +1,6 @@
 // Asks for a line at the terminal without showing it. Knows keys, not passwords; what it asks goes to stderr.
 import { on } from 'node:events';
+import type { CommandContext } from './context.ts';
 import { Failure } from './failure.ts';
 
 export interface Prompt {
@@ -13,11 +14,10 @@ export interface Prompt {
 }
 
 /** Takes the terminal that is stdin: nothing typed is shown until it is disposed of. */
-export function openPrompt(): Prompt {
-  const { stdin, stderr } = process;
+export function openPrompt({ stdin, stderr }: Pick<CommandContext, 'stdin' | 'stderr'>): Prompt {
   const chunks = on(stdin, 'data', { close: ['end', 'close'] });
   stdin.setEncoding('utf8');
-  stdin.setRawMode(true);
+  stdin.setRawMode?.(true);
   stdin.resume();
   /** What was typed or pasted after the end of a line: the next question's. */
   let ahead = '';
@@ -47,7 +47,7 @@ export function openPrompt(): Prompt {
       }
     },
     [Symbol.dispose]: () => {
-      stdin.setRawMode(false);
+      stdin.setRawMode?.(false);
       stdin.pause();
     },
   };

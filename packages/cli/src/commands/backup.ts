@@ -14,14 +14,14 @@ export const command = defineCommand({
     'server may be running. FILE is readable by you alone, and not written over without --force.',
   options: { force: { type: 'boolean', about: 'write over FILE' } },
   argument: 'FILE',
-  run: async ({ force = false }, argument) => {
+  run: async ({ force = false }, { argument, context }) => {
     if (argument === undefined) throw badUsage('backup takes a FILE to write');
-    const config = readConfig();
+    const config = readConfig(context);
     const { dataDir, secretKeys } = config;
     const source = fileOf(config);
     refuseUnusable(config);
     if (!existsSync(source)) throw refusal(`There is no database at ${source} yet: start the server first.`);
-    const file = resolve(argument);
+    const file = resolve(context.cwd, argument);
     const [{ writeBackup }, { CopyError }, { loadSecretKey, SecretKeyError }, { version }] = await Promise.all([
       import('@backchannel/server/backup'),
       import('@backchannel/server/copy'),

@@ -2,6 +2,7 @@
 import { BackchannelError } from '@backchannel/client-sdk';
 import { escapeControlCharacters } from '@backchannel/server/caller';
 import { defineCommand, type Result } from '../command.ts';
+import type { CommandContext } from '../context.ts';
 import { badUsage, refusal } from '../failure.ts';
 import { readPassword } from '../password-input.ts';
 import { isPiped, isTyped, readInput } from '../remote/input.ts';
@@ -38,19 +39,20 @@ export const command = defineCommand({
   argument: 'PROCEDURE',
   choices: async () => (await loadProcedures()).map(({ name }) => name),
   further: 'JSON',
-  run: async ({ list, json, ...options }, name, argument) => {
+  run: async ({ list, json, ...options }, given) => {
+    const { argument: name, further, context } = given;
     if (list) return describeProcedures(name);
     if (name === undefined) throw badUsage('call takes a PROCEDURE; see: backchannel call --list');
     const procedure = await findProcedure(name);
-    const token = chooseToken(procedure, options);
-    const url = readUrl(options);
-    if (options.password && isPiped(argument)) {
+    const token = chooseToken(procedure, options, context);
+    const url = readUrl(options, context);
+    if (options.password && isPiped(further)) {
       throw badUsage('the password is read from standard input: give the input as @FILE');
     }
-    const input = await readInput(procedure, argument);
+    const input = await readInput(procedure, given);
     const client = openClient({ url, token, userAgent: `backchannel-cli/${version()}` });
-    const password = options.password ? (await readPassword(undefined)).password : null;
-    const remarks = await adviceOn(procedure, { argument, options });
+    const password = options.password ? (await readPassword({ argument: undefined, context })).password : null;
+    const remarks = await adviceOn(procedure, { argument: further, options });
     let isSignedIn = false;
     try {
       if (password !== null) {
@@ -83,7 +85,11 @@ async function describeProcedures(name: string | undefined): Promise<Result> {
 }
 
 /** @throws Failure with exit code 2 where the server would refuse whatever the input is. */
-function chooseToken({ name, meta }: Procedure, options: RemoteOptions & { password?: boolean }): string | null {
+function chooseToken(
+  { name, meta }: Procedure,
+  options: RemoteOptions & { password?: boolean },
+  context: CommandContext,
+): string | null {
   if (options.password) {
     const other = options.token ?? options['token-file'];
     if (other !== undefined) throw badUsage('a token and --password: leave one of them out');
@@ -94,7 +100,7 @@ function chooseToken({ name, meta }: Procedure, options: RemoteOptions & { passw
   }
   // A session that this opens is to be ended again, and beside a token no cookie is looked at.
   if (meta.cookie === 'sets') return null;
-  const token = readToken(options);
+  const token = readToken(options, context);
   if (token === null && meta.access === 'operator') {
     throw badUsage(`${name} needs a token, in ${TOKEN_VARIABLE} or --token-file FILE, or --password to sign in`);
   }

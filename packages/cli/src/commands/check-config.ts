@@ -7,12 +7,14 @@ import { advice, type Finding } from '@backchannel/server/checks/finding';
 import { checkMetrics } from '@backchannel/server/checks/metrics';
 import { checkModes } from '@backchannel/server/checks/modes';
 import { checkProxies } from '@backchannel/server/checks/proxies';
-import { type Config, ConfigError, loadConfig } from '@backchannel/server/config';
+import { type Config, ConfigError, findRoot } from '@backchannel/server/config';
 import { checkData } from '../checks/data.ts';
 import { checkDatabase, unseenDatabase } from '../checks/database.ts';
 import { checkEffectivePassword } from '../checks/password.ts';
 import { checkSecretKey } from '../checks/secret-key.ts';
 import { defineCommand } from '../command.ts';
+import { loadConfigOf } from '../configuration.ts';
+import type { CommandContext } from '../context.ts';
 import { findForeignOwner } from '../owner.ts';
 
 export const command = defineCommand({
@@ -21,24 +23,25 @@ export const command = defineCommand({
     'Reads the configuration as the server would, and says what to do about it. Each line is ok, advice or a fault; with\n' +
     'a fault the exit code is 1.',
   options: {},
-  run: async () => {
-    const findings = await check();
+  run: async (_, { context }) => {
+    const findings = await check(context);
     const ok = !findings.some(isFault);
     const lines = findings.map(({ level, about, text }) => `${level.padEnd(7)} ${about}: ${text}`);
     return { text: lines.join('\n'), json: { ok, findings }, ok };
   },
 });
 
-async function check(): Promise<Finding[]> {
-  const config = load();
-  if (Array.isArray(config)) return [...checkEnvFile(null), ...config];
+async function check(context: CommandContext): Promise<Finding[]> {
+  const root = context.root ?? findRoot();
+  const config = load(context);
+  if (Array.isArray(config)) return [...checkEnvFile(null, root), ...config];
   const data = checkData(config);
   const foreign = findForeignOwner(config);
   // What is in a folder that cannot be used is not to be told.
   const isUsable = !data.some(isFault);
   const database = isUsable && !foreign ? await checkDatabase(config) : unseenDatabase;
   return [
-    ...checkEnvFile(config),
+    ...checkEnvFile(config, root),
     ...(await checkEffectivePassword(config, database)),
     ...data,
     // No fault: the server may well be able to do what this user can't.
@@ -54,9 +57,9 @@ async function check(): Promise<Finding[]> {
 
 const isFault = ({ level }: Finding): boolean => level === 'fault';
 
-function load(): Config | Finding[] {
+function load(context: CommandContext): Config | Finding[] {
   try {
-    return loadConfig();
+    return loadConfigOf(context);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return error.problems.map(({ variable, problem, example }) => ({

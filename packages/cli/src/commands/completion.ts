@@ -20,7 +20,7 @@ export const command = defineCommand({
   options: {},
   argument: 'SHELL',
   choices: shells,
-  run: async (_values, shell) => {
+  run: async (_values, { argument: shell }) => {
     const script = shell !== undefined && Object.hasOwn(scripts, shell) ? scripts[shell] : undefined;
     if (!script) throw badUsage(`completion takes the shell's name: ${shells.join(', ')}`);
     // When it is asked for, or the two would load each other.

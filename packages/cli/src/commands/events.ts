@@ -34,11 +34,11 @@ export const command = defineCommand({
     },
     limit: { type: 'string', value: 'N', about: `how many, 1 to ${MOST}; 50 unless told` },
   },
-  run: async (values) => {
+  run: async (values, { context }) => {
     const limit = readLimit(values.limit ?? '50');
     const type = await readType(values.type);
     const { toEvent } = await import('@backchannel/server/views');
-    const page = await withServices(readConfig(), ({ events }) => events.list({ limit, ...(type && { type }) }));
+    const page = await withServices(readConfig(context), ({ events }) => events.list({ limit, ...(type && { type }) }));
     const events = page.events.map(toEvent);
     const remarks = events.length === 0 ? ['There is no such event.'] : [];
     return { text: listing(events, columns), json: { events }, remarks };

@@ -13,9 +13,9 @@ export const command = defineCommand({
     'Prints the bcrypt hash of the master password that counts: of MASTER_PASSWORD, or as it is, of MASTER_PASSWORD_HASH\n' +
     'or the database. The cost is BCRYPT_COST unless --cost says otherwise.',
   options: hashOptions,
-  run: async (values) => {
+  run: async (values, { context }) => {
     const options = readHashValues(values);
-    const config = readConfig();
+    const config = readConfig(context);
     const state = config.password.from === 'database' ? await lookIntoDatabase(config) : null;
     const effective = findEffectivePassword(config, state?.passwordHash ?? null);
     if (!effective) {

@@ -11,9 +11,9 @@ export const command = defineCommand({
     'The cost is 12 unless --cost says otherwise.',
   options: hashOptions,
   argument: 'password',
-  run: async (values, argument) => {
+  run: async (values, given) => {
     const options = readHashValues(values);
-    const { password, advice } = await readPassword(argument, { twice: true });
+    const { password, advice } = await readPassword(given, { twice: true });
     const hash = await hashPassword(password, options);
     return hashResult(hash, values, { advice: [...passwordWarnings(password), ...advice] });
   },

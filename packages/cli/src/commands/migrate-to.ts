@@ -19,9 +19,10 @@ export const command = defineCommand({
     'URL is read from a pipe. It says what to set then.',
   options: {},
   argument: 'URL',
-  run: async (_, argument) => {
-    const target = readTarget(argument ?? (process.stdin.isTTY ? '' : (await readPipe('the URL')).trim()));
-    const config = readConfig();
+  run: async (_, { argument, context }) => {
+    const { stdin } = context;
+    const target = readTarget(argument ?? (stdin.isTTY ? '' : (await readPipe(stdin, 'the URL')).trim()));
+    const config = readConfig(context);
     const file = fileOf(config);
     refuseUnusable(config);
     if (!existsSync(file)) throw refusal(`There is no database at ${file} yet: there is nothing to move.`);

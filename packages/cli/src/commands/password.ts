@@ -16,12 +16,12 @@ const set = defineCommand({
     'server may be running, stopped, or not have been started yet. Where .env or this environment sets the password, that\n' +
     'one counts: then it prints the line to put there instead, and the exit code is 1.',
   options: { 'revoke-tokens': { type: 'boolean', about: 'revoke all API tokens, too' } },
-  run: async ({ 'revoke-tokens': revokeTokens = false }) => {
-    const config = readConfig();
+  run: async ({ 'revoke-tokens': revokeTokens = false }, given) => {
+    const config = readConfig(given.context);
     const isKept = config.password.from === 'database';
     // Before anybody types a password for nothing.
     if (isKept) refuseUnusable(config);
-    const input = await readPassword(undefined, { twice: true, toType: true });
+    const input = await readPassword(given, { twice: true, toType: true });
     const advice = [...passwordWarnings(input.password), ...input.advice];
     const result = isKept
       ? await setKept(config, input.password, { revokeTokens })

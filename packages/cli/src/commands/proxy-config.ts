@@ -1,6 +1,6 @@
 // `backchannel proxy-config`: what a reverse proxy needs to put this server in front of another application. The blocks are
 // in ../proxies.
-import { defineCommand, defineGroup, type Result } from '../command.ts';
+import { defineCommand, defineGroup, type Given, type Result } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { adviceFor, type ProxyName } from '../proxies/advice.ts';
 import { caddyBlock } from '../proxies/caddy.ts';
@@ -38,8 +38,8 @@ const parts = (proxy: ProxyName, title: string) => ({
     `  backchannel proxy-config ${proxy} app.example.com http://127.0.0.1:3000`,
   argument: 'HOST' as const,
   further: 'UPSTREAM' as const,
-  run: async (values: SiteOptions, host: string | undefined, upstream: string | undefined): Promise<Result> => {
-    const config = readConfig();
+  run: async (values: SiteOptions, { argument: host, further: upstream, context }: Given): Promise<Result> => {
+    const config = readConfig(context);
     const site = readSite(config, [host, upstream], values);
     const text = blocks[proxy](site);
     return { text, json: { block: text }, advice: adviceFor(site, config, proxy) };

@@ -17,12 +17,12 @@ export const command = defineCommand({
     'backup stays revoked.',
   options: {},
   argument: 'FILE',
-  run: async (_, argument) => {
+  run: async (_, { argument, context }) => {
     if (argument === undefined) throw badUsage('restore takes the FILE of a backup');
-    const config = readConfig();
+    const config = readConfig(context);
     const target = fileOf(config);
     refuseUnusable(config);
-    const file = resolve(argument);
+    const file = resolve(context.cwd, argument);
     const [{ restoreBackup }, { CopyError, stamp: stampOf }, keys, { DataFolderError, prepareDataFolder }] =
       await Promise.all([
         import('@backchannel/server/restore'),

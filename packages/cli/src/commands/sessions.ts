@@ -21,9 +21,9 @@ const list = defineCommand({
   usage: 'sessions list',
   about: 'Prints the live sessions, the latest sign-in first. Times are local; with --json they are ISO 8601 in UTC.',
   options: {},
-  run: async () => {
+  run: async (_, { context }) => {
     const { toSession } = await import('@backchannel/server/views');
-    const live = await withServices(readConfig(), ({ sessions }) => sessions.list());
+    const live = await withServices(readConfig(context), ({ sessions }) => sessions.list());
     const found = live.map((seen) => toSession(seen, { current: false }));
     const remarks = found.length === 0 ? ['Nobody is signed in.'] : [];
     return { text: listing(found, columns), json: { sessions: found }, remarks };
@@ -35,9 +35,9 @@ const revoke = defineCommand({
   about: 'Ends a session for good, or all of them. A running server refuses them within one second.',
   options: { all: { type: 'boolean', about: 'end all sessions' } },
   argument: 'ID',
-  run: async ({ all }, id) => {
+  run: async ({ all }, { argument: id, context }) => {
     if ((id === undefined) === !all) throw badUsage('sessions revoke takes an ID, or --all');
-    const revoked = await withServices(readConfig(), async ({ sessions }) => {
+    const revoked = await withServices(readConfig(context), async ({ sessions }) => {
       if (id === undefined) return sessions.revokeAllBut(null, null);
       return (await sessions.revoke(id, null)) ? 1 : 0;
     });

@@ -27,8 +27,8 @@ const list = defineCommand({
     'Prints the sources of wrong passwords: addresses, known devices, and all unknown devices together. Those that have to\n' +
     'wait longest come first. Times are local; with --json they are ISO 8601 in UTC.',
   options: {},
-  run: async () => {
-    const rows = await withServices(readConfig(), ({ throttle }) => throttle.list());
+  run: async (_, { context }) => {
+    const rows = await withServices(readConfig(context), ({ throttle }) => throttle.list());
     const sources = rows.map(({ lastAt, waitsUntil, ...row }): Source => {
       const iso = (at: number) => new Date(at).toISOString();
       return { ...row, lastAt: iso(lastAt), waitsUntil: waitsUntil === null ? null : iso(waitsUntil) };
@@ -45,10 +45,10 @@ const clear = defineCommand({
     'forgets them all.',
   options: { all: { type: 'boolean', about: 'forget all sources' } },
   argument: 'SOURCE',
-  run: async ({ all }, source) => {
+  run: async ({ all }, { argument: source, context }) => {
     if ((source === undefined) === !all) throw badUsage('throttle clear takes a SOURCE, or --all');
     const { sourcesOfAddress } = await import('@backchannel/server/throttle');
-    const cleared = await withServices(readConfig(), async ({ throttle }) => {
+    const cleared = await withServices(readConfig(context), async ({ throttle }) => {
       if (source === undefined) return throttle.clear();
       let count = 0;
       for (const each of [source, ...sourcesOfAddress(source)]) count += await throttle.clear(each);

@@ -27,9 +27,9 @@ const list = defineCommand({
     'Prints the live API tokens, the newest first. No secret is ever shown again. Times are local; with --json they are\n' +
     'ISO 8601 in UTC.',
   options: {},
-  run: async () => {
+  run: async (_, { context }) => {
     const { toToken } = await import('@backchannel/server/views');
-    const live = await withServices(readConfig(), ({ tokens }) => tokens.list());
+    const live = await withServices(readConfig(context), ({ tokens }) => tokens.list());
     const found = live.map(toToken);
     const remarks = found.length === 0 ? ['There is no token.'] : [];
     return { text: listing(found, columns), json: { tokens: found }, remarks };
@@ -61,10 +61,10 @@ const create = defineCommand({
       about: 'end it after so many days, 1 to 3650; else it has no end',
     },
   },
-  run: async (values) => {
+  run: async (values, { context }) => {
     const wanted = await readNewToken(values);
     const { toToken } = await import('@backchannel/server/views');
-    const made = await withServices(readConfig(), ({ tokens }) =>
+    const made = await withServices(readConfig(context), ({ tokens }) =>
       tokens.create({ ...wanted, client: null, sessionId: null }),
     );
     // Null would be for a session that made it and ended meanwhile.
@@ -80,9 +80,9 @@ const revoke = defineCommand({
   about: 'Ends an API token for good. A running server refuses it within one second.',
   options: {},
   argument: 'ID',
-  run: async (_values, id) => {
+  run: async (_, { argument: id, context }) => {
     if (id === undefined) throw badUsage('tokens revoke takes an ID');
-    const isEnded = await withServices(readConfig(), ({ tokens }) => tokens.revoke(id, null));
+    const isEnded = await withServices(readConfig(context), ({ tokens }) => tokens.revoke(id, null));
     if (!isEnded) throw refusal('There is no live token of this id: backchannel tokens list');
     return { text: '1 token ended', json: { revoked: 1 } };
   },

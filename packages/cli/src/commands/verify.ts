@@ -13,8 +13,8 @@ export const command = defineCommand({
     'one kept in the database. Without an argument it asks, or reads a pipe.',
   options: {},
   argument: 'password',
-  run: async (_values, argument) => {
-    const config = readConfig();
+  run: async (_, given) => {
+    const config = readConfig(given.context);
     const isKept = config.password.from === 'database';
     const state = isKept ? await lookIntoDatabase(config) : null;
     const effective = findEffectivePassword(config, state?.passwordHash ?? null);
@@ -24,7 +24,7 @@ export const command = defineCommand({
           'and shows it once.',
       );
     }
-    const { password, advice } = await readPassword(argument);
+    const { password, advice } = await readPassword(given);
     const right = await isEffective(password, effective);
     return {
       text: right ? 'right' : 'wrong',

@@ -1,6 +1,9 @@
 // The input of a call: JSON from the command line, a file or a pipe, held to the procedure's own schema before anything
 // is sent.
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Given } from '../command.ts';
+import type { CommandContext } from '../context.ts';
 import { badUsage } from '../failure.ts';
 import { readPipe } from '../pipe.ts';
 import { issueLines } from './issues.ts';
@@ -15,8 +18,8 @@ export const isTyped = (argument: string | undefined): boolean =>
  * What to send; undefined for nothing.
  * @throws Failure with exit code 2 when it is no JSON, or nothing that the procedure takes: the message has every issue.
  */
-export async function readInput(procedure: Procedure, argument: string | undefined): Promise<unknown> {
-  const value = argument === undefined ? undefined : parse(await readText(argument));
+export async function readInput(procedure: Procedure, { further, context }: Given): Promise<unknown> {
+  const value = further === undefined ? undefined : parse(await readText(further, context));
   const { success = true, error } = procedure.input?.safeParse(value) ?? {};
   if (success || !error) return value;
   const { issuesOf } = await import('@backchannel/server/errors');
@@ -24,12 +27,12 @@ export async function readInput(procedure: Procedure, argument: string | undefin
   throw badUsage([about, ...issueLines(issuesOf(error))].join('\n'));
 }
 
-async function readText(argument: string): Promise<string> {
-  if (isPiped(argument)) return readPipe('the input');
+async function readText(argument: string, { stdin, cwd }: CommandContext): Promise<string> {
+  if (isPiped(argument)) return readPipe(stdin, 'the input');
   if (isTyped(argument)) return argument;
   const file = argument.slice(1);
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(resolve(cwd, file), 'utf8');
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? error.code : error;
     throw badUsage(`the input ${JSON.stringify(file)} cannot be read (${reason})`);

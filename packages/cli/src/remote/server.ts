@@ -1,7 +1,9 @@
 // Which server is called and what it is shown: by the options, else by the environment. The only place of the command
 // line that reads variables which are no settings of the server.
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type BackchannelClient, createBackchannelClient } from '@backchannel/client-sdk';
+import type { CommandContext } from '../context.ts';
 import { badUsage } from '../failure.ts';
 
 export const URL_VARIABLE = 'BACKCHANNEL_URL';
@@ -14,8 +16,8 @@ export interface RemoteOptions {
 }
 
 /** @throws Failure with exit code 2 where it says nowhere which server. */
-export function readUrl({ url }: RemoteOptions): string {
-  const found = url ?? (process.env[URL_VARIABLE] || undefined);
+export function readUrl({ url }: RemoteOptions, { env }: CommandContext): string {
+  const found = url ?? (env[URL_VARIABLE] || undefined);
   if (found === undefined) {
     throw badUsage(`say which server: --url http://localhost:8000, or ${URL_VARIABLE} in the environment`);
   }
@@ -23,17 +25,17 @@ export function readUrl({ url }: RemoteOptions): string {
 }
 
 /** The token; null where there is none. @throws Failure with exit code 2 for two of them, or a file without one. */
-export function readToken({ token, 'token-file': file }: RemoteOptions): string | null {
+export function readToken({ token, 'token-file': file }: RemoteOptions, { env, cwd }: CommandContext): string | null {
   if (token !== undefined && file !== undefined) throw badUsage('--token and --token-file: leave one of them out');
   if (token !== undefined) return token;
-  if (file !== undefined) return readTokenFile(file);
-  return process.env[TOKEN_VARIABLE] || null;
+  if (file !== undefined) return readTokenFile(file, cwd);
+  return env[TOKEN_VARIABLE] || null;
 }
 
-function readTokenFile(file: string): string {
+function readTokenFile(file: string, cwd: string): string {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8').trim();
+    text = readFileSync(resolve(cwd, file), 'utf8').trim();
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? error.code : error;
     throw badUsage(`--token-file: ${JSON.stringify(file)} cannot be read (${reason})`);

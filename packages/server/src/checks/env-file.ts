@@ -8,8 +8,8 @@ import { advice, checkMode, type Finding, ok } from './finding.ts';
 import { nearest } from './nearest.ts';
 
 /** Without a config, only what can be told from the file alone. */
-export function checkEnvFile(config: Config | null): Finding[] {
-  const path = join(findRoot(), '.env');
+export function checkEnvFile(config: Config | null, root = findRoot()): Finding[] {
+  const path = join(root, '.env');
   const names = readNames(path);
   if (names === 'missing') return [ok('.env', `${path} is not there, and need not be`)];
   // What keeps it from being read is a problem of the configuration, which tells it.
