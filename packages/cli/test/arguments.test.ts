@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkout } from './run.ts';
+import { makeHome, repository } from './run.ts';
 
-const home = checkout();
+const home = makeHome();
 afterAll(() => home[Symbol.dispose]());
 
 const single = [
@@ -75,7 +75,7 @@ describe('help', () => {
 });
 
 test('--version prints the version of the package', async () => {
-  const { version } = JSON.parse(readFileSync(join(home.root, 'packages/cli/package.json'), 'utf8'));
+  const { version } = JSON.parse(readFileSync(join(repository, 'packages/cli/package.json'), 'utf8'));
   for (const flag of ['--version', '-v']) {
     expect(await home.run([flag])).toEqual({ stdout: `${version}\n`, stderr: '', exitCode: 0 });
   }

@@ -15,8 +15,8 @@ import { checkData } from '../src/checks/data.ts';
 import { checkDatabase } from '../src/checks/database.ts';
 import { checkEffectivePassword } from '../src/checks/password.ts';
 import { checkSecretKey } from '../src/checks/secret-key.ts';
-import { serverEnv, startServer } from './live-server.ts';
-import { type Checkout, checkout } from './run.ts';
+import { serverEnv, spawnServer } from './live-server.ts';
+import { checkout, type Home, makeHome } from './run.ts';
 
 const password = 'correct horse battery';
 
@@ -27,15 +27,16 @@ const about = (stdout: string, level: string, subject: string) =>
     .filter((line) => line.startsWith(`${level.padEnd(7)} ${subject}: `))
     .map((line) => line.slice(`${level.padEnd(7)} ${subject}: `.length));
 
-// Shared by the tests that leave nothing behind in it. Each rule is tested as a function, what is made of them as a bin.
-const home = checkout({ file: '' });
+// Shared by the tests that leave nothing behind in it. Each rule is tested as a function, what is made of them as a command.
+const home = makeHome({ file: '' });
+mkdirSync(join(home.root, 'folder'));
 afterAll(() => home[Symbol.dispose]());
 
 const check = (env: Record<string, string>) => home.run(['check-config'], { env });
 
 describe('a faulty configuration', () => {
   test('has every problem on a line, as the server would tell them, and exit code 1', async () => {
-    using home = checkout({ '.env': 'PORT=http\nDOCS=private\nALLOWED_ORIGINS=*\n' });
+    using home = makeHome({ '.env': 'PORT=http\nDOCS=private\nALLOWED_ORIGINS=*\n' });
     const { stdout, stderr, exitCode } = await home.run(['check-config']);
     const told = problems(home.root);
     expect(told).toHaveLength(3);
@@ -51,7 +52,7 @@ describe('a faulty configuration', () => {
   });
 
   test('with --json is an object, and the exit code is the same', async () => {
-    using home = checkout({ '.env': 'PORT=http\n' });
+    using home = makeHome({ '.env': 'PORT=http\n' });
     const { stdout, stderr, exitCode } = await home.run(['check-config', '--json']);
     const { ok, findings, ...rest } = JSON.parse(stdout);
     expect(findings).toContainEqual({
@@ -72,13 +73,13 @@ describe('a faulty configuration', () => {
   test('includes a database folder that cannot be made, and a database that is a folder', async () => {
     const unmade = await check({ DATABASE_URL: 'sqlite:file/other/x.db' });
     expect(about(unmade.stdout, 'fault', 'DATABASE_URL')).toHaveLength(1);
-    const folder = await check({ DATABASE_URL: 'sqlite:packages' });
+    const folder = await check({ DATABASE_URL: 'sqlite:folder' });
     expect(about(folder.stdout, 'fault', 'database')).toEqual([expect.stringMatching(/is no file/)]);
     expect([unmade.exitCode, folder.exitCode]).toEqual([1, 1]);
   });
 
   test('includes a kept key that the server would refuse', async () => {
-    using home = checkout();
+    using home = makeHome();
     mkdirSync(join(home.root, 'data'), { mode: 0o700 });
     writeFileSync(join(home.root, 'data/secret.key'), 'short\n');
     const { stdout, exitCode } = await home.run(['check-config']);
@@ -94,8 +95,8 @@ describe('a faulty configuration', () => {
   });
 });
 
-test('a fresh checkout is without fault, and nothing is made by looking', async () => {
-  using home = checkout();
+test('a folder without `.env` is without fault, and nothing is made by looking', async () => {
+  using home = makeHome();
   const before = readdirSync(home.root);
   const { stdout, stderr, exitCode } = await home.run(['check-config']);
   expect(stdout).not.toMatch(/^fault/m);
@@ -161,7 +162,7 @@ describe('the password', () => {
 
 describe('the key and the data', () => {
   test('that are there and private are fine', () => {
-    using home = checkout();
+    using home = makeHome();
     const data = makeData(home, { folder: 0o700, file: 0o600 });
     const config = loadConfig({ env: {}, root: home.root });
     expect(textsOf([...checkData(config), ...checkSecretKey(config), ...checkModes(config)])).toBe(
@@ -174,7 +175,7 @@ describe('the key and the data', () => {
   });
 
   test.skipIf(process.platform === 'win32')('that others may read get the line that mends it', async () => {
-    using home = checkout({ '.env': `MASTER_PASSWORD='${password}'\n` });
+    using home = makeHome({ '.env': `MASTER_PASSWORD='${password}'\n` });
     const data = makeData(home, { folder: 0o750, file: 0o640 });
     chmodSync(join(home.root, '.env'), 0o644);
     const { stdout, exitCode } = await home.run(['check-config']);
@@ -202,7 +203,7 @@ describe('the database', () => {
   };
 
   test('that a server has used is fine', async () => {
-    using home = checkout();
+    using home = makeHome();
     const file = join(home.root, 'used.db');
     await (await openStore({ engine: 'sqlite', file }))[Symbol.asyncDispose]();
     const found = { text: 'ok database: can be read, and all migrations are applied', passwordHash: null };
@@ -210,7 +211,7 @@ describe('the database', () => {
   });
 
   test('of another version is told of, and left as it is', async () => {
-    using home = checkout({ 'older.db': '' });
+    using home = makeHome({ 'older.db': '' });
     expect(await lookInto(join(home.root, 'older.db'))).toEqual({
       text: expect.stringMatching(/^advice database: is an older version's: the next start applies 0001-seed, /),
       passwordHash: null,
@@ -226,7 +227,7 @@ describe('the database', () => {
   });
 
   test('that is none is a fault', async () => {
-    using home = checkout({ 'other.db': 'k'.repeat(4096) });
+    using home = makeHome({ 'other.db': 'k'.repeat(4096) });
     const { stdout, stderr, exitCode } = await home.run(['check-config'], { env: { DATABASE_URL: 'sqlite:other.db' } });
     expect(about(stdout, 'fault', 'database')).toEqual([
       expect.stringMatching(/cannot be used: file is not a database/),
@@ -243,7 +244,7 @@ test.skipIf(process.platform === 'win32')(
     chmodSync(join(home.root, '.env'), 0o644);
     mkdirSync(join(home.root, 'data'), { mode: 0o755 });
     const env = { HOST: '0.0.0.0', PUBLIC_URL: 'http://nas', TRUSTED_PROXIES: '0.0.0.0/1' };
-    await using server = await startServer(home, { env });
+    await using server = await spawnServer(home, { env });
     const { findings } = JSON.parse((await home.run(['check-config', '--json'], { env })).stdout);
     const advised = findings.filter(({ level }: Finding) => level !== 'ok');
     const lines = advised.map(({ about, text }: Finding) => `  WARNING  ${about}: ${text}`);
@@ -360,7 +361,7 @@ test('metrics that others can read are told of, and those that are off are not',
 
 describe('the .env file', () => {
   test('is told where it is, and its slips are found; other programs’ variables are left alone', async () => {
-    using home = checkout({ '.env': 'MASTER_PASWORD=x\nSECRET_KEY_FIL=x\nPOSTGRES_USER=x\nTZ=UTC\n' });
+    using home = makeHome({ '.env': 'MASTER_PASWORD=x\nSECRET_KEY_FIL=x\nPOSTGRES_USER=x\nTZ=UTC\n' });
     const { stdout } = await home.run(['check-config']);
     expect(about(stdout, 'ok', '.env')).toEqual([expect.stringContaining(join(home.root, '.env'))]);
     expect(about(stdout, 'advice', '.env')).toEqual([
@@ -376,7 +377,7 @@ const textsOf = (findings: readonly Finding[]) =>
   findings.map(({ level, about, text }) => `${level} ${about}: ${text}`).join('\n');
 
 /** A data folder with its two files, with these modes. */
-function makeData({ root }: Checkout, modes: { folder: number; file: number }): string {
+function makeData({ root }: Home, modes: { folder: number; file: number }): string {
   const data = join(root, 'data');
   mkdirSync(data);
   chmodSync(data, modes.folder);

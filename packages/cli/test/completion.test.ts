@@ -1,21 +1,20 @@
 // The completion scripts in real shells: what they offer where, and that Tab completes.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadCommands, runCommand } from '../src/commands.ts';
+import { loadCommands } from '../src/commands.ts';
 import { loadProcedures } from '../src/remote/procedures.ts';
-import { environment, hasTerminal, openTerminal } from './run.ts';
+import { environment, hasTerminal, makeHome, openTerminal } from './run.ts';
 
 const shells = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof shells)[number];
 
-const folder = mkdtempSync(join(tmpdir(), 'backchannel-completion-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-writeFileSync(join(folder, 'a file.txt'), '');
+const home = makeHome({ 'a file.txt': '' });
+afterAll(() => home[Symbol.dispose]());
+const { root: folder } = home;
 const pathOf = (shell: Shell) => join(folder, `completion.${shell}`);
-for (const shell of shells) writeFileSync(pathOf(shell), (await runCommand(['completion', shell])).stdout);
+for (const shell of shells) writeFileSync(pathOf(shell), (await home.run(['completion', shell])).stdout);
 
 const run = (shell: Shell, args: string[]) =>
   execFileSync(shell, args, { cwd: folder, env: { ...environment, HOME: folder }, encoding: 'utf8' });
@@ -127,7 +126,7 @@ describe.each(shells)('%s (skipped where it is not installed)', (shell) => {
 
 test('a script says where it goes, and names no shell that there is not', async () => {
   for (const shell of shells) {
-    const { stdout } = await runCommand(['completion', shell]);
+    const { stdout } = await home.run(['completion', shell]);
     expect(stdout).toContain(`backchannel completion ${shell}`);
   }
 });

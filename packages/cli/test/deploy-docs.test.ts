@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { settings } from '@backchannel/server/config';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkout, repository } from './run.ts';
+import { makeHome, repository } from './run.ts';
 
-const home = checkout();
+const home = makeHome();
 afterAll(() => home[Symbol.dispose]());
 
 const read = (file: string) => readFileSync(join(repository, file), 'utf8');

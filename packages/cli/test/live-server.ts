@@ -1,11 +1,14 @@
-// A real server, as a process, on the data of a checkout: what the commands work beside. And the requests to it.
+// A real server on the data of a home: what the commands work beside. And the requests to it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Checkout, environment } from './run.ts';
+import { loadConfig } from '@backchannel/server/config';
+import { createLog } from '@backchannel/server/log';
+import { openServer } from '../../server/src/server.ts';
+import { type Checkout, environment, type Home } from './run.ts';
 
-/** For a checkout whose server and commands find the same data, on any free port. Hashes are cheap. */
+/** For a home whose server and commands find the same data, on any free port. Hashes are cheap. */
 export const serverEnv = 'PORT=0\nBCRYPT_COST=10\nLOG_FORMAT=json\nDOCS=off\n';
 
 export interface Answer {
@@ -19,8 +22,6 @@ export interface Answer {
 export interface LiveServer extends AsyncDisposable {
   /** Its address, without a slash at the end. */
   url: string;
-  /** All that it has printed, and what it has logged. */
-  output(): string;
   call(method: string, path: string, options?: { body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
   /** Opens a session; its id, and the header that it calls with. Throws unless the password is right. */
   signIn(password?: string): Promise<{ id: string; headers: Record<string, string> }>;
@@ -28,15 +29,32 @@ export interface LiveServer extends AsyncDisposable {
   tryPassword(password: string): Promise<number>;
   /** What it answers to whoever calls with these headers. */
   statusFor(headers: Record<string, string>): Promise<number>;
-  /** Ends it as a service manager would. */
+  /** Ends it in good order. */
   stop(): Promise<void>;
 }
 
-/** `env` is all of its environment but PATH; the checkout's `.env` is read as ever. */
+export interface ServerProcess extends LiveServer {
+  /** All that it has printed, and what it has logged. */
+  output(): string;
+}
+
+/** Within this process, with hashes that are cheaper than any that can be configured. `env` is its environment. */
 export async function startServer(
-  { root }: Pick<Checkout, 'root'>,
+  { root }: Pick<Home, 'root'>,
   options: { env?: Record<string, string> } = {},
 ): Promise<LiveServer> {
+  const config = { ...loadConfig({ env: options.env ?? {}, root }), bcryptCost: 4 };
+  const log = createLog({ logLevel: 'silent', logFormat: 'json' });
+  const server = await openServer({ config, log });
+  const stop = () => server[Symbol.asyncDispose]();
+  return { url: server.url, ...requestsTo(server.url), stop, [Symbol.asyncDispose]: stop };
+}
+
+/** As a process, which is killed unless it is stopped. `env` is all of its environment but PATH. */
+export async function spawnServer(
+  { root }: Pick<Checkout, 'root'>,
+  options: { env?: Record<string, string> } = {},
+): Promise<ServerProcess> {
   const main = join(root, 'packages/server/src/main.ts');
   const child = spawn(process.execPath, [main], { cwd: root, env: { ...environment, ...options.env } });
   let output = '';
@@ -52,7 +70,20 @@ export async function startServer(
     });
     ended.then(() => failed(new Error(`the server ended: ${output}`)));
   });
+  const end = async (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    await ended;
+  };
+  return {
+    url,
+    output: () => output,
+    ...requestsTo(url),
+    stop: () => end('SIGTERM'),
+    [Symbol.asyncDispose]: () => end('SIGKILL'),
+  };
+}
 
+function requestsTo(url: string): Pick<LiveServer, 'call' | 'signIn' | 'tryPassword' | 'statusFor'> {
   const call: LiveServer['call'] = async (method, path, { body, headers = {} } = {}) => {
     const typed: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
     const init = { method, headers: { ...headers, ...typed }, body: body === undefined ? null : JSON.stringify(body) };
@@ -60,10 +91,7 @@ export async function startServer(
     const cookies = response.headers.getSetCookie().map((line) => line.split(';')[0]);
     return { status: response.status, cookie: cookies.join('; '), body: await response.json() };
   };
-
   return {
-    url,
-    output: () => output,
     call,
     signIn: async (password = 'admin123') => {
       const { status, cookie } = await call('POST', '/auth/login', { body: { password } });
@@ -74,13 +102,5 @@ export async function startServer(
     },
     tryPassword: async (password) => (await call('POST', '/auth/login', { body: { password } })).status,
     statusFor: async (headers) => (await call('GET', '/auth/me', { headers })).status,
-    stop: async () => {
-      child.kill('SIGTERM');
-      await ended;
-    },
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGKILL');
-      await ended;
-    },
   };
 }

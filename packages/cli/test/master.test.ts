@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { loadConfig } from '@backchannel/server/config';
 import { hashForms, hashPassword, verifyPassword } from '@backchannel/server/password';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { checkout } from './run.ts';
+import { makeHome } from './run.ts';
 
 const password = 'correct horse battery';
 let hash: string;
@@ -12,8 +12,7 @@ beforeAll(async () => {
   hash = await hashPassword(password, { cost: 10 });
 });
 
-// One for all tests: a second run of the same files starts in half the time.
-const home = checkout();
+const home = makeHome();
 afterAll(() => home[Symbol.dispose]());
 const writeEnv = (text: string) => writeFileSync(join(home.root, '.env'), text);
 beforeEach(() => writeEnv(''));

@@ -3,15 +3,12 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '@backchannel/server/config';
 import { verifyPassword } from '@backchannel/server/password';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type LiveServer, serverEnv, startServer } from './live-server.ts';
-import { checkout, hasTerminal, openTerminal } from './run.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type LiveServer, serverEnv, spawnServer, startServer } from './live-server.ts';
+import { checkout, makeHome } from './run.ts';
 
 const first = 'the first long password';
 const second = 'the second long password';
-
-// A test here is up to half a dozen processes, one after the other.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const home = checkout({ '.env': serverEnv });
 afterAll(() => home[Symbol.dispose]());
@@ -43,7 +40,7 @@ describe('before the first start', () => {
     expect(readdirSync(join(home.root, 'data'))).toEqual(['backchannel.db']);
     expect(await home.run(['verify'], { input: first })).toMatchObject({ stdout: 'right\n', exitCode: 0 });
     expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'wrong\n', exitCode: 1 });
-    await using server = await startServer(home);
+    await using server = await spawnServer(home);
     expect(server.output()).not.toMatch(/admin123|Password/);
     expect(await server.tryPassword('admin123')).toBe(401);
     expect(await server.tryPassword(first)).toBe(200);
@@ -115,7 +112,7 @@ describe('beside a running server', () => {
 describe('where the configuration sets the password', () => {
   test.each(['MASTER_PASSWORD', 'MASTER_PASSWORD_HASH'])('%s: it prints the line to put there', async (name) => {
     const hash = 'JDJiJDEyJDNJdllvL1lTOGRTUzgzTFFmeWFsTi5JaUpEQUcxYTFCR3Ivc3BlMHF4MzM2MXUwd3Q2Z1Rt';
-    using home = checkout({ '.env': `${serverEnv}${name}=${name.endsWith('HASH') ? hash : first}\n` });
+    using home = makeHome({ '.env': `${serverEnv}${name}=${name.endsWith('HASH') ? hash : first}\n` });
     const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { input: second });
     expect(stdout).toMatch(/^MASTER_PASSWORD_HASH='\$2b\$10\$\S{53}'\n$/);
     expect(stderr).toMatch(new RegExp(`^Nothing is changed: ${name} is set, .*\\n$`));
@@ -135,28 +132,17 @@ describe('where the configuration sets the password', () => {
   });
 });
 
-describe.skipIf(!hasTerminal)('at a terminal (skipped where there is no `script` of util-linux)', () => {
-  const open = () => openTerminal('node packages/cli/src/main.ts password set', { cwd: home.root });
-
-  test('it is asked for twice, and never shown', async () => {
-    using terminal = open();
-    await terminal.shown('Password: ');
-    terminal.type(`${second}\r`);
-    await terminal.shown('The same again: ');
-    terminal.type(`${second}\r`);
-    const { screen, exitCode } = await terminal.ended();
-    expect(screen).toBe('Password: \r\nThe same again: \r\nThe password is set: 1 session ended, 0 tokens kept.\r\n');
-    expect(exitCode).toBe(0);
+describe('at a terminal', () => {
+  test('it is asked for twice', async () => {
+    const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { typed: [`${second}\r`, `${second}\r`] });
+    expect(stdout).toBe('The password is set: 1 session ended, 0 tokens kept.\n');
+    expect({ stderr, exitCode }).toEqual({ stderr: 'Password: \nThe same again: \n', exitCode: 0 });
     expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'right\n' });
   });
 
   test('two that differ change nothing', async () => {
-    using terminal = open();
-    await terminal.shown('Password: ');
-    terminal.type(`${first}\r`);
-    await terminal.shown('The same again: ');
-    terminal.type(`${first}r\r`);
-    expect(await terminal.ended()).toMatchObject({ exitCode: 2, screen: expect.stringContaining('not the same') });
+    const { stderr, exitCode } = await home.run(['password', 'set'], { typed: [`${first}\r`, `${first}r\r`] });
+    expect({ stderr, exitCode }).toEqual({ stderr: expect.stringContaining('not the same'), exitCode: 2 });
     expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'right\n' });
   });
 });

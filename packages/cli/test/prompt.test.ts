@@ -1,4 +1,4 @@
-// The hidden prompt, at a real terminal.
+// The hidden prompt: what its keys do, and at a real terminal what is shown and left behind.
 import { verifyPassword } from '@backchannel/server/password';
 import { afterAll, describe, expect, test } from 'vitest';
 import { checkout, hasTerminal, openTerminal } from './run.ts';
@@ -6,31 +6,10 @@ import { checkout, hasTerminal, openTerminal } from './run.ts';
 const home = checkout({ '.env': "MASTER_PASSWORD='correct horse battery'\n" });
 afterAll(() => home[Symbol.dispose]());
 
-const hash = 'node packages/cli/src/main.ts hash --cost 10';
-const open = (line: string) => openTerminal(line, { cwd: home.root });
+/** Answers the questions of `hash` with these keys. */
+const type = (...typed: string[]) => home.run(['hash', '--cost', '10'], { typed });
 
-/** Answers both questions of `hash` with these keys, and returns what was shown. */
-async function hashTyped(keys: string, again = keys) {
-  using terminal = open(hash);
-  await terminal.shown('Password: ');
-  terminal.type(keys);
-  await terminal.shown('The same again: ');
-  terminal.type(again);
-  // Not to be killed before its end.
-  return await terminal.ended();
-}
-
-/** The hash on the screen, of which nothing else may be left than the questions and the advice. */
-const hashOn = (screen: string) => screen.match(/^\$2b\$10\$\S{53}/m)?.[0] ?? '';
-
-describe.skipIf(!hasTerminal)('at a terminal (skipped where there is no `script` of util-linux)', () => {
-  test('the password is asked for twice and never shown', async () => {
-    const { screen, exitCode } = await hashTyped('correct horse battery\r');
-    expect(await verifyPassword('correct horse battery', hashOn(screen))).toBe(true);
-    expect(screen.replace(hashOn(screen), 'HASH')).toBe('Password: \r\nThe same again: \r\nHASH\r\n');
-    expect(exitCode).toBe(0);
-  });
-
+describe('the keys', () => {
   test.each([
     ['characters of several bytes', 'pässwörd-密码-🔑\r', 'pässwörd-密码-🔑'],
     ['Backspace takes the last character away, accents and all', 'pw🔑\u007fe\u0301\u007f👩‍👩‍👧\b!\r', 'pw!'],
@@ -41,18 +20,46 @@ describe.skipIf(!hasTerminal)('at a terminal (skipped where there is no `script`
     ['other control keys are no characters', 'a\tb\u0000c\u001ad\r', 'abcd'],
     ['a line of Windows ends once', 'pw\r\n', 'pw'],
   ])('%s', async (_, keys, meant) => {
-    const { screen } = await hashTyped(keys);
-    expect(await verifyPassword(meant, hashOn(screen))).toBe(true);
+    const { stdout, stderr } = await type(keys, keys);
+    expect(await verifyPassword(meant, stdout.trim())).toBe(true);
+    expect(stderr).toMatch(/^Password: \nThe same again: \n/);
   });
 
   test('both answers may be pasted at once', async () => {
-    using terminal = open(hash);
-    await terminal.shown('Password: ');
-    terminal.type('pw\rpw\r');
-    expect(await verifyPassword('pw', hashOn((await terminal.ended()).screen))).toBe(true);
+    expect(await verifyPassword('pw', (await type('pw\rpw\r')).stdout.trim())).toBe(true);
   });
 
-  test('a character whose bytes come one by one is still one', async () => {
+  test('two that differ are refused, and nothing is printed', async () => {
+    const { stdout, stderr, exitCode } = await type('one\r', 'two\r');
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+    expect(stderr).toContain('backchannel: the two are not the same');
+  });
+
+  test.each([
+    ['an empty one', '\r', /empty/],
+    ['one of 73 bytes', `${'x'.repeat(73)}\r`, /73 bytes/],
+    ['Ctrl-D', '\u0004', /empty/],
+  ])('%s is refused before it is asked for again', async (_, keys, reason) => {
+    const { stdout, stderr, exitCode } = await type(keys);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+    expect(stderr).toMatch(reason);
+    expect(stderr).not.toMatch(/again|xxx/);
+  });
+
+  test('verify asks once', async () => {
+    const { stdout, stderr, exitCode } = await home.run(['verify'], { typed: ['correct horse batter\r'] });
+    expect({ stdout, exitCode }).toEqual({ stdout: 'wrong\n', exitCode: 1 });
+    expect(stderr).not.toMatch(/again:/);
+  });
+});
+
+describe.skipIf(!hasTerminal)('at a terminal (skipped where there is no `script` of util-linux)', () => {
+  const hash = 'node packages/cli/src/main.ts hash --cost 10';
+  const open = (line: string) => openTerminal(line, { cwd: home.root });
+  /** The hash on the screen, of which nothing else may be left than the questions and the advice. */
+  const hashOn = (screen: string) => screen.match(/^\$2b\$10\$\S{53}/m)?.[0] ?? '';
+
+  test('the password is asked for twice and never shown, even if its bytes come one by one', async () => {
     const typed = '密码🔑'.repeat(7);
     using terminal = open(hash);
     for (const question of ['Password: ', 'The same again: ']) {
@@ -62,47 +69,29 @@ describe.skipIf(!hasTerminal)('at a terminal (skipped where there is no `script`
         await new Promise(setImmediate);
       }
     }
-    expect(await verifyPassword(typed, hashOn((await terminal.ended()).screen))).toBe(true);
-  });
-
-  test('two that differ are refused, and nothing is printed', async () => {
-    const { screen, exitCode } = await hashTyped('one\r', 'two\r');
-    expect(screen).toContain('backchannel: the two are not the same');
-    expect(hashOn(screen)).toBe('');
-    expect(exitCode).toBe(2);
-  });
-
-  test.each([
-    ['an empty one', '\r', /empty/],
-    ['one of 73 bytes', `${'x'.repeat(73)}\r`, /73 bytes/],
-    ['Ctrl-D', '\u0004', /empty/],
-  ])('%s is refused before it is asked for again', async (_, keys, reason) => {
-    using terminal = open(hash);
-    await terminal.shown('Password: ');
-    terminal.type(keys);
     const { screen, exitCode } = await terminal.ended();
-    expect(screen).toMatch(reason);
-    expect(screen).not.toMatch(/again|xxx/);
-    expect(exitCode).toBe(2);
+    expect(await verifyPassword(typed, hashOn(screen))).toBe(true);
+    expect(screen.replace(hashOn(screen), 'HASH')).toBe('Password: \r\nThe same again: \r\nHASH\r\n');
+    expect(exitCode).toBe(0);
   });
 
   test('what is asked goes to stderr: stdout is the hash alone', async () => {
     using terminal = open(`${hash} > printed; wc -l < printed; cat printed`);
-    await terminal.shown('Password: ');
-    terminal.type('pw\r');
-    await terminal.shown('The same again: ');
-    terminal.type('pw\r');
+    for (const question of ['Password: ', 'The same again: ']) {
+      await terminal.shown(question);
+      terminal.type('pw\r');
+    }
     const { screen } = await terminal.ended();
     expect(screen).toMatch(/^1\r\n\$2b\$10\$/m);
   });
 
   test.each([
-    ['Ctrl-C', (terminal: { type(keys: string): void }) => terminal.type('half\u0003'), 130],
-    ['an answer', (terminal: { type(keys: string): void }) => terminal.type('correct horse battery\r'), 0],
-  ])('after %s the terminal shows again what is typed', async (_, answer, exitCode) => {
+    ['Ctrl-C', 'half\u0003', 130],
+    ['an answer', 'correct horse battery\r', 0],
+  ])('after %s the terminal shows again what is typed', async (_, keys, exitCode) => {
     using terminal = open('node packages/cli/src/main.ts verify; echo "code $?"; stty -a');
     await terminal.shown('Password: ');
-    answer(terminal);
+    terminal.type(keys);
     const { screen } = await terminal.ended();
     expect(screen).toContain(`code ${exitCode}\r\n`);
     for (const mode of ['echo', 'icanon', 'isig', 'icrnl', 'opost'])
@@ -117,15 +106,5 @@ describe.skipIf(!hasTerminal)('at a terminal (skipped where there is no `script`
     const { screen } = await terminal.ended();
     expect(screen).toMatch(/(?:^| )echo\b/m);
     expect(screen).toMatch(/(?:^| )icanon\b/m);
-  });
-
-  test('verify asks once', async () => {
-    using terminal = open('node packages/cli/src/main.ts verify');
-    await terminal.shown('Password: ');
-    terminal.type('correct horse batter\r');
-    const { screen, exitCode } = await terminal.ended();
-    expect(screen).toMatch(/^wrong\r$/m);
-    expect(screen).not.toMatch(/again:/);
-    expect(exitCode).toBe(1);
   });
 });

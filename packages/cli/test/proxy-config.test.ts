@@ -6,9 +6,9 @@ import { Failure } from '../src/failure.ts';
 import { adviceFor } from '../src/proxies/advice.ts';
 import { readSite, type SiteOptions } from '../src/proxies/site.ts';
 import { basicToken, bearerToken, ourCookies } from '../src/proxies/stripped.ts';
-import { checkout } from './run.ts';
+import { makeHome } from './run.ts';
 
-const home = checkout();
+const home = makeHome();
 afterAll(() => home[Symbol.dispose]());
 
 const proxies = ['nginx', 'caddy', 'traefik'] as const;

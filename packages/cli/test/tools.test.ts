@@ -2,12 +2,9 @@
 // is running, and without one.
 import { join } from 'node:path';
 import { openStore } from '@backchannel/server/store';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type LiveServer, serverEnv, startServer } from './live-server.ts';
 import { checkout } from './run.ts';
-
-// A test here is up to a dozen processes, one after the other.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const home = checkout({ '.env': serverEnv });
 const file = join(home.root, 'data/backchannel.db');
@@ -51,7 +48,7 @@ describe('sessions', () => {
     expect(listed).toEqual({ sessions: body.sessions.map((session: object) => ({ ...session, ...others })) });
     expect(listed.sessions[0]).toMatchObject({ id, current: false, ip: '127.0.0.1' });
 
-    const { stdout, stderr, exitCode } = await home.run(['sessions', 'list'], { env: { TZ: 'Asia/Tokyo' } });
+    const { stdout, stderr, exitCode } = await home.spawn(['sessions', 'list'], { env: { TZ: 'Asia/Tokyo' } });
     const [head, first] = cells(stdout);
     expect(head).toEqual(['ID', 'DEVICE', 'ADDRESS', 'CREATED', 'LAST SEEN', 'EXPIRES']);
     expect(first?.slice(0, 4)).toEqual([id, 'node', '127.0.0.1', inTokyo(listed.sessions[0].createdAt)]);

@@ -3,13 +3,10 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statS
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { openStore } from '@backchannel/server/store';
-import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { checkout } from './run.ts';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { makeHome } from './run.ts';
 
-// A test here is up to a dozen processes, one after the other.
-vi.setConfig({ testTimeout: 60_000 });
-
-const home = checkout({ '.env': 'BCRYPT_COST=10\n' });
+const home = makeHome({ '.env': 'BCRYPT_COST=10\n' });
 const data = join(home.root, 'data');
 const file = join(data, 'backchannel.db');
 afterAll(() => home[Symbol.dispose]());
@@ -91,7 +88,7 @@ describe.skipIf(process.getuid?.() !== 0)('as root (skipped for other users)', (
   });
 
   test('in a folder of another user no data folder is made', async () => {
-    using other = checkout();
+    using other = makeHome();
     chownSync(other.root, nobody, nobody);
     const { stdout, stderr, exitCode } = await other.run(['password', 'set'], { input: 'the long password' });
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });

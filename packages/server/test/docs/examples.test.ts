@@ -146,10 +146,13 @@ describe('the commands of the README', () => {
 });
 
 describe('the command line', () => {
-  /** What it says of a command. @throws Failure where there is no such command. */
+  /** What it says of a command. @throws where there is no such command. */
   const help = async (words: string[]) => {
-    const { runCommand } = await import('../../../cli/src/commands.ts');
-    return (await runCommand(['help', ...words])).stdout;
+    const { makeHome } = await import('../../../cli/test/run.ts');
+    using home = makeHome();
+    const { stdout, stderr, exitCode } = await home.run(['help', ...words]);
+    if (exitCode !== 0) throw new Error(stderr);
+    return stdout;
   };
   const about = (code: string) => (code.match(/^(?:[a-z][a-z-]*(?: |$))+/)?.[0] ?? '').trim();
 
