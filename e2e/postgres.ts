@@ -60,7 +60,14 @@ export async function openPostgres({ durableIn }: { durableIn?: string } = {}): 
     // It refuses to run as root; as any other user there is nobody to make.
     createPostgresUser: process.getuid?.() === 0,
     // It sorts as people do, which is not how bytes do.
-    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C', '--locale-provider=icu', '--icu-locale=en'],
+    initdbFlags: [
+      '--no-sync',
+      '--set=scram_iterations=1',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=icu',
+      '--icu-locale=en',
+    ],
     postgresFlags: [
       ...['listen_addresses=127.0.0.1', `unix_socket_directories=${databaseDir}`, 'max_connections=400'],
       ...[`fsync=${safety}`, `synchronous_commit=${safety}`, `full_page_writes=${safety}`, 'shared_buffers=64MB'],

@@ -1,39 +1,116 @@
-// Where the servers of a test keep their data: on SQLite each data folder has its file, on PostgreSQL each has a database
-// of its own, copied from one that is migrated already.
-import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import type { ProvidedContext } from 'vitest';
+import { loadConfig } from '../../src/config/config.ts';
+import { openStore } from '../../src/store/database.ts';
+import { entities } from '../../src/store/entities.ts';
+import { migrations } from '../../src/store/migrations/index.ts';
 
 export interface Databases {
-  /** The variables that lead a server to the database of a data folder, made where there is none yet. */
-  open(dataDir: string, options?: { isEmpty?: boolean }): Promise<Record<string, string>>;
+  /** Makes a data folder that no server has started on; its database is migrated. */
+  makeDataDir(): Promise<string>;
+  /**
+   * The variables that lead a server to the database of a data folder. Where there is none yet, it gets one that is migrated
+   * and may have been in use before; with `from` a new copy, or one with nothing in it.
+   */
+  open(dataDir: string, options?: { from?: 'template' | 'new copy' | 'nothing' }): Promise<Record<string, string>>;
   drop(dataDir: string): Promise<void>;
 }
 
 /** A key that all of a test's servers share, as PostgreSQL demands. */
 const SECRET_KEY = 'a key for tests that everybody may know';
+const SQLITE_FILE = 'backchannel.db';
+
+const tables = entities.map(({ meta }) => meta.tableName);
+
+const newFolder = () => mkdtempSync(join(scratchFolder(), 'backchannel-test-'));
+
+/** In memory where there is room: most of what a test waits for there is the disk. */
+function scratchFolder(): string {
+  const [memory, leastBytes] = ['/dev/shm', 256 * 1024 ** 2];
+  try {
+    const { bavail, bsize } = statfsSync(memory);
+    if (bavail * bsize > leastBytes) return memory;
+  } catch {
+    // Linux alone has it.
+  }
+  return tmpdir();
+}
 
 export function openDatabases(postgres: ProvidedContext['postgres'] | undefined): Databases {
-  if (!postgres) return { open: async () => ({}), drop: async () => {} };
-  const { url, template } = postgres;
-  const made = new Map<string, Promise<void>>();
-  const nameOf = (dataDir: string) => `test_${createHash('sha256').update(dataDir).digest('hex').slice(0, 24)}`;
-  const run = async (sql: string) => {
-    const client = new pg.Client({ connectionString: `${url}/postgres` });
+  return postgres ? onPostgres(postgres) : onSqlite();
+}
+
+function onSqlite(): Databases {
+  /** The bytes of a migrated file, made when the first one is asked for. */
+  let migrated: Promise<Buffer> | undefined;
+  return {
+    makeDataDir: async () => {
+      migrated ??= migrate();
+      const bytes = await migrated;
+      const dataDir = newFolder();
+      writeFileSync(join(dataDir, SQLITE_FILE), bytes, { mode: 0o600 });
+      return dataDir;
+    },
+    open: async () => ({}),
+    drop: async () => {},
+  };
+}
+
+async function migrate(): Promise<Buffer> {
+  const dataDir = newFolder();
+  const store = await openStore(loadConfig({ env: { DATA_DIR: dataDir }, root: dataDir }).database);
+  await store[Symbol.asyncDispose]();
+  const bytes = readFileSync(join(dataDir, SQLITE_FILE));
+  rmSync(dataDir, { recursive: true });
+  return bytes;
+}
+
+function onPostgres({ url, template }: ProvidedContext['postgres']): Databases {
+  const names = new Map<string, Promise<string>>();
+  /** Emptied databases for the next data folders: to empty one costs a tenth of what it costs to make one. */
+  const emptied: string[] = [];
+  let count = 0;
+
+  const query = async (database: string, sql: string): Promise<pg.QueryResult[]> => {
+    const client = new pg.Client({ connectionString: `${url}/${database}` });
     await client.connect();
-    await client.query(sql).finally(() => client.end());
+    return [await client.query(sql).finally(() => client.end())].flat();
+  };
+  const create = async (from: string) => {
+    const name = `test_${process.pid}_${++count}`;
+    await query('postgres', `create database ${name} template ${from} strategy file_copy`);
+    return name;
+  };
+  /** Fails where a test has changed more than rows. */
+  const empty = async (name: string) => {
+    const results = await query(
+      name,
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid();
+       truncate ${tables.join()};
+       select from migrations`,
+    );
+    if (results.at(-1)?.rowCount !== migrations.length) throw new Error('other migrations than before');
   };
   return {
-    open: async (dataDir, { isEmpty = false } = {}) => {
-      const name = nameOf(dataDir);
-      if (!made.has(name))
-        made.set(name, run(`create database ${name} template ${isEmpty ? 'template0' : template} strategy file_copy`));
-      await made.get(name);
-      return { DATABASE_URL: `${url}/${name}?pool_size=5`, SECRET_KEY };
+    makeDataDir: async () => newFolder(),
+    open: async (dataDir, { from = 'template' } = {}) => {
+      if (!names.has(dataDir)) {
+        const reused = from === 'template' ? emptied.pop() : undefined;
+        names.set(dataDir, reused ? Promise.resolve(reused) : create(from === 'nothing' ? 'template0' : template));
+      }
+      return { DATABASE_URL: `${url}/${await names.get(dataDir)}?pool_size=5`, SECRET_KEY };
     },
     drop: async (dataDir) => {
-      const name = nameOf(dataDir);
-      if (made.delete(name)) await run(`drop database ${name} with (force)`);
+      const name = await names.get(dataDir);
+      names.delete(dataDir);
+      if (name === undefined) return;
+      await empty(name).then(
+        () => emptied.push(name),
+        () => query('postgres', `drop database ${name} with (force)`),
+      );
     },
   };
 }

@@ -1,9 +1,8 @@
 // A real server on a free port with a data folder of its own, and a client that keeps cookies, for every test.
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { inject, test } from 'vitest';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { errorStatuses } from '../../src/errors.ts';
@@ -62,7 +61,7 @@ export async function startServer(
   overrides: Partial<Config> = {},
   options: { log?: Log; dataDir?: string } = {},
 ): Promise<TestServer> {
-  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'backchannel-test-'));
+  const dataDir = options.dataDir ?? (await databases.makeDataDir());
   const log = options.log ?? createLog({ logLevel: 'silent', logFormat: 'json' });
   let ahead = 0;
   const clock = () => Date.now() + ahead;
@@ -109,8 +108,9 @@ export async function startServer(
 
 /** A store on a database of its own, on the engine of this run. */
 export async function openTestStore(): Promise<Store> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'backchannel-store-'));
-  const store = await openStore(loadConfig({ env: await databases.open(dataDir), root: dataDir }).database);
+  const dataDir = await databases.makeDataDir();
+  const env = { DATA_DIR: dataDir, ...(await databases.open(dataDir)) };
+  const store = await openStore(loadConfig({ env, root: dataDir }).database);
   const close = async () => {
     await store[Symbol.asyncDispose]();
     await databases.drop(dataDir);
@@ -122,7 +122,7 @@ export async function openTestStore(): Promise<Store> {
 /** A PostgreSQL database of its own, migrated unless it is to be empty. */
 export async function openTestDatabase({ isEmpty = false } = {}) {
   const name = `own ${randomUUID()}`;
-  const env = await databases.open(name, { isEmpty });
+  const env = await databases.open(name, { from: isEmpty ? 'nothing' : 'new copy' });
   const { database } = loadConfig({ env, root: tmpdir() });
   if (database.engine !== 'postgresql') throw new Error('these tests run on SQLite');
   const url = env.DATABASE_URL ?? '';
@@ -131,7 +131,7 @@ export async function openTestDatabase({ isEmpty = false } = {}) {
 
 /** The variables for processes that share one database of this run's engine, in a data folder that is theirs. */
 export async function openSharedDatabase() {
-  const dataDir = mkdtempSync(join(tmpdir(), 'backchannel-shared-'));
+  const dataDir = await databases.makeDataDir();
   const env: Record<string, string> = { DATA_DIR: dataDir, ...(await databases.open(dataDir)) };
   return {
     env,
