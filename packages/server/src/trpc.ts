@@ -1,11 +1,12 @@
 // The one place that calls initTRPC: what a procedure is given, who may call it, and how a throw becomes an answer.
 import { initTRPC, TRPCError } from '@trpc/server';
 import { describeError, type ErrorCode, StepUpRequiredError } from './errors.ts';
-import type { Principal } from './services/access/gate.ts';
+import { type Access, type OperationType, refusalFor } from './services/access/policy.ts';
+import type { Principal } from './services/access/principal.ts';
 import type { Client } from './services/caller.ts';
 import type { Device } from './services/devices.ts';
 import type { Services } from './services/services.ts';
-import type { SessionTokens } from './services/sessions/sessions.ts';
+import type { SessionCookies } from './services/sessions/sessions.ts';
 import type { SessionRow } from './store/entities.ts';
 
 /** What a procedure knows of its caller, whichever transport it came by. */
@@ -14,14 +15,14 @@ export interface Context {
   readonly client: Client;
   /** The caller, found out once per request; null for a stranger. */
   authenticate(): Promise<Principal | null>;
-  /** Whether a token was shown, alive or not: it decides alone who that is. */
-  readonly showsToken: boolean;
+  /** Whether the request presents an API token, valid or not. If so, the token alone decides who is calling. */
+  readonly presentsToken: boolean;
   /** The browser that calls, where it has signed in before; null otherwise. */
   device(): Promise<Device | null>;
   /** Counts this request as use of the caller's session or token, once however many procedures it calls. */
   recordUse(principal: Principal): void;
-  /** Puts the session's cookies on the answer: its own, and with COOKIE_DOMAIN the pass. `expiresAt` is in milliseconds since 1970. */
-  setSessionCookies(tokens: SessionTokens, expiresAt: number): void;
+  /** Sets the session's cookies: its own, and with COOKIE_DOMAIN the pass. `expiresAt` is in milliseconds since 1970. */
+  setSessionCookies(values: SessionCookies, expiresAt: number): void;
   /**
    * Puts the pass of a session on the answer anew, where COOKIE_DOMAIN is set: it may be younger than the session. Says
    * whether the browser showed one.
@@ -30,14 +31,8 @@ export interface Context {
   /** Takes the session's cookies from the browser. */
   clearSessionCookies(): void;
   /** Puts the cookie on the answer by which the browser will be known. */
-  setDeviceCookie(token: string, expiresAt: number): void;
+  setDeviceCookie(value: string, expiresAt: number): void;
 }
-
-/**
- * Who may call a procedure: anyone; the operator, by a session or by a token whose scope covers it; a session only; or
- * a session whose password was shown within STEP_UP_MINUTES.
- */
-export type Access = 'anyone' | 'operator' | 'session' | 'fresh';
 
 /** What a procedure says of itself beside its input and output; the REST face and the document are made from it. */
 export interface Meta {
@@ -85,34 +80,40 @@ export const createCallerFactory = t.createCallerFactory;
 /** For everyone, signed in or not. */
 export const anyoneProcedure = t.procedure.meta({ access: 'anyone' });
 
-const notSignedIn = ({ showsToken }: Context) =>
+const notSignedIn = ({ presentsToken }: Context) =>
   new TRPCError({
     code: 'UNAUTHORIZED',
-    message: showsToken
+    message: presentsToken
       ? 'The token is not one of this server, or it has been revoked or has expired.'
       : 'Sign in first.',
   });
 
-/** For the operator, by session or token: refuses strangers and tokens of too small a scope, and counts the use. */
-export const operatorProcedure = t.procedure.meta({ access: 'operator' }).use(async ({ ctx, type, next }) => {
+/** The caller, if the policy lets it call this, with its use counted. */
+async function admit(ctx: Context, operation: { access: Access; type: OperationType }): Promise<Principal> {
   const principal = await ctx.authenticate();
   if (!principal) throw notSignedIn(ctx);
-  const scope = principal.kind === 'token' ? principal.token.scope : 'full';
-  if (scope === 'proxy' || (scope === 'read' && type !== 'query')) {
+  const refusal = refusalFor(principal, operation);
+  if (refusal === 'no-tokens') {
+    throw new TRPCError({ code: 'FORBIDDEN', message: 'No token may do this; sign in with the password.' });
+  }
+  if (refusal === 'scope' && principal.kind === 'token') {
+    const { scope } = principal.token;
     throw new TRPCError({ code: 'FORBIDDEN', message: `This token's scope is ${scope}; it may not do this.` });
   }
   ctx.recordUse(principal);
+  return principal;
+}
+
+/** For the operator, by a session or by a token whose scope allows it. */
+export const operatorProcedure = t.procedure.meta({ access: 'operator' }).use(async ({ ctx, type, next }) => {
+  const principal = await admit(ctx, { access: 'operator', type: type === 'query' ? 'query' : 'mutation' });
   return next({ ctx: { principal } });
 });
 
-/** For a signed-in browser: no token may do this, whatever its scope. */
+/** For a session. No token may call it, whatever its scope. */
 export const sessionProcedure = t.procedure.meta({ access: 'session' }).use(async ({ ctx, next }) => {
-  const principal = await ctx.authenticate();
-  if (!principal) throw notSignedIn(ctx);
-  if (principal.kind === 'token') {
-    throw new TRPCError({ code: 'FORBIDDEN', message: 'No token may do this; sign in with the password.' });
-  }
-  ctx.recordUse(principal);
+  const principal = await admit(ctx, { access: 'session', type: 'mutation' });
+  if (principal.kind !== 'session') throw notSignedIn(ctx);
   return next({ ctx: { principal } });
 });
 

@@ -2,8 +2,8 @@
 import { advice, type Finding, ok } from '@backchannel/server/checks/finding';
 import { checkPassword, costOf, isBuiltIn, SLOW_COST } from '@backchannel/server/checks/password';
 import { type Config, nameOfDatabase as nameOf } from '@backchannel/server/config';
+import { effectivePassword, matchesEffective } from '@backchannel/server/effective-password';
 import { BUILT_IN_PASSWORD } from '@backchannel/server/password';
-import { findEffectivePassword, isEffective } from '../effective-password.ts';
 import type { CheckedDatabase } from './database.ts';
 
 export async function checkEffectivePassword(
@@ -16,11 +16,12 @@ export async function checkEffectivePassword(
     const text = `${neither}: the one kept in ${nameOf(config.database)} counts${otherwise}`;
     return [password.builtInAllowed ? advice('password', text) : ok('password', text)];
   }
-  const effective = findEffectivePassword(config, passwordHash ?? null);
+  const effective = effectivePassword(config.password, passwordHash ?? null);
   if (!effective) return [ok('password', `${neither}: the first start makes a password and shows it once`)];
   const findings = checkPassword(config, effective);
-  // A slow hash is told of; to try it as well would take too long.
-  if ('hash' in effective && costOf(effective.hash) < SLOW_COST && (await isEffective(BUILT_IN_PASSWORD, effective))) {
+  // A slow hash already has its finding; trying it would take too long.
+  const isQuick = 'hash' in effective && costOf(effective.hash) < SLOW_COST;
+  if (isQuick && (await matchesEffective(BUILT_IN_PASSWORD, effective))) {
     findings.push(isBuiltIn(effective.origin === 'stored' ? 'password' : effective.origin));
   }
   return findings;

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Finding, faultOf, ok } from '@backchannel/server/checks/finding';
 import type { Config } from '@backchannel/server/config';
-import { createKeyRing, isStrangeRing, loadSecretKey, SecretKeyError, STRANGE_RING } from '@backchannel/server/keys';
+import { loadSecretKey, SecretKeyError } from '@backchannel/server/key-file';
+import { createKeyRing, FOREIGN_RING, isForeignRing } from '@backchannel/server/keys';
 
 /** `signingKeys` are those that were last used on the database, where others have to have one of them. */
 export function checkSecretKey({ secretKeys, dataDir }: Config, signingKeys: readonly string[] = []): Finding[] {
@@ -12,7 +13,7 @@ export function checkSecretKey({ secretKeys, dataDir }: Config, signingKeys: rea
   const isKept = existsSync(file);
   if (secretKeys !== null) {
     const { ids } = createKeyRing(secretKeys, Date.now);
-    if (isStrangeRing(ids, signingKeys)) return [{ level: 'fault', about, text: STRANGE_RING }];
+    if (isForeignRing(ids, signingKeys)) return [{ level: 'fault', about, text: FOREIGN_RING }];
     const ring = secretKeys.length === 1 ? 'is set' : `is a ring of ${secretKeys.length}: the first signs, all verify`;
     return [ok(about, isKept ? `${ring}; ${file} is not used` : ring)];
   }

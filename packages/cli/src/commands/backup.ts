@@ -25,7 +25,7 @@ export const command = defineCommand({
     const [{ writeBackup }, { CopyError }, { loadSecretKey, SecretKeyError }, { version }] = await Promise.all([
       import('@backchannel/server/backup'),
       import('@backchannel/server/copy'),
-      import('@backchannel/server/keys'),
+      import('@backchannel/server/key-file'),
       import('@backchannel/server/version'),
     ]);
     try {

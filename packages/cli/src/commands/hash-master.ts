@@ -1,8 +1,9 @@
 // `backchannel hash-master`: the hash of the master password that counts, so that its plain text can go.
+
+import { effectivePassword } from '@backchannel/server/effective-password';
 import { hashPassword, passwordWarnings } from '@backchannel/server/password';
 import { defineCommand } from '../command.ts';
 import { readConfig } from '../configuration.ts';
-import { findEffectivePassword } from '../effective-password.ts';
 import { refusal } from '../failure.ts';
 import { hashOptions, hashResult, readHashValues } from '../hash-result.ts';
 import { lookIntoDatabase } from '../services.ts';
@@ -17,7 +18,7 @@ export const command = defineCommand({
     const options = readHashValues(values);
     const config = readConfig(context);
     const state = config.password.from === 'database' ? await lookIntoDatabase(config) : null;
-    const effective = findEffectivePassword(config, state?.passwordHash ?? null);
+    const effective = effectivePassword(config.password, state?.passwordHash ?? null);
     if (!effective) {
       throw refusal('Neither MASTER_PASSWORD nor MASTER_PASSWORD_HASH is set: there is no password here to hash.');
     }

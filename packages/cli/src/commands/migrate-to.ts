@@ -80,7 +80,7 @@ async function findKey({ secretKeys, dataDir }: Config): Promise<Key | null> {
   if (secretKeys !== null) return { secretKeys, file: null };
   const file = join(dataDir, 'secret.key');
   if (!existsSync(file)) return null;
-  const { loadSecretKey, SecretKeyError } = await import('@backchannel/server/keys');
+  const { loadSecretKey, SecretKeyError } = await import('@backchannel/server/key-file');
   try {
     return { secretKeys: [loadSecretKey(dataDir)], file };
   } catch (error) {

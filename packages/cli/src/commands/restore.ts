@@ -27,7 +27,7 @@ export const command = defineCommand({
       await Promise.all([
         import('@backchannel/server/restore'),
         import('@backchannel/server/copy'),
-        import('@backchannel/server/keys'),
+        import('@backchannel/server/key-file'),
         import('@backchannel/server/data-folder'),
       ]);
     const stamp = stampOf(Date.now());

@@ -1,5 +1,5 @@
 // `backchannel secret`: a new SECRET_KEY, made as the server makes its own.
-import { makeSecretKey } from '@backchannel/server/keys';
+import { makeSecretKey } from '@backchannel/server/key-file';
 import { defineCommand } from '../command.ts';
 
 export const command = defineCommand({

@@ -1,7 +1,7 @@
 // `backchannel verify`: whether a password is the one that counts. It is no sign-in: nothing is counted or recorded.
+import { effectivePassword, matchesEffective, type PasswordOrigin } from '@backchannel/server/effective-password';
 import { defineCommand } from '../command.ts';
 import { readConfig } from '../configuration.ts';
-import { type EffectivePassword, findEffectivePassword, isEffective } from '../effective-password.ts';
 import { refusal } from '../failure.ts';
 import { readPassword } from '../password-input.ts';
 import { lookIntoDatabase } from '../services.ts';
@@ -17,7 +17,7 @@ export const command = defineCommand({
     const config = readConfig(given.context);
     const isKept = config.password.from === 'database';
     const state = isKept ? await lookIntoDatabase(config) : null;
-    const effective = findEffectivePassword(config, state?.passwordHash ?? null);
+    const effective = effectivePassword(config.password, state?.passwordHash ?? null);
     if (!effective) {
       throw refusal(
         'Neither MASTER_PASSWORD_HASH nor MASTER_PASSWORD is set, and no password is kept yet: the first start makes one ' +
@@ -25,7 +25,7 @@ export const command = defineCommand({
       );
     }
     const { password, advice } = await readPassword(given);
-    const right = await isEffective(password, effective);
+    const right = await matchesEffective(password, effective);
     return {
       text: right ? 'right' : 'wrong',
       json: { right, origin: effective.origin },
@@ -35,9 +35,10 @@ export const command = defineCommand({
   },
 });
 
-const against: Readonly<Record<EffectivePassword['origin'], string>> = {
+const against: Readonly<Record<PasswordOrigin, string>> = {
   MASTER_PASSWORD_HASH: 'MASTER_PASSWORD_HASH',
   MASTER_PASSWORD: 'MASTER_PASSWORD',
   stored: 'the one kept in the database',
+  generated: 'the one kept in the database',
   'built-in': 'the built-in admin123: no password is set',
 };

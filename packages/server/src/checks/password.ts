@@ -2,15 +2,9 @@
 
 import { type Config, isInstalled } from '../config/config.ts';
 import { settings } from '../config/settings.ts';
+import type { EffectivePassword } from '../services/password/effective.ts';
 import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/password/hashing.ts';
 import { advice, type Finding, ok } from './finding.ts';
-
-/** The password that counts, as far as it is known; `hash` is null where there is one that is not to be seen. */
-export type CountingPassword =
-  | { origin: 'MASTER_PASSWORD_HASH'; hash: string }
-  | { origin: 'MASTER_PASSWORD'; plain: string }
-  | { origin: 'stored' | 'generated'; hash: string | null }
-  | { origin: 'built-in' };
 
 /** From here on a check takes seconds. */
 export const SLOW_COST = 15;
@@ -19,9 +13,11 @@ const LOWEST_COST = 10;
 /** The two digits after `$2b$`. */
 export const costOf = (hash: string): number => Number(hash.slice(4, 6));
 
-export function checkPassword(config: Pick<Config, 'bcryptCost'>, counting: CountingPassword): Finding[] {
-  const { origin } = counting;
-  switch (origin) {
+/** `effective` is null for a password that is kept in the database and not looked at. */
+export function checkPassword(config: Pick<Config, 'bcryptCost'>, effective: EffectivePassword | null): Finding[] {
+  const kept = ok('password', 'the one kept in the database counts');
+  if (effective === null) return [kept];
+  switch (effective.origin) {
     case 'built-in':
       return [
         advice(
@@ -31,13 +27,15 @@ export function checkPassword(config: Pick<Config, 'bcryptCost'>, counting: Coun
         ),
       ];
     case 'MASTER_PASSWORD':
-      return [ok('password', `${origin} counts`), ...checkPlain(counting.plain)];
+      return [ok('password', `${effective.origin} counts`), ...checkPlain(effective.plain)];
     case 'MASTER_PASSWORD_HASH':
-      return [ok('password', `${origin} counts`), ...checkExample(counting.hash), ...checkCost(counting.hash, config)];
-    default: {
-      const kept = ok('password', 'the one kept in the database counts');
-      return counting.hash === null ? [kept] : [kept, ...checkCost(counting.hash, config, { about: 'password' })];
-    }
+      return [
+        ok('password', `${effective.origin} counts`),
+        ...checkExample(effective.hash),
+        ...checkCost(effective.hash, config),
+      ];
+    default:
+      return [kept, ...checkCost(effective.hash, config, { about: 'password' })];
   }
 }
 

@@ -1,19 +1,19 @@
 // What a server says of itself when it starts: the same that `backchannel check-config` looks at, as far as it is quick.
 import type { Config } from '../config/config.ts';
-import type { PasswordOrigin } from '../services/password/origin.ts';
+import { type EffectivePassword, effectivePassword, type PasswordOrigin } from '../services/password/effective.ts';
 import { checkAddresses } from './addresses.ts';
 import { checkDatabaseUrl } from './database-url.ts';
 import { checkEnvFile } from './env-file.ts';
 import type { Finding } from './finding.ts';
 import { checkMetrics } from './metrics.ts';
 import { checkModes } from './modes.ts';
-import { type CountingPassword, checkPassword } from './password.ts';
+import { checkPassword } from './password.ts';
 import { checkProxies } from './proxies.ts';
 
 /** The findings that are worth a warning. `config` has the port that is listened on. */
 export function checkRunning(config: Config, origin: PasswordOrigin): Finding[] {
   const findings = [
-    ...checkPassword(config, countingPassword(config, origin)),
+    ...checkPassword(config, effectiveAtStart(config, origin)),
     ...checkEnvFile(config),
     ...checkModes(config),
     ...checkDatabaseUrl(config),
@@ -24,8 +24,7 @@ export function checkRunning(config: Config, origin: PasswordOrigin): Finding[] 
   return findings.filter(({ level }) => level !== 'ok');
 }
 
-function countingPassword({ password }: Config, origin: PasswordOrigin): CountingPassword {
-  if (password.from === 'MASTER_PASSWORD_HASH') return { origin: password.from, hash: password.hash };
-  if (password.from === 'MASTER_PASSWORD') return { origin: password.from, plain: password.plain };
-  return origin === 'built-in' ? { origin } : { origin: 'stored', hash: null };
+/** Null if it is kept in the database: a start does not judge that one, `check-config` does. */
+function effectiveAtStart({ password }: Config, origin: PasswordOrigin): EffectivePassword | null {
+  return origin === 'stored' || origin === 'generated' ? null : effectivePassword(password, null);
 }

@@ -1,6 +1,6 @@
 // What both transports hand to a procedure, made from the request's headers and nothing of the framework.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Principal } from '../services/access/gate.ts';
+import type { Principal } from '../services/access/principal.ts';
 import { describeClient } from '../services/caller.ts';
 import type { Device } from '../services/devices.ts';
 import type { Services } from '../services/services.ts';
@@ -34,10 +34,10 @@ export function createContextFactory(options: {
     return {
       services,
       client,
-      showsToken: bearer !== null,
+      presentsToken: bearer !== null,
       authenticate: () => {
         caller ??= services.gate.authenticate(
-          { bearer, sessionTokens: cookies.session.read(cookieHeader), passTokens: [] },
+          { bearer, sessionCookies: cookies.session.read(cookieHeader), passCookies: [] },
           'api',
         );
         return caller;
@@ -50,9 +50,9 @@ export function createContextFactory(options: {
         if (!isUseRecorded) services.activity.record(principal, client.ip);
         isUseRecorded = true;
       },
-      setSessionCookies: (tokens, expiresAt) => {
-        setCookie(cookies.session.set(tokens.session, expiresAt));
-        if (cookies.pass) setCookie(cookies.pass.set(tokens.pass, expiresAt));
+      setSessionCookies: (values, expiresAt) => {
+        setCookie(cookies.session.set(values.session, expiresAt));
+        if (cookies.pass) setCookie(cookies.pass.set(values.pass, expiresAt));
       },
       renewPass: async (session) => {
         if (!cookies.pass) return { hadPass: false };
@@ -60,13 +60,13 @@ export function createContextFactory(options: {
         if (renewed) setCookie(cookies.pass.set(renewed.pass, renewed.expiresAt));
         return { hadPass: cookies.pass.read(cookieHeader).length > 0 };
       },
-      // A request that a token decides has no cookie that is anybody's business.
+      // A bearer token decides alone: the cookies of such a request are not touched.
       clearSessionCookies: () => {
         if (bearer !== null) return;
         setCookie(cookies.session.clear());
         if (cookies.pass) setCookie(cookies.pass.clear());
       },
-      setDeviceCookie: (token, expiresAt) => setCookie(cookies.device.set(token, expiresAt)),
+      setDeviceCookie: (value, expiresAt) => setCookie(cookies.device.set(value, expiresAt)),
     };
   };
 }

@@ -16,36 +16,36 @@ export const DEVICE_COOKIE = 'backchannel_device';
 /** For applications behind forward-auth on other subdomains; it opens nothing of this server. */
 export const PASS_COOKIE = '__Secure-backchannel_pass';
 
-export interface TokenCookie {
+export interface Cookie {
   /** Its values in a Cookie header. */
   read(header: string | undefined): string[];
-  /** The Set-Cookie line for a token that is good until `expiresAt` (milliseconds since 1970). */
-  set(token: string, expiresAt: number): string;
+  /** The Set-Cookie line for a value that expires at `expiresAt` (milliseconds since 1970). */
+  set(value: string, expiresAt: number): string;
   /** The Set-Cookie line that takes it from the browser. */
   clear(): string;
 }
 
 export interface Cookies {
   /** The session's. Host-only. */
-  session: TokenCookie;
+  session: Cookie;
   /** The same session's, for the subdomains of COOKIE_DOMAIN; null where there is none. */
-  pass: TokenCookie | null;
+  pass: Cookie | null;
   /** What a browser is known by after it has signed in. Host-only. */
-  device: TokenCookie;
+  device: Cookie;
 }
 
 export function createCookies(
   config: Pick<Config, 'cookieName' | 'secureCookies' | 'cookieDomain'>,
   clock: Clock,
 ): Cookies {
-  const cookieNamed = (name: string, scope: { domain?: string } = {}): TokenCookie => {
+  const cookieNamed = (name: string, scope: { domain?: string } = {}): Cookie => {
     const secure = config.secureCookies;
     const attributes = { name, httpOnly: true, sameSite: 'lax', path: '/', secure, ...scope } as const;
     return {
       read: (header) => findCookieValues(header, name),
-      set: (token, expiresAt) => {
+      set: (value, expiresAt) => {
         const maxAge = Math.max(0, Math.floor((expiresAt - clock()) / 1000));
-        return stringifySetCookie({ ...attributes, value: token, maxAge });
+        return stringifySetCookie({ ...attributes, value, maxAge });
       },
       clear: () => stringifySetCookie({ ...attributes, value: '', maxAge: 0 }),
     };

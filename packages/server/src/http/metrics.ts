@@ -26,7 +26,7 @@ export interface Metrics extends AsyncDisposable {
 /** @throws ListenError when the port can't be had. */
 export async function openMetrics(options: {
   config: { metricsHost: string; metricsPort: number };
-  services: Pick<Services, 'password' | 'sessions' | 'tokens'>;
+  services: Pick<Services, 'attempts' | 'hashing' | 'sessions' | 'tokens'>;
   store: Pick<Store, 'missing' | 'figures'>;
   log: Log;
 }): Promise<Metrics> {
@@ -34,7 +34,7 @@ export async function openMetrics(options: {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const record = addRequests(registry);
-  addPassword(registry, services.password);
+  addPassword(registry, services);
   addDatabase(registry, { services, store });
   const about = gauge(registry, 'backchannel_info', 'The version, as a label; always 1.', ['version']);
   about.set({ version }, 1);
@@ -89,27 +89,27 @@ function addRequests(registry: Registry): Metrics['record'] {
   };
 }
 
-function addPassword(registry: Registry, password: Pick<Services['password'], 'figures'>): void {
+function addPassword(registry: Registry, { attempts, hashing }: Pick<Services, 'attempts' | 'hashing'>): void {
   counter(registry, 'backchannel_password_checks_total', {
     help: 'Passwords tried: to sign in, or to show one again (step-up).',
     labelNames: ['purpose', 'outcome'],
-    read: () => password.figures().attempts.map(({ count, ...labels }) => ({ labels, value: count })),
+    read: () => attempts.figures().map(({ count, ...labels }) => ({ labels, value: count })),
   });
   const total = (name: string, help: string, read: () => number) =>
     counter(registry, name, { help, labelNames: [], read: () => [{ labels: {}, value: read() }] });
-  const { figures } = password;
-  total('backchannel_bcrypt_jobs_total', 'Passwords hashed or checked.', () => figures().hashing.done);
+  const { figures } = hashing;
+  total('backchannel_bcrypt_jobs_total', 'Passwords hashed or checked.', () => figures().done);
   total('backchannel_bcrypt_wait_seconds_total', 'How long they waited for their turn, all together.', () => {
-    return figures().hashing.waitedSeconds;
+    return figures().waitedSeconds;
   });
   total('backchannel_bcrypt_work_seconds_total', 'How long they took then, all together.', () => {
-    return figures().hashing.workedSeconds;
+    return figures().workedSeconds;
   });
   gauge(registry, 'backchannel_bcrypt_running', 'Passwords being hashed or checked.', [], (each) => {
-    each.set(figures().hashing.running);
+    each.set(figures().running);
   });
   gauge(registry, 'backchannel_bcrypt_waiting', 'Passwords that wait for it; 16 a lane at most.', ['lane'], (each) => {
-    const { waiting } = figures().hashing;
+    const { waiting } = figures();
     for (const lane of hashingLanes) each.set({ lane }, waiting[lane]);
   });
 }

@@ -2,7 +2,7 @@
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { DAY_MS, isoTime } from '../clock.ts';
-import type { Principal } from '../services/access/gate.ts';
+import type { Principal } from '../services/access/principal.ts';
 import type { Services } from '../services/services.ts';
 import { toEvent } from '../services/views.ts';
 import { operatorProcedure, router } from '../trpc.ts';

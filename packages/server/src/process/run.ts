@@ -5,7 +5,7 @@ import { ListenError } from '../http/listener/listen.ts';
 import { createLog, type Log } from '../log.ts';
 import { openServer, type RunningServer } from '../server.ts';
 import { PasswordConflictError } from '../services/instances.ts';
-import { SecretKeyError } from '../services/keys.ts';
+import { SecretKeyError } from '../services/key-file.ts';
 import { DataFolderError } from '../store/data-folder.ts';
 import { DatabaseUrlError, StoreUnavailableError, UpgradeError } from '../store/unavailable.ts';
 import { readArguments } from './arguments.ts';
@@ -48,8 +48,8 @@ export async function run(args: readonly string[]): Promise<void> {
   await lowerWorkerPriority();
 }
 
-/** What the operator can mend: their messages are fit to be shown. */
-const told = [
+/** Errors that the operator can fix. Their messages are fit to be shown. */
+const operatorErrors = [
   ConfigError,
   DatabaseUrlError,
   DataFolderError,
@@ -70,9 +70,9 @@ async function open(): Promise<{ config: Config; log: Log; server: RunningServer
   }
 }
 
-/** What the operator can mend is told in words; anything else is a fault of ours and shows its stack. */
+/** The message of an error that the operator can fix. Any other error is ours, and its stack is shown. */
 function inWords(error: unknown): string | null {
-  if (error instanceof Error && told.some((kind) => error instanceof kind)) return error.message;
+  if (error instanceof Error && operatorErrors.some((kind) => error instanceof kind)) return error.message;
   if (!(error instanceof StoreUnavailableError)) return null;
   const { cause } = error;
   return `DATABASE_URL: the database cannot be used: ${cause instanceof Error ? cause.message : error.message}`;

@@ -3,7 +3,7 @@ import { extname, join } from 'node:path';
 import { checkRunning } from '../checks/running.ts';
 import { bracketed, isLoopback, isLoopbackOrigin } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
-import type { Password } from '../services/password/check.ts';
+import type { Password } from '../services/password/password.ts';
 import { version } from '../version.ts';
 
 /** The short block for stdout; whatever is unsafe or makes no sense has its own line. */

@@ -19,13 +19,13 @@ export interface Device {
 
 export interface Devices {
   /** The known device behind the values of a device cookie, or null. */
-  identify(tokens: readonly string[]): Promise<Device | null>;
-  /** Within the caller's transaction: a device, new where there was none, now belongs to this session. */
-  bind(em: EntityManager, device: Device | null, sessionId: string): Promise<Device>;
-  /** Within the caller's transaction: forgets the devices of revoked sessions. */
-  forgetThoseOf(em: EntityManager, sessionIds: readonly string[]): Promise<void>;
-  /** The token for its cookie, and when that ends (milliseconds since 1970). */
-  sign(device: Device): Promise<{ token: string; expiresAt: number }>;
+  identify(cookies: readonly string[]): Promise<Device | null>;
+  /** The device now belongs to this session. A browser that was not known becomes a new device. */
+  bindWithin(em: EntityManager, device: Device | null, sessionId: string): Promise<Device>;
+  /** Forgets the devices of revoked sessions. */
+  forgetThoseOfWithin(em: EntityManager, sessionIds: readonly string[]): Promise<void>;
+  /** The value of its cookie, and when that expires (milliseconds since 1970). */
+  sign(device: Device): Promise<{ cookie: string; expiresAt: number }>;
   /** Deletes up to `limit` devices that no browser remembers any more. Returns how many. */
   deleteStale(limit: number): Promise<number>;
 }
@@ -33,16 +33,16 @@ export interface Devices {
 export function createDevices(options: { store: Store; keys: KeyRing; clock: Clock }): Devices {
   const { store, keys, clock } = options;
   return {
-    identify: async (tokens) => {
-      for (const token of tokens) {
-        const secret = await keys.open('device', token);
+    identify: async (cookies) => {
+      for (const cookie of cookies) {
+        const secret = await keys.open('device', cookie);
         if (secret === null) continue;
         const device = { id: sha256(secret), secret };
         if (await store.read((em) => findOneBy(em, DeviceEntity, 'secretSha256', device.id))) return device;
       }
       return null;
     },
-    bind: async (em, known, sessionId) => {
+    bindWithin: async (em, known, sessionId) => {
       const now = clock();
       if (known) {
         const changed = { sessionId, lastSeenAt: now };
@@ -53,12 +53,12 @@ export function createDevices(options: { store: Store; keys: KeyRing; clock: Clo
       await insert(em, DeviceEntity, { secretSha256: device.id, sessionId, createdAt: now, lastSeenAt: now });
       return device;
     },
-    forgetThoseOf: async (em, sessionIds) => {
+    forgetThoseOfWithin: async (em, sessionIds) => {
       if (sessionIds.length > 0) await em.nativeDelete(DeviceEntity, { sessionId: { $in: [...sessionIds] } });
     },
     sign: async ({ secret }) => {
       const expiresAt = clock() + DEVICE_MAX_AGE_MS;
-      return { token: await keys.sign('device', secret, expiresAt), expiresAt };
+      return { cookie: await keys.sign('device', secret, expiresAt), expiresAt };
     },
     deleteStale: (limit) =>
       store.write(async (em) => {

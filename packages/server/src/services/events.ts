@@ -33,7 +33,7 @@ export interface NewEvent {
 
 export interface Events {
   /** Adds events within the caller's transaction. */
-  record(em: EntityManager, ...events: NewEvent[]): Promise<void>;
+  recordWithin(em: EntityManager, ...events: NewEvent[]): Promise<void>;
   /** Adds one event in a transaction of its own. */
   recordNow(event: NewEvent): Promise<void>;
   /** A page of events, newest first: those before `cursor`, an event's id. */
@@ -67,7 +67,7 @@ function createIds(): (at: number) => string {
 
 export function createEvents(store: Store, clock: Clock): Events {
   const nextId = createIds();
-  const record: Events['record'] = async (em, ...events) => {
+  const recordWithin: Events['recordWithin'] = async (em, ...events) => {
     const at = clock();
     const rows = events.map(({ type, client, sessionId, tokenId, detail }) => ({
       id: nextId(at),
@@ -86,8 +86,8 @@ export function createEvents(store: Store, clock: Clock): Events {
   };
 
   return {
-    record,
-    recordNow: (event) => store.write((em) => record(em, event)),
+    recordWithin,
+    recordNow: (event) => store.write((em) => recordWithin(em, event)),
     list: async ({ limit, cursor, type }) => {
       const which = [...(type ? ['type = ?'] : []), ...(cursor ? ['id < ?'] : [])].join(' and ');
       // One more than asked for tells whether there is another page.

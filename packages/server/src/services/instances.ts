@@ -8,7 +8,8 @@ import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { InstanceEntity, type InstanceRow, SigningKeyEntity } from '../store/entities.ts';
 import { escapeControlCharacters } from './caller.ts';
-import { isStrangeRing, SecretKeyError, STRANGE_RING } from './keys.ts';
+import { SecretKeyError } from './key-file.ts';
+import { FOREIGN_RING, isForeignRing } from './keys.ts';
 
 /** How often an instance says that it is alive, in milliseconds. */
 const BEAT_MS = 2000;
@@ -30,9 +31,9 @@ export interface Instances {
    * environment sets, or null where the one in the database counts. Returns whoever is alive with another one: then it
    * does not count, and the caller must write nothing.
    */
-  join(em: EntityManager, fingerprint: string | null): Promise<InstanceRow[]>;
+  joinWithin(em: EntityManager, fingerprint: string | null): Promise<InstanceRow[]>;
   /** Waits until these are gone. @throws PasswordConflictError as soon as one shows that it is not */
-  outlast(others: readonly InstanceRow[]): Promise<void>;
+  waitUntilGone(others: readonly InstanceRow[]): Promise<void>;
   /** Whether this one does what is to be done once for all: the one that has been alive for longest does. */
   isFirst(): Promise<boolean>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -48,8 +49,8 @@ export function createInstances(options: {
 
 const alone: Instances = {
   agreeOnKeys: async () => {},
-  join: async () => [],
-  outlast: async () => {},
+  joinWithin: async () => [],
+  waitUntilGone: async () => {},
   isFirst: async () => true,
   [Symbol.asyncDispose]: async () => {},
 };
@@ -85,7 +86,7 @@ function createShared({ store, config, onError }: Parameters<typeof createInstan
     agreeOnKeys: (ids) =>
       store.write(async (em) => {
         const known = (await em.find(SigningKeyEntity, {})).map((key) => key.id);
-        if (isStrangeRing(ids, known)) throw new SecretKeyError(`SECRET_KEY: ${STRANGE_RING}`);
+        if (isForeignRing(ids, known)) throw new SecretKeyError(`SECRET_KEY: ${FOREIGN_RING}`);
         if (known.length === ids.length && known.every((each) => ids.includes(each))) return;
         await em.nativeDelete(SigningKeyEntity, {});
         await em.insertMany(
@@ -93,7 +94,7 @@ function createShared({ store, config, onError }: Parameters<typeof createInstan
           ids.map((each) => ({ id: each })),
         );
       }),
-    join: async (em, fingerprint) => {
+    joinWithin: async (em, fingerprint) => {
       const password = fingerprint ?? FROM_DATABASE;
       const now = await timeOf(em);
       const others = await em.find(InstanceEntity, { ...alive(now), id: { $ne: id }, password: { $ne: password } });
@@ -109,7 +110,7 @@ function createShared({ store, config, onError }: Parameters<typeof createInstan
       timer ??= setInterval(beat, BEAT_MS).unref();
       return [];
     },
-    outlast: async (others) => {
+    waitUntilGone: async (others) => {
       for (;;) {
         await sleep(BEAT_MS / 8);
         const { rows, now } = await store.read(async (em) => ({

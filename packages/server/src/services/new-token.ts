@@ -1,6 +1,6 @@
 // What may be asked for in a new API token. The API and the command line check the same.
 import { z } from 'zod';
-import { tokenScopes } from './tokens.ts';
+import { tokenScopes } from './access/policy.ts';
 
 const name = z
   .string()

@@ -1,26 +1,29 @@
 // Changing the master password: by the operator who is signed in, or from the machine itself.
-import type { Store } from '../store/database.ts';
-import { SessionEntity, type SessionRow } from '../store/entities.ts';
-import type { Gate } from './access/gate.ts';
+import type { EntityManager } from '../store/database.ts';
+import type { SessionRow } from '../store/entities.ts';
+import type { Gate, Revoke } from './access/gate.ts';
 import type { Client } from './caller.ts';
 import type { Device } from './devices.ts';
 import type { Events } from './events.ts';
-import type { Password } from './password/check.ts';
+import { isSetByEnvironment, passwordFingerprint } from './password/effective.ts';
 import { hashForms } from './password/hashing.ts';
-import { isSetByEnvironment, passwordFingerprint } from './password/origin.ts';
+import type { Password } from './password/password.ts';
 import { isOpenWithin } from './sessions/rows.ts';
-import type { Refusal, Sessions, SignedOut } from './sessions/sessions.ts';
+import type { Sessions } from './sessions/sessions.ts';
+import type { Attempts, Busy, Refusal } from './sign-in/attempts.ts';
+import type { Proof } from './sign-in/proofs.ts';
+import type { SignedOut } from './sign-in/sign-in.ts';
 import type { Tokens } from './tokens.ts';
 
 export type PasswordChanged = { outcome: 'changed'; sessionsEnded: number; tokensRevoked: number };
-/** The environment's password cannot be changed here; `env` is the line to put in its place. */
+/** The environment sets the password, so it cannot be changed here. `env` is the line to put there instead. */
 export type SetByEnvironment = { outcome: 'set-by-environment'; env: string };
 export type PasswordChangeOutcome = PasswordChanged | SetByEnvironment | Refusal | SignedOut;
 
 export interface PasswordChange {
-  /** Checks the current password, then sets the new one. The caller's session goes on; all others end. */
+  /** Verifies the proofs, then sets the new password. The caller's session goes on; all others end. */
   change(options: {
-    current: string;
+    proofs: readonly Proof[];
     next: string;
     revokeTokens: boolean;
     session: SessionRow;
@@ -31,55 +34,62 @@ export interface PasswordChange {
   set(options: { next: string; revokeTokens: boolean }): Promise<PasswordChangeOutcome>;
 }
 
+const BUSY: Busy = { outcome: 'busy', retryAfterSeconds: 2 };
+
 export function createPasswordChange(options: {
-  store: Store;
   gate: Gate;
+  attempts: Attempts;
   password: Password;
   sessions: Sessions;
   tokens: Tokens;
   events: Events;
 }): PasswordChange {
-  const { store, gate, password, sessions, tokens, events } = options;
+  const { gate, attempts, password, sessions, tokens, events } = options;
 
-  const apply = async (options: {
-    next: string;
-    revokeTokens: boolean;
-    /** Who asks, and the fingerprint of the password that was shown; null for whoever has the machine. */
-    asked: { session: SessionRow; fingerprint: string } | null;
-    client: Client | null;
-  }): Promise<PasswordChangeOutcome> => {
-    const { next, revokeTokens, asked, client } = options;
+  /** The new hash, or why it will not be set. */
+  const prepare = async (next: string): Promise<string | Busy | SetByEnvironment> => {
     const hash = await password.hash(next);
-    if (hash === null) return { outcome: 'busy', retryAfterSeconds: 2 };
-    if (isSetByEnvironment(password.origin())) return { outcome: 'set-by-environment', env: hashForms(hash).env };
-    return gate.whileRevoking((revoke) =>
-      store.write(async (em): Promise<PasswordChangeOutcome> => {
-        if (asked) {
-          // Both may have come to an end while the passwords were being hashed.
-          if (!(await isOpenWithin(em, asked.session.id))) return { outcome: 'signed-out' };
-          if ((await password.fingerprintWithin(em)) !== asked.fingerprint) return { outcome: 'wrong' };
-        }
-        await password.replace(em, hash);
-        const ownId = asked?.session.id ?? null;
-        const sessionsEnded = await sessions.endAllBut(em, ownId, { client, detail: 'password changed', revoke });
-        if (ownId !== null) {
-          await em.nativeUpdate(SessionEntity, { id: ownId }, { passwordFingerprint: passwordFingerprint(hash) });
-        }
-        const tokensRevoked = revokeTokens ? await tokens.revokeAllWithin(em, { client, revoke }) : 0;
-        const detail = `${sessionsEnded} session(s) ended, ${tokensRevoked} token(s) revoked`;
-        await events.record(em, { type: 'password.changed', client, sessionId: ownId, detail });
-        return { outcome: 'changed', sessionsEnded, tokensRevoked };
-      }),
-    );
+    if (hash === null) return BUSY;
+    return isSetByEnvironment(password.origin()) ? { outcome: 'set-by-environment', env: hashForms(hash).env } : hash;
+  };
+
+  /** Replaces the hash and ends every session but `keep`, which is bound to the new one. */
+  const applyWithin = async (
+    em: EntityManager,
+    change: { hash: string; revokeTokens: boolean; keep: SessionRow | null; client: Client | null; revoke: Revoke },
+  ): Promise<PasswordChanged> => {
+    const { hash, revokeTokens, keep, client, revoke } = change;
+    const keptId = keep?.id ?? null;
+    await password.replaceWithin(em, hash);
+    const ending = { client, detail: 'password changed', revoke };
+    const sessionsEnded = await sessions.endAllButWithin(em, keptId, ending);
+    if (keptId !== null) await sessions.rebindWithin(em, keptId, passwordFingerprint(hash));
+    const tokensRevoked = revokeTokens ? await tokens.revokeAllWithin(em, { client, revoke }) : 0;
+    const detail = `${sessionsEnded} session(s) ended, ${tokensRevoked} token(s) revoked`;
+    await events.recordWithin(em, { type: 'password.changed', client, sessionId: keptId, detail });
+    return { outcome: 'changed', sessionsEnded, tokensRevoked };
   };
 
   return {
-    change: async ({ current, next, revokeTokens, session, client, device }) => {
-      const check = await password.check(current, { purpose: 'step-up', client, device, sessionId: session.id });
-      if (check.outcome !== 'right') return check;
-      if (!(await check.settle(async () => true))) return { outcome: 'wrong' };
-      return apply({ next, revokeTokens, asked: { session, fingerprint: check.fingerprint }, client });
+    change: async ({ proofs, next, revokeTokens, session, client, device }) => {
+      const attempt = await attempts.prove({ purpose: 'step-up', client, device, sessionId: session.id }, proofs);
+      if (attempt.outcome !== 'proven') return attempt;
+      const prepared = await prepare(next);
+      const changed = await attempt.complete(async (em, revoke): Promise<PasswordChangeOutcome> => {
+        // The proofs were right even if nothing changes, so the attempt is forgiven.
+        if (typeof prepared !== 'string') return prepared;
+        // The session may have ended while the passwords were hashed.
+        if (!(await isOpenWithin(em, session.id))) return { outcome: 'signed-out' };
+        return applyWithin(em, { hash: prepared, revokeTokens, keep: session, client, revoke });
+      });
+      return changed ?? { outcome: 'wrong' };
     },
-    set: ({ next, revokeTokens }) => apply({ next, revokeTokens, asked: null, client: null }),
+    set: async ({ next, revokeTokens }) => {
+      const prepared = await prepare(next);
+      if (typeof prepared !== 'string') return prepared;
+      return gate.writeRevoking((em, revoke) =>
+        applyWithin(em, { hash: prepared, revokeTokens, keep: null, client: null, revoke }),
+      );
+    },
   };
 }

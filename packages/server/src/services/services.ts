@@ -8,23 +8,30 @@ import { createGate, type Gate } from './access/gate.ts';
 import { createDevices, type Devices } from './devices.ts';
 import { createEvents, type Events } from './events.ts';
 import { createInstances, type Instances } from './instances.ts';
-import { createKeyRing, loadSecretKey, makeSecretKey } from './keys.ts';
-import { type Attempt, openPassword, type Password } from './password/check.ts';
+import { loadSecretKey, makeSecretKey } from './key-file.ts';
+import { createKeyRing } from './keys.ts';
+import { createHashingQueue, type HashingQueue } from './password/hashing.ts';
+import { openPassword, type Password } from './password/password.ts';
 import { createPasswordChange, type PasswordChange } from './password-change.ts';
 import { createSessions, type Sessions } from './sessions/sessions.ts';
+import { type Attempt, type Attempts, createAttempts } from './sign-in/attempts.ts';
+import { createSignIn, type SignIn } from './sign-in/sign-in.ts';
 import { createTasks, type Tasks } from './tasks.ts';
 import { createThrottle, type Throttle } from './throttle.ts';
 import { createTokens, type Tokens } from './tokens.ts';
 
 export interface Services {
   readonly activity: Activity;
+  readonly attempts: Attempts;
   readonly devices: Devices;
   readonly events: Events;
   readonly gate: Gate;
+  readonly hashing: Pick<HashingQueue, 'figures'>;
   readonly instances: Instances;
   readonly password: Password;
   readonly passwordChange: PasswordChange;
   readonly sessions: Sessions;
+  readonly signIn: SignIn;
   readonly tasks: Tasks;
   readonly throttle: Throttle;
   readonly tokens: Tokens;
@@ -59,30 +66,36 @@ export async function openServices(options: {
     createInstances({ store, config, onError: (error) => log.warn({ err: error }, 'could not tell that I am alive') }),
   );
   if (role === 'server') await instances.agreeOnKeys(keys.ids);
-  const mayMake = role === 'server';
   // For programs that read logs and bar addresses, such as fail2ban.
   const onWrong = ({ purpose, client: { ip, requestId } }: Attempt) =>
     log.info({ requestId, ip }, `${purpose}: wrong password`);
-  const password = await openPassword({ config, store, events, throttle, instances, clock, mayMake, onWrong });
+  const queue = createHashingQueue({ threadPoolSize: config.threadPoolSize });
+  const mayCreate = role === 'server';
+  const password = await openPassword({ config, store, queue, instances, clock, mayCreate });
   const activity = createActivity(store, clock, (error) => log.error({ err: error }, 'use could not be written'));
   const gate = createGate({ config, store, keys, password, activity, clock });
   const devices = createDevices({ store, keys, clock });
   const sessions = createSessions({ config, store, gate, password, events, keys, devices, activity, clock });
   const tokens = createTokens({ store, gate, events, activity, clock });
-  const passwordChange = createPasswordChange({ store, gate, password, sessions, tokens, events });
+  const attempts = createAttempts({ store, gate, password, queue, throttle, events, onWrong });
+  const signIn = createSignIn({ attempts, sessions });
+  const passwordChange = createPasswordChange({ gate, attempts, password, sessions, tokens, events });
   const onError = (error: unknown) => log.error({ err: error }, 'tidying up failed; it is tried again in a minute');
   const tasks = createTasks({ config, sessions, tokens, events, throttle, devices, instances, clock, onError });
   const closing = opened.move();
 
   return {
     activity,
+    attempts,
     devices,
     events,
     gate,
+    hashing: queue,
     instances,
     password,
     passwordChange,
     sessions,
+    signIn,
     tasks,
     throttle,
     tokens,

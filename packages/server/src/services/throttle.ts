@@ -1,25 +1,26 @@
-// How many wrong passwords a source may try, and how long it waits then. Counts are in the database: every instance
-// shares them and a restart forgets none. It knows no password and no session.
+// How many failed attempts a source may make, and how long it waits afterwards. The counts are in the database: all instances
+// share them, and they survive restarts. It knows no password and no session.
 import { isIPv6 } from 'node:net';
-import type { Clock } from '../clock.ts';
+import { type Clock, MINUTE_MS } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { ThrottleEntity, type ThrottleRow } from '../store/entities.ts';
-import { findBy, run, update } from '../store/prepared.ts';
+import { findBy, update } from '../store/prepared.ts';
+import { clearCountWithin, lockCountsWithin, uncountOneWithin } from '../store/statements/throttle.ts';
 import type { Client } from './caller.ts';
 import type { Events } from './events.ts';
 
-/** What all unknown devices together may fail in a window: a flood from many addresses finds one limit (NIST: 100). */
+/** How many failures all unknown devices share in a window: a flood from many addresses meets one limit (NIST: 100). */
 const UNKNOWN_DEVICES_MAX_FAILURES = 100;
 const UNKNOWN_DEVICES = 'unknown-devices';
 const FIRST_WAIT_MS = 30_000;
 
-/** Who tries: a known device is counted on its own, anybody else by address. */
-export interface Try {
+/** Who makes an attempt. A known device is counted on its own, anyone else by address. */
+export interface Origin {
   /** Names a browser that has signed in before; null for an unknown one. */
   readonly deviceId: string | null;
   readonly client: Client;
-  /** The session that asks, where one does. */
+  /** The session that asks, if one does. */
   readonly sessionId: string | null;
 }
 
@@ -28,25 +29,23 @@ export interface Throttled {
   readonly retryAfterSeconds: number;
 }
 
-/** A try that has been counted. */
+/** An attempt that has been counted. */
 export interface Admitted {
   readonly outcome: 'admitted';
   readonly sources: readonly string[];
 }
 
 export interface Throttle {
-  /** Whether a try has to wait, asked before it queues: whoever has to wait takes nobody's place. Counts nothing. */
-  refusal(attempt: Try): Promise<Throttled | null>;
   /**
-   * Counts a try before its password is looked at. A refused one neither counts nor makes the wait longer. `also` is done
-   * in the same transaction.
+   * Whether an attempt has to wait. It is asked before the attempt enters the queue, so that an attempt that has to wait takes
+   * nobody's place. It counts nothing.
    */
-  admit(attempt: Try, also?: (em: EntityManager) => Promise<void>): Promise<Admitted | Throttled>;
-  /** Within the caller's transaction: the password was right, so the try's sources are cleared. */
-  forgive(em: EntityManager, admitted: Admitted): Promise<void>;
-  /** The same before the next count, for when the database could not be written. */
-  forgiveLater(admitted: Admitted): void;
-  /** The sources that have failed lately, those that wait longest first. */
+  refusal(origin: Origin): Promise<Throttled | null>;
+  /** Counts an attempt before its proofs are checked. A refused one is not counted and does not extend the wait. */
+  admitWithin(em: EntityManager, origin: Origin): Promise<Admitted | Throttled>;
+  /** The attempt succeeded, so the counts of its sources are cleared. */
+  forgiveWithin(em: EntityManager, admitted: Admitted): Promise<void>;
+  /** The sources that have failed lately, those with the longest wait first. Times are in milliseconds since 1970. */
   list(): Promise<{ source: string; failures: number; lastAt: number; waitsUntil: number | null }[]>;
   /** Forgets one source, or all of them. Returns how many there were. */
   clear(source?: string): Promise<number>;
@@ -61,22 +60,21 @@ export function createThrottle(options: {
   clock: Clock;
 }): Throttle {
   const { config, store, events, clock } = options;
-  const windowMs = config.loginWindowMinutes * 60_000;
-  const owed = new Set<Admitted>();
+  const windowMs = config.loginWindowMinutes * MINUTE_MS;
 
   const maxFailures = (source: string) => {
     if (source === UNKNOWN_DEVICES) return UNKNOWN_DEVICES_MAX_FAILURES;
     return source.endsWith('/48') ? config.loginMaxFailures * 4 : config.loginMaxFailures;
   };
 
-  /** When a source may try again, or 0. What is shared has a fixed window, and no wait that doubles. */
+  /** When a source may try again, or 0. The shared count has a fixed window, and no wait that doubles. */
   const freeAt = ({ source, failures, firstAt, lastAt }: ThrottleRow): number => {
     const beyond = failures - maxFailures(source);
     if (beyond < 0) return 0;
     return source === UNKNOWN_DEVICES ? firstAt + windowMs : lastAt + Math.min(windowMs, FIRST_WAIT_MS * 2 ** beyond);
   };
 
-  /** When failures no longer matter. Counted from the wait's end: whoever waits its longest must not begin anew after it. */
+  /** When failures no longer matter. It counts from the end of the wait: the longest wait must not end in a fresh start. */
   const forgottenAt = (row: ThrottleRow) =>
     (row.source === UNKNOWN_DEVICES ? row.firstAt : Math.max(row.lastAt, freeAt(row))) + windowMs;
 
@@ -87,82 +85,52 @@ export function createThrottle(options: {
 
   const secondsUntil = (until: number, now: number) => Math.ceil((until - now) / 1000);
 
-  /** One event for each source and wait, whoever is refused how often. */
-  const tell = async (em: EntityManager, attempt: Try, { row, until }: { row: ThrottleRow; until: number }) => {
+  /** Records one event for each source and wait, however often it is refused. */
+  const reportWithin = async (
+    em: EntityManager,
+    { client, sessionId }: Origin,
+    { row, until }: { row: ThrottleRow; until: number },
+  ) => {
     const { source, lastAt } = row;
-    const untold = { source, toldAt: { $lt: lastAt } };
-    if ((await em.nativeUpdate(ThrottleEntity, untold, { toldAt: lastAt })) === 0) return;
-    const { client, sessionId } = attempt;
+    const unreported = { source, reportedAt: { $lt: lastAt } };
+    if ((await em.nativeUpdate(ThrottleEntity, unreported, { reportedAt: lastAt })) === 0) return;
     const detail = `${source} waits ${secondsUntil(until, clock())} s`;
-    await events.record(em, { type: 'login.throttled', client, sessionId, detail });
+    await events.recordWithin(em, { type: 'login.throttled', client, sessionId, detail });
   };
 
-  const forgive: Throttle['forgive'] = async (em, { sources }) => {
-    for (const source of sources) {
-      // All unknown devices share this one, so no more than the try itself is taken back.
-      const takesBack = 'update throttle set failures = failures - 1 where source = ? and failures > 0';
-      await run(em, source === UNKNOWN_DEVICES ? takesBack : 'delete from throttle where source = ?', [source]);
-    }
-  };
-
-  /** The rows of these sources, new where there were none; other instances wait for them until this transaction ends. */
-  const take = async (em: EntityManager, sources: readonly string[], now: number): Promise<ThrottleRow[]> => {
-    const values = sources.map(() => '(?, 0, ?, ?, 0)').join(', ');
-    await run(
-      em,
-      `insert into throttle (source, failures, first_at, last_at, told_at) values ${values}
-       on conflict (source) do update set failures = throttle.failures`,
-      sources.flatMap((source) => [source, now, now]),
-    );
-    return findBy(em, ThrottleEntity, 'source', sources);
-  };
-
-  const count = async (em: EntityManager, row: ThrottleRow, now: number): Promise<void> => {
-    const isAnew = forgottenAt(row) <= now;
-    const counted = isAnew ? { failures: 1, firstAt: now } : { failures: row.failures + 1 };
+  const countWithin = async (em: EntityManager, row: ThrottleRow, now: number): Promise<void> => {
+    const startsOver = forgottenAt(row) <= now;
+    const counted = startsOver ? { failures: 1, firstAt: now } : { failures: row.failures + 1 };
     await update(em, ThrottleEntity, { source: row.source }, { ...counted, lastAt: now });
   };
 
   return {
-    refusal: async (attempt) => {
-      // What is owed could be the very failures that it would wait for.
-      if (owed.size > 0) return null;
+    refusal: async (origin) => {
       const now = clock();
-      const sources = sourcesOf(attempt);
+      const sources = sourcesOf(origin);
       const rows = await store.read((em) => findBy(em, ThrottleEntity, 'source', sources));
       const wait = longestWait(rows, now);
       if (!wait) return null;
-      if (wait.row.toldAt < wait.row.lastAt) await store.write((em) => tell(em, attempt, wait));
+      if (wait.row.reportedAt < wait.row.lastAt) await store.write((em) => reportWithin(em, origin, wait));
       return { outcome: 'throttled', retryAfterSeconds: secondsUntil(wait.until, now) };
     },
-    admit: async (attempt, also) => {
-      const due = [...owed];
-      owed.clear();
-      try {
-        const admit = async (em: EntityManager): Promise<Admitted | Throttled> => {
-          await also?.(em);
-          for (const admitted of due) await forgive(em, admitted);
-          const now = clock();
-          const sources = sourcesOf(attempt);
-          const rows = await take(em, sources, now);
-          const wait = longestWait(rows, now);
-          if (wait) {
-            await tell(em, attempt, wait);
-            return { outcome: 'throttled', retryAfterSeconds: secondsUntil(wait.until, now) };
-          }
-          for (const row of rows) await count(em, row, now);
-          return { outcome: 'admitted', sources };
-        };
-        // A failure that a power failure forgets is one more try; waiting for the disk at each would hold up every check.
-        return await store.write(admit, { durable: false });
-      } catch (error) {
-        for (const admitted of due) owed.add(admitted);
-        throw error;
+    admitWithin: async (em, origin) => {
+      const now = clock();
+      const sources = sourcesOf(origin);
+      const rows = await lockCountsWithin(em, sources, now);
+      const wait = longestWait(rows, now);
+      if (wait) {
+        await reportWithin(em, origin, wait);
+        return { outcome: 'throttled', retryAfterSeconds: secondsUntil(wait.until, now) };
       }
+      for (const row of rows) await countWithin(em, row, now);
+      return { outcome: 'admitted', sources };
     },
-    forgive,
-    forgiveLater: (admitted) => {
-      owed.add(admitted);
+    forgiveWithin: async (em, { sources }) => {
+      for (const source of sources) {
+        // All unknown devices share this count, so only the attempt itself is taken back.
+        await (source === UNKNOWN_DEVICES ? uncountOneWithin(em, source) : clearCountWithin(em, source));
+      }
     },
     list: async () => {
       const now = clock();
@@ -179,7 +147,7 @@ export function createThrottle(options: {
     clear: (source) => store.write((em) => em.nativeDelete(ThrottleEntity, source === undefined ? {} : { source })),
     deleteStale: (limit) =>
       store.write(async (em) => {
-        // The longest wait is a window, and failures are remembered for another one after it.
+        // The longest wait is one window, and failures are remembered for another one after it.
         const stale = { lastAt: { $lte: clock() - 2 * windowMs } };
         const rows = await em.find(ThrottleEntity, stale, { fields: ['source'], limit });
         return rows.length === 0
@@ -189,8 +157,8 @@ export function createThrottle(options: {
   };
 }
 
-/** Everything that a try counts for. A known device is nobody else's business, nor is anybody else its. */
-function sourcesOf({ deviceId, client: { ip } }: Try): string[] {
+/** Everything that an attempt counts for. A known device counts for itself only. */
+function sourcesOf({ deviceId, client: { ip } }: Origin): string[] {
   if (deviceId !== null) return [`device:${deviceId}`];
   return [...sourcesOfAddress(ip), UNKNOWN_DEVICES];
 }

@@ -5,28 +5,16 @@ import type { EntityManager, Store } from '../store/database.ts';
 import { TokenEntity, type TokenRow } from '../store/entities.ts';
 import type { Activity } from './access/activity.ts';
 import type { Gate } from './access/gate.ts';
+import type { TokenScope } from './access/policy.ts';
 import type { Client } from './caller.ts';
 import type { Events } from './events.ts';
 import { sha256 } from './secrets.ts';
 import { type Ending, isOpenWithin } from './sessions/rows.ts';
 
-/** What a token opens: queries of this API, all of it, or applications at forward-auth and nothing else. */
-export const tokenScopes = ['read', 'full', 'proxy'] as const;
-export type TokenScope = (typeof tokenScopes)[number];
-
 /** How every token begins: what a secret scanner looks for. */
 export const TOKEN_PREFIX = 'bct_';
 /** Enough to recognise a token by, far too little to guess the rest. */
 const SHOWN_CHARACTERS = 6;
-/** The hosts that a `proxy` token is limited to; empty for any. */
-export const tokenHosts = (token: TokenRow): string[] => JSON.parse(token.hosts);
-
-/** Whether a `proxy` token opens a host; null for one that nobody believable has named. */
-export function opensHost(token: TokenRow, host: string | null): boolean {
-  const hosts = tokenHosts(token);
-  return hosts.length === 0 || (host !== null && hosts.includes(host));
-}
-
 export interface Tokens {
   /** Makes a token with 256 random bits; its secret is returned this once. Null when the session has ended meanwhile. */
   create(options: {
@@ -65,13 +53,13 @@ export function createTokens(options: {
 
   const describe = ({ scope, name }: TokenRow) => `${scope}: ${name}`;
 
-  const end = async (em: EntityManager, which: { id?: string }, { client, revoke }: Omit<Ending, 'detail'>) => {
+  const endWithin = async (em: EntityManager, which: { id?: string }, { client, revoke }: Omit<Ending, 'detail'>) => {
     const rows = await em.find(TokenEntity, { ...live(), ...which });
     const ids = rows.map((row) => row.id);
     revoke(ids);
     if (ids.length > 0) await em.nativeUpdate(TokenEntity, { id: { $in: ids } }, { endedAt: clock() });
     const ended = rows.map((row) => ({ tokenId: row.id, detail: describe(row) }));
-    await events.record(em, ...ended.map((each) => ({ type: 'token.revoked' as const, client, ...each })));
+    await events.recordWithin(em, ...ended.map((each) => ({ type: 'token.revoked' as const, client, ...each })));
     return ids.length;
   };
 
@@ -98,7 +86,7 @@ export function createTokens(options: {
         if (sessionId !== null && !(await isOpenWithin(em, sessionId))) return null;
         await em.insert(TokenEntity, token);
         const detail = describe(token);
-        await events.record(em, { type: 'token.created', client, sessionId, tokenId: token.id, detail });
+        await events.recordWithin(em, { type: 'token.created', client, sessionId, tokenId: token.id, detail });
         return { token, secret };
       });
     },
@@ -108,8 +96,8 @@ export function createTokens(options: {
     },
     countLive: () => store.read((em) => em.count(TokenEntity, live())),
     revoke: (id, client) =>
-      gate.whileRevoking((revoke) => store.write(async (em) => (await end(em, { id }, { client, revoke })) > 0)),
-    revokeAllWithin: (em, ending) => end(em, {}, ending),
+      gate.writeRevoking(async (em, revoke) => (await endWithin(em, { id }, { client, revoke })) > 0),
+    revokeAllWithin: (em, ending) => endWithin(em, {}, ending),
     seen: (token) => {
       const use = activity.lastUse(token.id);
       if (!use || use.at <= (token.lastUsedAt ?? 0)) return token;

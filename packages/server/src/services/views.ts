@@ -3,9 +3,9 @@ import bowser from 'bowser';
 import { LRUCache } from 'lru-cache';
 import { isoTime } from '../clock.ts';
 import type { EventRow, TokenRow } from '../store/entities.ts';
+import { type TokenScope, tokenHosts } from './access/policy.ts';
 import type { EventType } from './events.ts';
 import type { SeenSession } from './sessions/rows.ts';
-import { type TokenScope, tokenHosts } from './tokens.ts';
 
 export function toSession({ session: row, ends }: SeenSession, options: { current: boolean }) {
   return {

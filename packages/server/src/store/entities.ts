@@ -82,7 +82,7 @@ export const ThrottleEntity = defineEntity({
     firstAt: p.bigint('number'),
     lastAt: p.bigint('number'),
     /** The failure whose wait has been recorded as an event: its `lastAt`. */
-    toldAt: p.bigint('number'),
+    reportedAt: p.bigint('number').fieldName('told_at'),
   },
 });
 export type ThrottleRow = InferEntity<typeof ThrottleEntity>;

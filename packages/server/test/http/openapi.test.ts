@@ -562,7 +562,7 @@ async function replayFailures(operation: Operation, check: Check): Promise<void>
   const { headers } = await openSession(server);
   if (wrongPassword(operation)) {
     const checking = vi
-      .spyOn(server.services.password, 'check')
+      .spyOn(server.services.attempts, 'prove')
       .mockResolvedValue({ outcome: 'busy', retryAfterSeconds: 2 });
     const hashing = vi.spyOn(server.services.password, 'hash').mockResolvedValue(null);
     expect((await check(server, { headers })).status).toBe(503);

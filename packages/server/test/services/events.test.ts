@@ -256,7 +256,10 @@ describe('the order', () => {
     const batch = Array.from({ length: total / 2 }, () => ({ type: 'logout' as const }));
     for (const half of [0, 1]) {
       await t.store.write((em) =>
-        t.events.record(em, ...batch.map((each, index) => ({ ...each, detail: `${half * batch.length + index}` }))),
+        t.events.recordWithin(
+          em,
+          ...batch.map((each, index) => ({ ...each, detail: `${half * batch.length + index}` })),
+        ),
       );
     }
     t.set(now + 2);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import { PasswordConflictError } from '../../src/services/instances.ts';
-import { SecretKeyError } from '../../src/services/keys.ts';
+import { SecretKeyError } from '../../src/services/key-file.ts';
 import { hashPassword } from '../../src/services/password/hashing.ts';
 import { openElsewhere } from '../support/elsewhere.ts';
 import { PASSWORD, startServer, type TestServer } from '../support/harness.ts';

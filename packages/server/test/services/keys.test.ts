@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { createKeyRing, loadSecretKey, SecretKeyError } from '../../src/services/keys.ts';
+import { loadSecretKey, SecretKeyError } from '../../src/services/key-file.ts';
+import { createKeyRing } from '../../src/services/keys.ts';
 
 const newFolder = () => mkdtempSync(join(tmpdir(), 'backchannel-keys-'));
 
@@ -19,7 +20,7 @@ test('the key is made at first start, private, and found again', () => {
 
 test('many starters at once agree on one key', async () => {
   const folder = newFolder();
-  const keys = new URL('../../src/services/keys.ts', import.meta.url).href;
+  const keys = new URL('../../src/services/key-file.ts', import.meta.url).href;
   const code = `import(${JSON.stringify(keys)}).then(({ loadSecretKey }) =>
     require('node:worker_threads').parentPort.postMessage(loadSecretKey(${JSON.stringify(folder)})))`;
   const start = () =>

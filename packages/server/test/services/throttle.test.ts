@@ -17,6 +17,7 @@ import {
   type TestClient,
   type TestServer,
 } from '../support/harness.ts';
+import { holdNext } from '../support/hold.ts';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60_000;
@@ -441,9 +442,12 @@ describe('events', () => {
   test('a refusal is recorded also where it comes only when it is the turn of a try', async () => {
     await using server = await startServer();
     const client = { ip: '198.51.100.7', userAgent: null };
+    const { gate, throttle } = server.services;
+    const admit = () =>
+      gate.writeRevoking((em) => throttle.admitWithin(em, { deviceId: null, client, sessionId: null }));
     const outcomes: string[] = [];
     for (let n = 0; n < 8; n++) {
-      outcomes.push((await server.services.throttle.admit({ deviceId: null, client, sessionId: null })).outcome);
+      outcomes.push((await admit()).outcome);
     }
     expect(outcomes).toEqual([...Array(5).fill('admitted'), ...Array(3).fill('throttled')]);
     expect(await eventsOf(server, 'login.throttled')).toEqual([expect.objectContaining({ ip: '198.51.100.7' })]);
@@ -623,19 +627,11 @@ describe('when the database fails in the middle', () => {
 test('a password that stops counting while it is checked is a failed try, and opens nothing', async () => {
   await using server = await startServer({ password: { from: 'database', builtInAllowed: true } });
   const client = server.client();
-  const { promise: isChecked, resolve } = Promise.withResolvers<void>();
-  const { promise: goOn, resolve: release } = Promise.withResolvers<void>();
-  const { check } = server.services.password;
-  server.services.password.check = async (...input) => {
-    const answer = await check(...input);
-    resolve();
-    await goOn;
-    return answer;
-  };
+  const proofs = holdNext(server.services.attempts, 'prove');
   const late = login(client, 'admin123');
-  await isChecked;
+  await proofs.reached;
   await server.services.passwordChange.set({ next: 'a new password', revokeTokens: false });
-  release();
+  proofs.release();
   expect((await late).status).toBe(401);
   expect(client.cookie).toBe('');
   expect(await failuresOf(server, 'ip:127.0.0.1')).toBe(1);

@@ -56,7 +56,7 @@ test('a change says how many rows it met, and meets no others', async () => {
 
 test('they are part of the transaction, and go back with it', async () => {
   await using store = await openTestStore();
-  const row = { source: 'ip:192.0.2.1', failures: 1, firstAt: 1, lastAt: 1, toldAt: 0 };
+  const row = { source: 'ip:192.0.2.1', failures: 1, firstAt: 1, lastAt: 1, reportedAt: 0 };
   const work = store.write(async (em) => {
     await insert(em, ThrottleEntity, row);
     expect(await em.count(ThrottleEntity)).toBe(1);

@@ -3,7 +3,7 @@
 import { type AnyTRPCRouter, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../../config/config.ts';
-import type { Principal } from '../../services/access/gate.ts';
+import type { Principal } from '../../services/access/principal.ts';
 import { version } from '../../version.ts';
 import type { CreateContext } from '../context.ts';
 import { isNavigation } from '../forward-auth/navigation.ts';

@@ -4,9 +4,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
 import type { Log } from '../../log.ts';
-import type { Principal } from '../../services/access/gate.ts';
+import { tokenOpensHost } from '../../services/access/policy.ts';
+import type { Principal } from '../../services/access/principal.ts';
 import type { Services } from '../../services/services.ts';
-import { opensHost } from '../../services/tokens.ts';
 import { readProxyToken } from '../bearer.ts';
 import { type ClientAddress, createPeerTrust, peerOf } from '../client-address.ts';
 import type { Cookies } from '../cookies.ts';
@@ -130,18 +130,18 @@ export function createVerify(options: {
     }
     const bearer = readProxyToken(headers);
     const cookie = bearer === null ? headers.cookie : undefined;
-    const sessionTokens = cookies.session.read(cookie);
-    const passTokens = cookies.pass?.read(cookie) ?? [];
-    const principal = await gate.authenticate({ bearer, sessionTokens, passTokens }, 'forward-auth');
+    const sessionCookies = cookies.session.read(cookie);
+    const passCookies = cookies.pass?.read(cookie) ?? [];
+    const principal = await gate.authenticate({ bearer, sessionCookies, passCookies }, 'forward-auth');
     if (principal?.kind === 'session') return pass(req, res, principal);
     const said = originalOf(req);
     const host = said === 'contradiction' ? null : said?.hostname;
     if (principal) {
-      if (opensHost(principal.token, host ?? null)) return pass(req, res, principal);
+      if (tokenOpensHost(principal.token, host ?? null)) return pass(req, res, principal);
       return refuse(req, res, 'the token is not for this host', said);
     }
-    const isShown = bearer !== null || sessionTokens.length + passTokens.length > 0;
-    refuse(req, res, isShown ? 'the session or token has ended, or is not good here' : 'no credential', said);
+    const isPresented = bearer !== null || sessionCookies.length + passCookies.length > 0;
+    refuse(req, res, isPresented ? 'the session or token has ended, or is not good here' : 'no credential', said);
   };
 
   return (req, res) => {

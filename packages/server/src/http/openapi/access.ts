@@ -1,9 +1,10 @@
 // How callers show who they are, for the document: which credentials open an operation, and what it does to cookies.
 import type { oas31 } from 'zod-openapi';
 import { DAY_MS } from '../../clock.ts';
+import { type Access, type OperationType, scopesFor } from '../../services/access/policy.ts';
 import { DEVICE_MAX_AGE_MS } from '../../services/devices.ts';
-import type { Access, Meta } from '../../trpc.ts';
-import type { Cookies, TokenCookie } from '../cookies.ts';
+import type { Meta } from '../../trpc.ts';
+import type { Cookie, Cookies } from '../cookies.ts';
 
 /** Any one of a list opens the operation; an empty list leaves it open to all. */
 export const securityOf: Record<Access, oas31.SecurityRequirementObject[]> = {
@@ -14,9 +15,11 @@ export const securityOf: Record<Access, oas31.SecurityRequirementObject[]> = {
 };
 
 /** The same in words, with what a list of schemes cannot say: which tokens, and how fresh a session. */
-export const callersOf = (type: 'query' | 'mutation'): Record<Access, string> => ({
+export const callersOf = (type: OperationType): Record<Access, string> => ({
   anyone: 'For anyone.',
-  operator: `For a session, or a token of scope ${type === 'query' ? '`read` or `full`' : '`full`'}.`,
+  operator: `For a session, or a token of scope ${scopesFor(type)
+    .map((scope) => `\`${scope}\``)
+    .join(' or ')}.`,
   session: 'For a session, and for no token.',
   fresh: 'For a session that showed the password within STEP_UP_MINUTES, and for no token.',
 });
@@ -24,7 +27,7 @@ export const callersOf = (type: 'query' | 'mutation'): Record<Access, string> =>
 /** What an operation does to cookies. OpenAPI has one entry for a header, however often that is there. */
 export function cookieHeaders(cookies: Cookies): Record<NonNullable<Meta['cookie']>, oas31.HeaderObject> {
   const token = 'eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl';
-  const example = (cookie: TokenCookie | null, days: number) =>
+  const example = (cookie: Cookie | null, days: number) =>
     cookie && { value: days > 0 ? cookie.set(token, days * DAY_MS) : cookie.clear() };
   const withPass = (days: number) => {
     const [session, pass] = [example(cookies.session, days), example(cookies.pass, days)];

@@ -1,7 +1,7 @@
 // What can go wrong, for the document: the one shape of errors, and which of them an operation can answer with.
 import type { oas31 } from 'zod-openapi';
 import { type ErrorCode, errorStatuses, type Issue } from '../../errors.ts';
-import type { Access } from '../../trpc.ts';
+import type { Access } from '../../services/access/policy.ts';
 import { MAX_BODY_BYTES } from '../body.ts';
 import type { DescribedMeta } from '../operations.ts';
 

@@ -1,6 +1,6 @@
 // Who is calling, as the API shows it: by a session, or by a token.
 import { z } from 'zod';
-import type { Principal } from '../../services/access/gate.ts';
+import type { Principal } from '../../services/access/principal.ts';
 import type { Services } from '../../services/services.ts';
 import { toSession, toToken } from '../../services/views.ts';
 import { Session } from './sessions.ts';

@@ -2,7 +2,9 @@
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { isoTime } from '../../clock.ts';
+import { refusalFor } from '../../services/access/policy.ts';
 import { hashForms, passwordWarnings } from '../../services/password/hashing.ts';
+import type { Proof } from '../../services/sign-in/proofs.ts';
 import { anyoneProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
 import { callerFields, spanOf, toCaller } from './caller.ts';
 import { events } from './events.ts';
@@ -50,17 +52,16 @@ export const auth = router({
     .mutation(async ({ ctx, input }) => {
       const { password, remember = false } = input;
       const { services, client } = ctx;
-      const previous = async () => {
-        const principal = await ctx.authenticate();
-        return principal?.kind === 'session' ? principal.session : null;
-      };
+      const principal = await ctx.authenticate();
+      const replaced = principal?.kind === 'session' ? principal.session : null;
+      const proofs: Proof[] = [{ kind: 'password', password }];
       const device = await ctx.device();
-      const signIn = await services.sessions.signIn({ password, remember, client, device, previous });
+      const signIn = await services.signIn.signIn({ proofs, remember, client, device, replaced });
       if (signIn.outcome !== 'signed-in') return refusePassword(signIn, { wrong: 'UNAUTHORIZED' });
       const { absoluteEndAt, expiresAt } = signIn.seen.ends;
-      ctx.setSessionCookies(signIn.tokens, absoluteEndAt);
+      ctx.setSessionCookies(signIn.cookies, absoluteEndAt);
       const known = await services.devices.sign(signIn.device);
-      ctx.setDeviceCookie(known.token, known.expiresAt);
+      ctx.setDeviceCookie(known.cookie, known.expiresAt);
       return { message: 'Signed in.', authenticated: true as const, expiresAt: isoTime(expiresAt) };
     }),
 
@@ -132,8 +133,9 @@ export const auth = router({
     )
     .query(async ({ ctx }) => {
       const principal = await ctx.authenticate();
-      const opensNothingHere = principal?.kind === 'token' && principal.token.scope === 'proxy';
-      if (!principal || opensNothingHere) return { authenticated: false, expiresAt: null };
+      // For a token that opens nothing here, the answer is the same as for a stranger.
+      if (!principal || refusalFor(principal, { access: 'operator', type: 'query' }))
+        return { authenticated: false, expiresAt: null };
       const { until } = spanOf(principal, ctx.services);
       return { authenticated: true, expiresAt: until === null ? null : isoTime(until) };
     }),
@@ -184,7 +186,8 @@ export const auth = router({
     .mutation(async ({ ctx, input: { password } }) => {
       const { services, client, principal } = ctx;
       const device = await ctx.device();
-      const stepUp = await services.sessions.stepUp({ password, session: principal.session, client, device });
+      const proofs: Proof[] = [{ kind: 'password', password }];
+      const stepUp = await services.signIn.stepUp({ proofs, session: principal.session, client, device });
       if (stepUp.outcome !== 'stepped-up') return refusePassword(stepUp, { wrong: 'FORBIDDEN' });
       return { message: 'Stepped up.' };
     }),
@@ -231,7 +234,8 @@ export const auth = router({
       const { services, client, principal } = ctx;
       const { session } = principal;
       const device = await ctx.device();
-      const change = await services.passwordChange.change({ current, next, revokeTokens, session, client, device });
+      const proofs: Proof[] = [{ kind: 'password', password: current }];
+      const change = await services.passwordChange.change({ proofs, next, revokeTokens, session, client, device });
       if (change.outcome === 'set-by-environment') {
         const message = `The environment sets the password; put this line there and start the server again: ${change.env}`;
         throw new TRPCError({ code: 'CONFLICT', message });

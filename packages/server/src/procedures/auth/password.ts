@@ -3,7 +3,8 @@ import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { RetryLaterError } from '../../errors.ts';
 import { PASSWORD_MAX_BYTES, passwordProblem } from '../../services/password/hashing.ts';
-import type { Refusal, SignedOut } from '../../services/sessions/sessions.ts';
+import type { Refusal } from '../../services/sign-in/attempts.ts';
+import type { SignedOut } from '../../services/sign-in/sign-in.ts';
 
 export const Password = z
   .string()

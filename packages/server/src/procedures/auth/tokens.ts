@@ -1,8 +1,9 @@
 // API tokens: made, seen and ended.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
+import { tokenScopes } from '../../services/access/policy.ts';
 import { NewToken } from '../../services/new-token.ts';
-import { TOKEN_PREFIX, tokenScopes } from '../../services/tokens.ts';
+import { TOKEN_PREFIX } from '../../services/tokens.ts';
 import { toToken } from '../../services/views.ts';
 import { freshProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
 import { signedOut } from './password.ts';

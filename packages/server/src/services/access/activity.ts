@@ -1,7 +1,7 @@
 // Last use and request counts, gathered in memory and written together: no request waits for a write.
 import type { Clock } from '../../clock.ts';
 import type { Store } from '../../store/database.ts';
-import type { Principal } from './gate.ts';
+import type { Principal } from './principal.ts';
 
 const FLUSH_INTERVAL_MS = 5000;
 /** How long a use is known here after it was written: by then no answer is kept that was read before (see gate.ts). */

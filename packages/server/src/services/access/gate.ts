@@ -1,78 +1,67 @@
-// The gate decides who may pass: the one place where a credential becomes a principal. It knows no requests, no faces.
+// The gate turns a credential into a principal. It is the only place that does. It knows no requests and no faces.
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.ts';
-import type { Store } from '../../store/database.ts';
-import type { SessionRow, TokenRow } from '../../store/entities.ts';
+import type { EntityManager, Store } from '../../store/database.ts';
 import type { KeyRing } from '../keys.ts';
-import type { Password } from '../password/check.ts';
+import type { Password } from '../password/password.ts';
 import { sha256 } from '../secrets.ts';
 import type { Activity } from './activity.ts';
+import { cookiesValidFor, isTokenValidFor } from './policy.ts';
+import {
+  type Credential,
+  type CredentialKind,
+  type Principal,
+  type Purpose,
+  principalId,
+  type SessionPrincipal,
+  type TokenPrincipal,
+} from './principal.ts';
 import { type Lifetimes, sessionEnds } from './session-ends.ts';
 
-/** How long a good answer is kept, counted from before its row was read: a revocation elsewhere holds within a second. */
+/**
+ * How long a positive answer is kept. It counts from before the row was read, so a revocation on another instance takes
+ * effect within one second.
+ */
 const KEPT_MS = 800;
-/** How long a revocation is remembered: longer than any answer that was read before it can still be kept. */
+/** How long a revocation is remembered: longer than any answer that was read before it can be kept. */
 const TOMBSTONE_MS = 2000;
 const MAX_KEPT = 10_000;
 
-/** What a caller shows. A bearer token of ours decides alone; else the values of cookies, of which a header may carry several. */
-export interface Credential {
-  readonly bearer: string | null;
-  readonly sessionTokens: readonly string[];
-  readonly passTokens: readonly string[];
-}
-
-/** What for: this server's own API and pages, or an application that a proxy asks about. */
-export type Purpose = 'api' | 'forward-auth';
-
-/** Who is calling: the operator's browser by its session, or a program by its token. */
-export type Principal = SessionPrincipal | TokenPrincipal;
-export interface SessionPrincipal {
-  readonly kind: 'session';
-  readonly session: SessionRow;
-}
-export interface TokenPrincipal {
-  readonly kind: 'token';
-  readonly token: TokenRow;
-}
+/** Names the sessions and tokens that a transaction revokes, by id. It may be called several times. */
+export type Revoke = (ids: readonly string[]) => void;
 
 export interface Gate {
   /**
-   * The principal behind a credential, or null. Checks signature, secret, both ends, revocation, password binding, and
-   * what it is good for: at forward-auth a token needs the scope `proxy`, and a pass is good there and nowhere else. What
-   * a token's scope covers of the API is for its procedures to say.
-   * @throws StoreUnavailableError when the database cannot be asked; never answers good without it.
+   * The principal behind a credential, or null. Checks the signature, the secret, both ends, revocation, the password it
+   * is bound to, and whether the credential is valid for this purpose. What a token's scope allows of the API is for the
+   * procedures to check.
+   * @throws StoreUnavailableError if the database cannot be reached. It never lets anyone pass without the database.
    */
   authenticate(credential: Credential, purpose: Purpose): Promise<Principal | null>;
   /**
-   * Runs `commit`, which names the sessions and tokens it revokes before it commits: from then on no check of them is
-   * kept, and from its end none is good.
+   * Runs one write transaction that may revoke sessions and tokens. From the moment `work` names them, no check of them is
+   * kept. Once the transaction has committed, none of them passes in this process.
    */
-  whileRevoking<T>(commit: (revoke: (ids: readonly string[]) => void) => Promise<T>): Promise<T>;
+  writeRevoking<T>(work: (em: EntityManager, revoke: Revoke) => Promise<T>): Promise<T>;
 }
 
-/** How a credential is shown: what is good as one is not good as another. */
-type Shown = 'session' | 'pass' | 'token';
-
-interface Kept {
-  as: Shown;
+interface KeptAnswer {
+  kind: CredentialKind;
   principal: Principal;
   readAt: number;
 }
 
-/** A row on its way from the database. */
+/** A lookup in the database that has not finished. */
 interface Lookup {
   readAt: number;
   answer: Promise<Principal | null>;
 }
 
-/** While one stands, no check of its session or token is kept; once the revocation is committed, none is good. */
+/** While one exists, no check of its session or token is kept. Once the revocation has committed, none passes. */
 interface Tombstone {
   committed: boolean;
   until: number;
 }
-
-const idOf = (principal: Principal) => (principal.kind === 'session' ? principal.session.id : principal.token.id);
 
 export function createGate(options: {
   config: Lifetimes;
@@ -83,11 +72,11 @@ export function createGate(options: {
   clock: Clock;
 }): Gate {
   const { config, store, keys, password, activity, clock } = options;
-  const kept = new LRUCache<string, Kept>({ max: MAX_KEPT });
+  const kept = new LRUCache<string, KeptAnswer>({ max: MAX_KEPT });
   const tombstones = new Map<string, Tombstone>();
   const lookups = new Map<string, Lookup>();
 
-  const isRevoked = (principal: Principal) => tombstones.get(idOf(principal))?.committed === true;
+  const isRevoked = (principal: Principal) => tombstones.get(principalId(principal))?.committed === true;
 
   const isLive = (principal: Principal) => {
     if (principal.kind === 'token') {
@@ -99,17 +88,17 @@ export function createGate(options: {
     return session.endedAt === null && sessionEnds({ ...session, lastSeenAt }, config).expiresAt > clock();
   };
 
-  const fromKept = (as: Shown, shown: string): Principal | null => {
-    const entry = kept.get(shown);
-    if (entry?.as !== as) return null;
+  const findKept = (kind: CredentialKind, value: string): Principal | null => {
+    const entry = kept.get(value);
+    if (entry?.kind !== kind) return null;
     const age = clock() - entry.readAt;
-    if (age >= 0 && age < KEPT_MS && !tombstones.has(idOf(entry.principal))) return entry.principal;
-    kept.delete(shown);
+    if (age >= 0 && age < KEPT_MS && !tombstones.has(principalId(entry.principal))) return entry.principal;
+    kept.delete(value);
     return null;
   };
 
-  const readSession = async (as: 'session' | 'pass', shown: string): Promise<SessionPrincipal | null> => {
-    const secret = await keys.open(as, shown);
+  const readSession = async (kind: 'session' | 'pass', cookie: string): Promise<SessionPrincipal | null> => {
+    const secret = await keys.open(kind, cookie);
     if (secret === null) return null;
     const session = await store.findSession(sha256(secret));
     return session && (await password.isCurrent(session.passwordFingerprint)) ? { kind: 'session', session } : null;
@@ -120,13 +109,13 @@ export function createGate(options: {
     return token && { kind: 'token', token };
   };
 
-  /** Requests that come at once with one credential share a lookup, as long as it is as fresh as a kept answer. */
-  const lookUp = (as: Shown, shown: string): Lookup => {
+  /** Concurrent requests with the same credential share a lookup, as long as it is as fresh as a kept answer. */
+  const lookUp = (kind: CredentialKind, value: string): Lookup => {
     const now = clock();
-    const key = `${as} ${shown}`;
+    const key = `${kind} ${value}`;
     const pending = lookups.get(key);
     if (pending && now >= pending.readAt && now - pending.readAt < KEPT_MS) return pending;
-    const answer: Promise<Principal | null> = as === 'token' ? readToken(shown) : readSession(as, shown);
+    const answer: Promise<Principal | null> = kind === 'token' ? readToken(value) : readSession(kind, value);
     const lookup = { readAt: now, answer };
     lookups.set(key, lookup);
     const forget = () => {
@@ -136,35 +125,32 @@ export function createGate(options: {
     return lookup;
   };
 
-  const check = async (as: Shown, shown: string): Promise<Principal | null> => {
-    const known = fromKept(as, shown);
+  const check = async (kind: CredentialKind, value: string): Promise<Principal | null> => {
+    const known = findKept(kind, value);
     if (known) return isLive(known) ? known : null;
-    const { readAt, answer } = lookUp(as, shown);
+    const { readAt, answer } = lookUp(kind, value);
     const principal = await answer;
     if (!principal || !isLive(principal) || isRevoked(principal)) return null;
-    // The row was read before this line: a revocation that began meanwhile has left its tombstone.
-    if (!tombstones.has(idOf(principal))) kept.set(shown, { as, principal, readAt });
+    // The row was read before this line, so a revocation that started in between has left its tombstone.
+    if (!tombstones.has(principalId(principal))) kept.set(value, { kind, principal, readAt });
     return principal;
   };
 
   return {
-    authenticate: async ({ bearer, sessionTokens, passTokens }, purpose) => {
+    authenticate: async ({ bearer, sessionCookies, passCookies }, purpose) => {
       if (bearer !== null) {
         const principal = await check('token', bearer);
-        const isGood = purpose === 'api' || (principal?.kind === 'token' && principal.token.scope === 'proxy');
-        return isGood ? principal : null;
+        return principal?.kind === 'token' && isTokenValidFor(principal.token, purpose) ? principal : null;
       }
-      for (const sessionToken of sessionTokens) {
-        const principal = await check('session', sessionToken);
-        if (principal) return principal;
-      }
-      for (const passToken of purpose === 'forward-auth' ? passTokens : []) {
-        const principal = await check('pass', passToken);
-        if (principal) return principal;
+      for (const kind of cookiesValidFor[purpose]) {
+        for (const cookie of kind === 'session' ? sessionCookies : passCookies) {
+          const principal = await check(kind, cookie);
+          if (principal) return principal;
+        }
       }
       return null;
     },
-    whileRevoking: async (commit) => {
+    writeRevoking: async (work) => {
       const now = clock();
       for (const [id, tombstone] of tombstones) if (tombstone.until < now) tombstones.delete(id);
       const marked = new Set<string>();
@@ -174,11 +160,15 @@ export function createGate(options: {
           until: clock() + TOMBSTONE_MS,
         });
       try {
-        const result = await commit((ids) => {
-          for (const id of ids) {
-            marked.add(id);
-            mark(id, false);
-          }
+        const result = await store.write((em) => {
+          // The store may run a transaction again, and then it may revoke less.
+          marked.clear();
+          return work(em, (ids) => {
+            for (const id of ids) {
+              marked.add(id);
+              mark(id, false);
+            }
+          });
         });
         for (const id of marked) mark(id, true);
         return result;

@@ -4,32 +4,38 @@ import { type Clock, DAY_MS, MINUTE_MS } from '../../clock.ts';
 import type { Config } from '../../config/config.ts';
 import type { EntityManager } from '../../store/database.ts';
 import { SessionEntity, type SessionRow } from '../../store/entities.ts';
-import { count, find } from '../../store/prepared.ts';
+import {
+  countLiveSessionsWithin,
+  countOtherLiveSessionsWithin,
+  findLeastRecentOtherSessionsWithin,
+  findLiveSessionsWithin,
+  type LiveAfter,
+} from '../../store/statements/sessions.ts';
 import type { Activity } from '../access/activity.ts';
+import type { Revoke } from '../access/gate.ts';
 import { type Lifetimes, type SessionEnds, sessionEnds } from '../access/session-ends.ts';
 import type { Client } from '../caller.ts';
 import type { Devices } from '../devices.ts';
 import type { Events } from '../events.ts';
 
-/** Another instance may hold back a session's latest use this long before it writes it. */
+/** Another instance may write a session's latest use this much later, in milliseconds. */
 const FLUSH_GRACE_MS = 15_000;
 
-/** A session as it stands now, with when it ends. */
+/** A session with its latest use, and when it ends. */
 export interface SeenSession {
   session: SessionRow;
   ends: SessionEnds;
 }
 
-/** Whether nobody has ended this session so far, as the transaction sees it: what a slow request asks before it writes. */
+/** Whether nobody has ended this session, as the transaction sees it. A slow request checks this again before it writes. */
 export const isOpenWithin = async (em: EntityManager, id: string): Promise<boolean> =>
   (await em.count(SessionEntity, { id, endedAt: null })) > 0;
 
-/** Why sessions end, and whom to tell before they do. */
+/** Why sessions end, and who ends them. */
 export interface Ending {
   client: Client | null;
   detail?: string;
-  /** The gate's, of `whileRevoking`. */
-  revoke: (ids: readonly string[]) => void;
+  revoke: Revoke;
 }
 
 export function createSessionRows(options: {
@@ -41,11 +47,12 @@ export function createSessionRows(options: {
 }) {
   const { config, events, devices, activity, clock } = options;
 
-  /** What every live session's row matches, as far as the database knows of its use. */
-  const live = 'where ended_at is null and created_at > ? and (remembered or last_seen_at > ?)';
-  const liveSince = () => {
+  const liveAfter = (): LiveAfter => {
     const now = clock();
-    return [now - config.sessionMaxDays * DAY_MS, now - config.sessionExpireMinutes * MINUTE_MS];
+    return {
+      createdAt: now - config.sessionMaxDays * DAY_MS,
+      lastSeenAt: now - config.sessionExpireMinutes * MINUTE_MS,
+    };
   };
 
   const seen = (row: SessionRow): SeenSession => {
@@ -53,16 +60,20 @@ export function createSessionRows(options: {
     return { session, ends: sessionEnds(session, config) };
   };
 
-  const end = (em: EntityManager, ids: readonly string[]) =>
+  const endWithin = (em: EntityManager, ids: readonly string[]) =>
     em.nativeUpdate(SessionEntity, { id: { $in: [...ids] }, endedAt: null }, { endedAt: clock() });
 
   const asExpired = ({ id }: SessionRow) => ({ type: 'session.expired' as const, sessionId: id });
 
   /**
-   * Ends whichever of these have not ended, with an event each, and forgets the browsers of those that were live. One that
-   * has run out ends with the others, for another instance may know of a later use, but it counts as expired.
+   * Ends those of these sessions that have not ended, with an event each, and forgets the devices of those that were live. One
+   * that has expired ends with the others, since another instance may know of a later use, but it counts as expired.
    */
-  const endThose = async (em: EntityManager, which: FilterQuery<SessionRow>, ending: Ending): Promise<number> => {
+  const endMatchingWithin = async (
+    em: EntityManager,
+    which: FilterQuery<SessionRow>,
+    ending: Ending,
+  ): Promise<number> => {
     const { client, detail, revoke } = ending;
     const rows = await em.find(SessionEntity, { $and: [which, { endedAt: null }] });
     if (rows.length === 0) return 0;
@@ -72,49 +83,49 @@ export function createSessionRows(options: {
       seen(row).ends.expiresAt > now ? 'revoked' : 'expired',
     );
     const ids = revoked.map((row) => row.id);
-    await end(
+    await endWithin(
       em,
       rows.map((row) => row.id),
     );
-    await devices.forgetThoseOf(em, ids);
+    await devices.forgetThoseOfWithin(em, ids);
     const why = { type: 'session.revoked' as const, client, ...(detail === undefined ? {} : { detail }) };
-    await events.record(em, ...ids.map((sessionId) => ({ ...why, sessionId })), ...expired.map(asExpired));
+    await events.recordWithin(em, ...ids.map((sessionId) => ({ ...why, sessionId })), ...expired.map(asExpired));
     return ids.length;
   };
 
-  /** Makes room for a new session: the least recently used of the others end. Their browsers stay known. */
-  const evict = async (em: EntityManager, { id }: SessionRow, revoke: Ending['revoke']): Promise<void> => {
-    const others = [...liveSince(), id];
-    const surplus = (await count(em, SessionEntity, `${live} and id <> ?`, others)) - (config.sessionMaxLive - 1);
+  /** Makes room for a new session: the least recently used others end. Their devices stay known. */
+  const evictWithin = async (em: EntityManager, { id }: SessionRow, revoke: Revoke): Promise<void> => {
+    const after = liveAfter();
+    const surplus = (await countOtherLiveSessionsWithin(em, id, after)) - (config.sessionMaxLive - 1);
     if (surplus <= 0) return;
-    // No more than these can be among them: of all others the database knows the last use, and it is later.
-    const leastRecent = `${live} and id <> ? order by last_seen_at limit ?`;
-    const rows = await find(em, SessionEntity, leastRecent, [...others, surplus + activity.size()]);
+    // No more rows can qualify: of all others the database knows the last use, and it is later.
+    const limit = surplus + activity.size();
+    const rows = await findLeastRecentOtherSessionsWithin(em, id, { after, limit });
     const ids = rows
       .map((row) => seen(row).session)
       .sort((a, b) => a.lastSeenAt - b.lastSeenAt)
       .slice(0, surplus)
       .map((row) => row.id);
     revoke(ids);
-    await end(em, ids);
+    await endWithin(em, ids);
     const why = { type: 'session.revoked' as const, detail: 'more than SESSION_MAX_LIVE' };
-    await events.record(em, ...ids.map((sessionId) => ({ ...why, sessionId })));
+    await events.recordWithin(em, ...ids.map((sessionId) => ({ ...why, sessionId })));
   };
 
   return {
     seen,
-    end,
-    endThose,
-    evict,
+    endWithin,
+    endMatchingWithin,
+    evictWithin,
     /** The live ones, the latest sign-in first. */
-    findLive: (em: EntityManager) => find(em, SessionEntity, `${live} order by created_at desc, id desc`, liveSince()),
-    countLive: (em: EntityManager) => count(em, SessionEntity, live, liveSince()),
-    /** Deletes up to `limit` that have ended; one that expired gets its event. Returns how many. */
-    deleteEnded: async (em: EntityManager, limit: number): Promise<number> => {
+    findLiveWithin: (em: EntityManager) => findLiveSessionsWithin(em, liveAfter()),
+    countLiveWithin: (em: EntityManager) => countLiveSessionsWithin(em, liveAfter()),
+    /** Deletes up to `limit` that have ended. One that expired gets its event. Returns how many. */
+    deleteEndedWithin: async (em: EntityManager, limit: number): Promise<number> => {
       const now = clock();
       const over = {
         $or: [
-          // Any time at all: each of the three is a range of an index.
+          // Any time: each of the three conditions is a range of an index.
           { endedAt: { $gt: 0 } },
           { endedAt: null, createdAt: { $lte: now - config.sessionMaxDays * DAY_MS } },
           { remembered: false, lastSeenAt: { $lte: now - config.sessionExpireMinutes * MINUTE_MS - FLUSH_GRACE_MS } },
@@ -122,7 +133,7 @@ export function createSessionRows(options: {
       };
       const rows = await em.find(SessionEntity, over, { limit });
       const expired = rows.filter((row) => row.endedAt === null);
-      await events.record(em, ...expired.map(asExpired));
+      await events.recordWithin(em, ...expired.map(asExpired));
       const ids = rows.map((row) => row.id);
       return ids.length === 0 ? 0 : em.nativeDelete(SessionEntity, { id: { $in: ids } });
     },

@@ -1,4 +1,4 @@
-// Sessions: opened by the password, seen, and ended. Knows no cookies and no requests.
+// Sessions: opened, listed and ended. It checks no proofs (see sign-in/) and knows no requests.
 import { randomBytes } from 'node:crypto';
 import { type Clock, MINUTE_MS } from '../../clock.ts';
 import type { Config } from '../../config/config.ts';
@@ -6,64 +6,76 @@ import type { EntityManager, Store } from '../../store/database.ts';
 import { SessionEntity, type SessionRow } from '../../store/entities.ts';
 import { findOneBy, insert } from '../../store/prepared.ts';
 import type { Activity } from '../access/activity.ts';
-import type { Gate } from '../access/gate.ts';
+import type { Gate, Revoke } from '../access/gate.ts';
 import { type Lifetimes, sessionEnds } from '../access/session-ends.ts';
 import type { Client } from '../caller.ts';
 import type { Device, Devices } from '../devices.ts';
 import type { Events } from '../events.ts';
 import type { KeyRing } from '../keys.ts';
-import type { Password, PasswordCheck } from '../password/check.ts';
+import type { Password } from '../password/password.ts';
 import { sha256 } from '../secrets.ts';
 import { createSessionRows, type Ending, type SeenSession } from './rows.ts';
 
-export type Refusal = Exclude<PasswordCheck, { outcome: 'right' }>;
-/** The session that asked was ended while its password was being checked. */
-export type SignedOut = { outcome: 'signed-out' };
-/** One session's secret in the tokens that its cookies hold: the session's own, and the one that passes at forward-auth only. */
-export interface SessionTokens {
+/** The values of a session's cookies: its own, and the pass, which is valid at forward-auth only. Both wrap one secret. */
+export interface SessionCookies {
   session: string;
   pass: string;
 }
-export type SignIn = { outcome: 'signed-in'; seen: SeenSession; tokens: SessionTokens; device: Device } | Refusal;
+
+/** A session that a transaction has opened. The secret is known here only; the database has its SHA-256. */
+export interface OpenedSession {
+  session: SessionRow;
+  secret: string;
+  device: Device;
+}
 
 export interface Sessions {
-  /** Checks the password and opens a session; the one that the browser had before ends, and so do those over the limit. */
-  signIn(options: {
-    password: string;
-    remember: boolean;
-    client: Client;
-    device: Device | null;
-    previous: () => Promise<SessionRow | null>;
-  }): Promise<SignIn>;
-  /** A new pass for a session, made from whichever of these tokens is its own; null where none is. */
-  renewPass(sessionTokens: readonly string[], session: SessionRow): Promise<{ pass: string; expiresAt: number } | null>;
-  /** Checks the password once more; the session then counts as freshly signed in. */
-  stepUp(options: {
-    password: string;
-    session: SessionRow;
-    client: Client;
-    device: Device | null;
-  }): Promise<{ outcome: 'stepped-up' } | Refusal | SignedOut>;
-  /** Whether the password was shown within STEP_UP_MINUTES. */
+  /**
+   * Opens a session and makes its browser a known device. The session that the browser had before ends, and so do the least
+   * recently used beyond SESSION_MAX_LIVE.
+   */
+  openWithin(
+    em: EntityManager,
+    options: {
+      passwordFingerprint: string;
+      remember: boolean;
+      client: Client;
+      device: Device | null;
+      replaced: SessionRow | null;
+      revoke: Revoke;
+    },
+  ): Promise<OpenedSession>;
+  /** Signs the cookie values of a session that was just opened. */
+  signCookies(opened: OpenedSession): Promise<SessionCookies>;
+  /** A new pass for a session, from whichever of these cookie values is its own; null if none is. */
+  renewPass(
+    sessionCookies: readonly string[],
+    session: SessionRow,
+  ): Promise<{ pass: string; expiresAt: number } | null>;
+  /** The session counts as freshly signed in from now on. False if it has ended. */
+  markFreshWithin(em: EntityManager, session: SessionRow): Promise<boolean>;
+  /** Whether the last sign-in or step-up is at most STEP_UP_MINUTES ago. */
   isFresh(session: SessionRow): Promise<boolean>;
   /** Ends the caller's own session for good. Its device stays known. */
   signOut(session: SessionRow, client: Client): Promise<void>;
-  /** Ends a session for good and forgets its device; false when there is no live one of this id. */
+  /** Ends a session for good and forgets its device; false if there is no live one with this id. */
   revoke(id: string, client: Client | null): Promise<boolean>;
   /** The same for all sessions but one. Returns how many. */
   revokeAllBut(id: string | null, client: Client | null): Promise<number>;
   /** Ends, for good, every session that was opened with another password. Returns how many. */
   revokeThoseOfOtherPasswords(): Promise<number>;
-  /** Within the caller's transaction: ends all sessions but one, as `revokeAllBut` does. Returns how many were live. */
-  endAllBut(em: EntityManager, id: string | null, ending: Ending): Promise<number>;
+  /** Ends all sessions but one, as `revokeAllBut` does. Returns how many were live. */
+  endAllButWithin(em: EntityManager, id: string | null, ending: Ending): Promise<number>;
+  /** Binds a session to another password. */
+  rebindWithin(em: EntityManager, id: string, passwordFingerprint: string): Promise<void>;
   /** A session with the use that only memory knows of yet. */
   seen(session: SessionRow): SeenSession;
   /** The live sessions, the latest sign-in first. */
   list(): Promise<SeenSession[]>;
-  /** The row as it is now, what memory gathered included; null when it was deleted meanwhile. */
+  /** The current row, including what memory has gathered; null if it was deleted. */
   reload(session: SessionRow): Promise<SessionRow | null>;
   countLive(): Promise<number>;
-  /** Deletes up to `limit` sessions that have ended; one that expired gets its event. Returns how many. */
+  /** Deletes up to `limit` sessions that have ended. One that expired gets its event. Returns how many. */
   deleteEnded(limit: number): Promise<number>;
 }
 
@@ -71,7 +83,7 @@ export function createSessions(options: {
   config: Lifetimes & Pick<Config, 'sessionMaxLive' | 'stepUpMinutes'>;
   store: Store;
   gate: Gate;
-  password: Password;
+  password: Pick<Password, 'fingerprintWithin'>;
   events: Events;
   keys: KeyRing;
   devices: Devices;
@@ -82,21 +94,17 @@ export function createSessions(options: {
   const rows = createSessionRows({ config, events, devices, activity, clock });
   const { seen } = rows;
 
-  const endAllBut: Sessions['endAllBut'] = (em, id, ending) =>
-    rows.endThose(em, id === null ? {} : { id: { $ne: id } }, ending);
+  const endAllButWithin: Sessions['endAllButWithin'] = (em, id, ending) =>
+    rows.endMatchingWithin(em, id === null ? {} : { id: { $ne: id } }, ending);
 
   return {
-    signIn: async ({ password: candidate, remember, client, device: known, previous }) => {
-      const replaced = await previous();
-      const attempt = { purpose: 'login', client, device: known, sessionId: null } as const;
-      const check = await password.check(candidate, attempt);
-      if (check.outcome !== 'right') return check;
+    openWithin: async (em, { passwordFingerprint, remember, client, device: known, replaced, revoke }) => {
       const secret = randomBytes(32).toString('base64url');
       const now = clock();
       const session: SessionRow = {
         id: randomBytes(12).toString('hex'),
         secretSha256: sha256(secret),
-        passwordFingerprint: check.fingerprint,
+        passwordFingerprint,
         remembered: remember,
         createdAt: now,
         lastSeenAt: now,
@@ -106,74 +114,63 @@ export function createSessions(options: {
         userAgent: client.userAgent,
         steppedUpAt: null,
       };
-      const device = await gate.whileRevoking((revoke) =>
-        check.settle(async (em) => {
-          const bound = await devices.bind(em, known, session.id);
-          const replacing = { client, detail: 'replaced by a new sign-in', revoke };
-          if (replaced) await rows.endThose(em, { id: replaced.id }, replacing);
-          await insert(em, SessionEntity, session);
-          await events.record(em, { type: 'login.succeeded', client, sessionId: session.id });
-          await rows.evict(em, session, revoke);
-          return bound;
-        }),
-      );
-      if (!device) return { outcome: 'wrong' };
-      const ends = sessionEnds(session, config);
-      const tokens = {
-        session: await keys.sign('session', secret, ends.absoluteEndAt),
-        pass: await keys.sign('pass', secret, ends.absoluteEndAt),
-      };
-      return { outcome: 'signed-in', seen: { session, ends }, tokens, device };
+      const device = await devices.bindWithin(em, known, session.id);
+      if (replaced) {
+        const ending = { client, detail: 'replaced by a new sign-in', revoke };
+        await rows.endMatchingWithin(em, { id: replaced.id }, ending);
+      }
+      await insert(em, SessionEntity, session);
+      await events.recordWithin(em, { type: 'login.succeeded', client, sessionId: session.id });
+      await rows.evictWithin(em, session, revoke);
+      return { session, secret, device };
     },
-    renewPass: async (sessionTokens, session) => {
+    signCookies: async ({ session, secret }) => {
+      const { absoluteEndAt } = sessionEnds(session, config);
+      return {
+        session: await keys.sign('session', secret, absoluteEndAt),
+        pass: await keys.sign('pass', secret, absoluteEndAt),
+      };
+    },
+    renewPass: async (sessionCookies, session) => {
       const expiresAt = sessionEnds(session, config).absoluteEndAt;
-      for (const token of sessionTokens) {
-        const secret = await keys.open('session', token);
+      for (const cookie of sessionCookies) {
+        const secret = await keys.open('session', cookie);
         if (secret === null || sha256(secret) !== session.secretSha256) continue;
         return { pass: await keys.sign('pass', secret, expiresAt), expiresAt };
       }
       return null;
     },
-    stepUp: async ({ password: candidate, session, client, device }) => {
-      const check = await password.check(candidate, { purpose: 'step-up', client, device, sessionId: session.id });
-      if (check.outcome !== 'right') return check;
-      const open = { id: session.id, endedAt: null };
-      const changed = await check.settle((em) => em.nativeUpdate(SessionEntity, open, { steppedUpAt: clock() }));
-      if (changed === null) return { outcome: 'wrong' };
-      return { outcome: changed > 0 ? 'stepped-up' : 'signed-out' };
-    },
+    markFreshWithin: async (em, { id }) =>
+      (await em.nativeUpdate(SessionEntity, { id, endedAt: null }, { steppedUpAt: clock() })) > 0,
     isFresh: async ({ id }) => {
-      // Read anew: the row that the gate keeps may be older than a step-up.
+      // Read again: the row that the gate keeps may be older than a step-up.
       const session = await store.read((em) => findOneBy(em, SessionEntity, 'id', id));
       const provenAt = Math.max(session?.createdAt ?? 0, session?.steppedUpAt ?? 0);
       return clock() - provenAt < config.stepUpMinutes * MINUTE_MS;
     },
     signOut: (session, client) =>
-      gate.whileRevoking((revoke) => {
+      gate.writeRevoking(async (em, revoke) => {
         revoke([session.id]);
-        return store.write(async (em) => {
-          const ended = await rows.end(em, [session.id]);
-          if (ended > 0) await events.record(em, { type: 'logout', client, sessionId: session.id });
-        });
+        const ended = await rows.endWithin(em, [session.id]);
+        if (ended > 0) await events.recordWithin(em, { type: 'logout', client, sessionId: session.id });
       }),
     revoke: (id, client) =>
-      gate.whileRevoking((revoke) =>
-        store.write(async (em) => (await rows.endThose(em, { id }, { client, revoke })) > 0),
-      ),
-    revokeAllBut: (id, client) =>
-      gate.whileRevoking((revoke) => store.write((em) => endAllBut(em, id, { client, revoke }))),
+      gate.writeRevoking(async (em, revoke) => (await rows.endMatchingWithin(em, { id }, { client, revoke })) > 0),
+    revokeAllBut: (id, client) => gate.writeRevoking((em, revoke) => endAllButWithin(em, id, { client, revoke })),
     revokeThoseOfOtherPasswords: () =>
-      gate.whileRevoking((revoke) =>
-        store.write(async (em) => {
-          const foreign = { passwordFingerprint: { $ne: await password.fingerprintWithin(em) } };
-          return rows.endThose(em, foreign, { client: null, detail: 'opened with another password', revoke });
-        }),
-      ),
-    endAllBut,
+      gate.writeRevoking(async (em, revoke) => {
+        const foreign = { passwordFingerprint: { $ne: await password.fingerprintWithin(em) } };
+        const ending = { client: null, detail: 'opened with another password', revoke };
+        return rows.endMatchingWithin(em, foreign, ending);
+      }),
+    endAllButWithin,
+    rebindWithin: async (em, id, passwordFingerprint) => {
+      await em.nativeUpdate(SessionEntity, { id }, { passwordFingerprint });
+    },
     seen,
     list: async () => {
       await activity.flush();
-      return (await store.read(rows.findLive)).map(seen);
+      return (await store.read(rows.findLiveWithin)).map(seen);
     },
     reload: async (session) => {
       await activity.flush();
@@ -181,11 +178,11 @@ export function createSessions(options: {
     },
     countLive: async () => {
       await activity.flush();
-      return store.read(rows.countLive);
+      return store.read(rows.countLiveWithin);
     },
     deleteEnded: async (limit) => {
       await activity.flush();
-      return store.write((em) => rows.deleteEnded(em, limit));
+      return store.write((em) => rows.deleteEndedWithin(em, limit));
     },
   };
 }

@@ -13,7 +13,7 @@ async function openGate() {
   const store = await openTestStore();
   const keys = createKeyRing(['k'.repeat(32)], Date.now);
   let reads = 0;
-  let held: Promise<void> | null = null;
+  let held: { released: Promise<void>; reach: () => void } | null = null;
   let now = Date.now();
   /** The store, where a row that was read can be held up on its way. */
   const slowStore: Store = {
@@ -21,7 +21,8 @@ async function openGate() {
     findSession: async (secretSha256) => {
       reads++;
       const result = await store.findSession(secretSha256);
-      await held;
+      held?.reach();
+      await held?.released;
       return result;
     },
   };
@@ -52,9 +53,9 @@ async function openGate() {
     return keys.sign('session', `secret of ${id}`, now + 86_400_000);
   };
   const revoke = (id: string) =>
-    gate.whileRevoking((mark) => {
+    gate.writeRevoking((em, mark) => {
       mark([id]);
-      return store.write((em) => em.nativeUpdate(SessionEntity, { id }, { endedAt: now }));
+      return em.nativeUpdate(SessionEntity, { id }, { endedAt: now });
     });
   return {
     gate,
@@ -66,24 +67,26 @@ async function openGate() {
       now += ms;
     },
     hold: () => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      held = promise;
-      return () => {
+      const released = Promise.withResolvers<void>();
+      const reached = Promise.withResolvers<void>();
+      held = { released: released.promise, reach: reached.resolve };
+      const release = () => {
         held = null;
-        resolve();
+        released.resolve();
       };
+      return { reached: reached.promise, release };
     },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
 
-const check = (gate: Gate, token: string) =>
-  gate.authenticate({ bearer: null, sessionTokens: [token], passTokens: [] }, 'api');
+const check = (gate: Gate, cookie: string) =>
+  gate.authenticate({ bearer: null, sessionCookies: [cookie], passCookies: [] }, 'api');
 
 test('a check that races a revocation is refused, and so is every one after it', async () => {
   await using t = await openGate();
   const token = await t.open('a');
-  const release = t.hold();
+  const { release } = t.hold();
   const racing = check(t.gate, token);
   await t.revoke('a');
   release();
@@ -94,9 +97,10 @@ test('a check that races a revocation is refused, and so is every one after it',
 test('a check that began before a revocation that then fails is good, and is not kept', async () => {
   await using t = await openGate();
   const token = await t.open('a');
-  const release = t.hold();
+  const { reached, release } = t.hold();
   const racing = check(t.gate, token);
-  const failing = t.gate.whileRevoking(async (mark) => {
+  await reached;
+  const failing = t.gate.writeRevoking(async (_em, mark) => {
     mark(['a']);
     release();
     expect(await racing).toMatchObject({ session: { id: 'a' } });
@@ -111,7 +115,7 @@ test('a check that began before a revocation that then fails is good, and is not
 test('a good answer is kept for 800 ms, counted from before its row was read', async () => {
   await using t = await openGate();
   const token = await t.open('a');
-  const release = t.hold();
+  const { release } = t.hold();
   const slow = check(t.gate, token);
   t.advance(700);
   release();
@@ -148,7 +152,7 @@ test('of several cookies of one name the first good one counts', async () => {
   await using t = await openGate();
   const token = await t.open('a');
   expect(
-    await t.gate.authenticate({ bearer: null, sessionTokens: ['garbage', token], passTokens: [] }, 'api'),
+    await t.gate.authenticate({ bearer: null, sessionCookies: ['garbage', token], passCookies: [] }, 'api'),
   ).toMatchObject({
     session: { id: 'a' },
   });
@@ -164,7 +168,7 @@ test('the database being away is an error, never a pass', async () => {
 test('checks that come at once with one credential read its row once', async () => {
   await using t = await openGate();
   const token = await t.open('a');
-  const release = t.hold();
+  const { release } = t.hold();
   const checks = Array.from({ length: 10 }, () => check(t.gate, token));
   release();
   expect(await Promise.all(checks)).toHaveLength(10);
@@ -174,7 +178,7 @@ test('checks that come at once with one credential read its row once', async () 
 test('a check does not join a lookup that is older than a kept answer may be', async () => {
   await using t = await openGate();
   const token = await t.open('a');
-  const release = t.hold();
+  const { release } = t.hold();
   const slow = check(t.gate, token);
   t.advance(800);
   const late = check(t.gate, token);

@@ -242,7 +242,7 @@ describe('two changes at once', () => {
   test('from two sessions: one counts, and the other one is refused and ended', async () => {
     await using server = await startServer(kept());
     const owners = [await signedIn(server), await signedIn(server)] as const;
-    const checks = holdNext(server.services.password, 'check');
+    const checks = holdNext(server.services.attempts, 'prove');
     const [late, early] = owners;
     const first = change(late, { new: 'new 0' });
     await checks.reached;
@@ -286,7 +286,7 @@ describe('while the password is changed', () => {
   test('a sign-in whose password was being checked opens nothing', async () => {
     await using server = await startServer(kept());
     const owner = await signedIn(server);
-    const checks = holdNext(server.services.password, 'check');
+    const checks = holdNext(server.services.attempts, 'prove');
     const late = server.client();
     const signingIn = late.rest('POST', '/auth/login', { password: OLD });
     await checks.reached;
@@ -302,7 +302,7 @@ describe('while the password is changed', () => {
     await using server = await startServer(kept());
     const owner = await signedIn(server);
     server.advance(20 * MINUTE_MS);
-    const checks = holdNext(server.services.password, 'check');
+    const checks = holdNext(server.services.attempts, 'prove');
     const steppingUp = owner.rest('POST', '/auth/step-up', { password: OLD });
     await checks.reached;
     expect((await change(owner, {})).status).toBe(200);

@@ -402,7 +402,7 @@ describe('a fresh sign-in', () => {
   test('is refused to a session that was ended while its password was being checked', async () => {
     await using server = await startServer();
     const [owner, other] = [await signedIn(server), await signedIn(server)];
-    const checks = holdNext(server.services.password, 'check');
+    const checks = holdNext(server.services.attempts, 'prove');
     const stepUp = other.client.rest('POST', '/auth/step-up', { password: PASSWORD });
     await checks.reached;
     await owner.client.rest('DELETE', `/auth/sessions/${other.id}`);

@@ -1,18 +1,20 @@
-// How often passwords were tried in this process, and how it went: counts for the metrics, and nothing that decides.
+// How many attempts this process has seen, by purpose and outcome: counts for the metrics, which decide nothing.
 
-/** `busy`: turned away because too many were being checked; `unavailable`: the database could not be asked. */
+/** `busy`: turned away because too many were being checked. `unavailable`: the database could not be reached. */
 export const attemptOutcomes = ['right', 'wrong', 'throttled', 'busy', 'unavailable'] as const;
 export type AttemptOutcome = (typeof attemptOutcomes)[number];
 export const attemptPurposes = ['login', 'step-up'] as const;
 export type AttemptPurpose = (typeof attemptPurposes)[number];
 
-export interface Attempts {
+export type OutcomeFigures = { purpose: AttemptPurpose; outcome: AttemptOutcome; count: number }[];
+
+export interface Outcomes {
   count(purpose: AttemptPurpose, outcome: AttemptOutcome): void;
-  /** All of them, those that never happened included. */
-  figures(): { purpose: AttemptPurpose; outcome: AttemptOutcome; count: number }[];
+  /** All combinations, including those that never happened. */
+  figures(): OutcomeFigures;
 }
 
-export function createAttempts(): Attempts {
+export function createOutcomes(): Outcomes {
   const counts = attemptPurposes.flatMap((purpose) =>
     attemptOutcomes.map((outcome) => ({ purpose, outcome, count: 0 })),
   );

@@ -1,0 +1,54 @@
+// Signing in and stepping up: what a completed attempt opens. Changing the password ends the same way (see
+// ../password-change.ts).
+import type { SessionRow } from '../../store/entities.ts';
+import type { Client } from '../caller.ts';
+import type { Device } from '../devices.ts';
+import type { SeenSession } from '../sessions/rows.ts';
+import type { SessionCookies, Sessions } from '../sessions/sessions.ts';
+import type { Attempts, Refusal } from './attempts.ts';
+import type { Proof } from './proofs.ts';
+
+/** The session that asked has ended while its proofs were verified. */
+export type SignedOut = { outcome: 'signed-out' };
+export type SignedIn = { outcome: 'signed-in'; seen: SeenSession; cookies: SessionCookies; device: Device };
+
+export interface SignIn {
+  /** Opens a session. `replaced` is the one that the browser had before, which ends. */
+  signIn(options: {
+    proofs: readonly Proof[];
+    remember: boolean;
+    client: Client;
+    device: Device | null;
+    replaced: SessionRow | null;
+  }): Promise<SignedIn | Refusal>;
+  /** The session counts as freshly signed in afterwards. */
+  stepUp(options: {
+    proofs: readonly Proof[];
+    session: SessionRow;
+    client: Client;
+    device: Device | null;
+  }): Promise<{ outcome: 'stepped-up' } | Refusal | SignedOut>;
+}
+
+export function createSignIn({ attempts, sessions }: { attempts: Attempts; sessions: Sessions }): SignIn {
+  return {
+    signIn: async ({ proofs, remember, client, device, replaced }) => {
+      const attempt = await attempts.prove({ purpose: 'login', client, device, sessionId: null }, proofs);
+      if (attempt.outcome !== 'proven') return attempt;
+      const passwordFingerprint = attempt.fingerprint;
+      const opened = await attempt.complete((em, revoke) =>
+        sessions.openWithin(em, { passwordFingerprint, remember, client, device, replaced, revoke }),
+      );
+      if (opened === null) return { outcome: 'wrong' };
+      const cookies = await sessions.signCookies(opened);
+      return { outcome: 'signed-in', seen: sessions.seen(opened.session), cookies, device: opened.device };
+    },
+    stepUp: async ({ proofs, session, client, device }) => {
+      const attempt = await attempts.prove({ purpose: 'step-up', client, device, sessionId: session.id }, proofs);
+      if (attempt.outcome !== 'proven') return attempt;
+      const isOpen = await attempt.complete((em) => sessions.markFreshWithin(em, session));
+      if (isOpen === null) return { outcome: 'wrong' };
+      return { outcome: isOpen ? 'stepped-up' : 'signed-out' };
+    },
+  };
+}

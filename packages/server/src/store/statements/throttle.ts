@@ -1,0 +1,31 @@
+// The throttle's counts. What they mean is for services/throttle.ts.
+import type { EntityManager } from '../engine.ts';
+import { ThrottleEntity, type ThrottleRow } from '../entities.ts';
+import { findBy, run } from '../prepared.ts';
+
+/**
+ * The counts of these sources, with a new row for each that has none. Other instances that want one of them wait until
+ * this transaction ends. `now` is in milliseconds since 1970.
+ */
+export async function lockCountsWithin(
+  em: EntityManager,
+  sources: readonly string[],
+  now: number,
+): Promise<ThrottleRow[]> {
+  const values = sources.map(() => '(?, 0, ?, ?, 0)').join(', ');
+  await run(
+    em,
+    `insert into throttle (source, failures, first_at, last_at, told_at) values ${values}
+     on conflict (source) do update set failures = throttle.failures`,
+    sources.flatMap((source) => [source, now, now]),
+  );
+  return findBy(em, ThrottleEntity, 'source', sources);
+}
+
+/** Takes back one failure of a source. */
+export const uncountOneWithin = (em: EntityManager, source: string) =>
+  run(em, 'update throttle set failures = failures - 1 where source = ? and failures > 0', [source]);
+
+/** Forgets a source. */
+export const clearCountWithin = (em: EntityManager, source: string) =>
+  run(em, 'delete from throttle where source = ?', [source]);
