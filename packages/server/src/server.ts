@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
-import { createConnections } from './http/listener/connections.ts';
+import { type ConnectionLimits, createConnections } from './http/listener/connections.ts';
 import { createDrain } from './http/listener/drain.ts';
 import { listen, refuseTaken, stopListening } from './http/listener/listen.ts';
 import type { Log } from './log.ts';
@@ -23,7 +23,13 @@ export interface RunningServer {
 }
 
 /** Opens the data folder, the store, the services and the port, in this order; closes them in reverse. */
-export async function openServer(options: { config: Config; log: Log; clock?: Clock }): Promise<RunningServer> {
+export async function openServer(options: {
+  config: Config;
+  log: Log;
+  clock?: Clock;
+  /** Other than those of production, for tests. */
+  limits?: Partial<ConnectionLimits>;
+}): Promise<RunningServer> {
   const { log, clock } = options;
   const { host, metricsPort, metricsHost } = options.config;
   const address = { host, port: options.config.port, names: ['HOST', 'PORT'] } as const;
@@ -43,7 +49,7 @@ export async function openServer(options: { config: Config; log: Log; clock?: Cl
   const { createApp } = await loading;
   await services.start();
 
-  const server = createConnections(log);
+  const server = createConnections(log, options.limits);
   const { isDraining, drain } = createDrain(server);
   const metrics =
     metricsPort === null ? null : opened.use(await openMetrics({ metricsPort, metricsHost }, { services, store, log }));

@@ -59,7 +59,7 @@ export interface TestClient {
 /** Starts a server with a cheap bcrypt cost; `overrides` are configuration as the server sees it. */
 export async function startServer(
   overrides: Partial<Config> = {},
-  options: { log?: Log; dataDir?: string } = {},
+  options: { log?: Log; dataDir?: string; limits?: Parameters<typeof openServer>[0]['limits'] } = {},
 ): Promise<TestServer> {
   const dataDir = options.dataDir ?? (await databases.makeDataDir());
   const log = options.log ?? createLog({ logLevel: 'silent', logFormat: 'json' });
@@ -72,8 +72,10 @@ export async function startServer(
     ...overrides,
     ...more,
   });
+  const open = (from: Config) =>
+    openServer({ config: from, log, clock, ...(options.limits ? { limits: options.limits } : {}) });
   let config = configure({});
-  let server = await openServer({ config, log, clock });
+  let server = await open(config);
 
   return {
     get url() {
@@ -95,7 +97,7 @@ export async function startServer(
     restart: async (more = {}) => {
       await server[Symbol.asyncDispose]();
       config = configure(more);
-      server = await openServer({ config, log, clock });
+      server = await open(config);
     },
     [Symbol.asyncDispose]: async () => {
       await server[Symbol.asyncDispose]();

@@ -9,36 +9,52 @@ import { createServer, STATUS_CODES } from './node-http.ts';
 
 /** For all headers of a request together, its first line included, in bytes. Node's own, said so that it stays. */
 const MAX_HEADER_BYTES = 16 * 1024;
-/** Until the last header is there: a client that sends one byte a second would hold a connection for hours (Slowloris). */
-const HEADERS_PATIENCE_MS = 10_000;
-/** Until the last byte of the body is there. 64 KiB in that time is a slow modem. */
-const REQUEST_PATIENCE_MS = 20_000;
-/** How late that is noticed. */
-const CHECK_EVERY_MS = 1000;
-/** How long an answer may wait for a client that does not read it. */
-const ANSWER_PATIENCE_MS = 60_000;
-/** Longer than proxies keep theirs (nginx: 60 s), so that it is they who close: else they may send into a closing one. */
-const KEEP_ALIVE_MS = 65_000;
-/** A proxy needs some dozens. Beyond it a connection is closed at once, before the files that a process may open run out. */
-const MAX_CONNECTIONS = 4096;
+
+export interface ConnectionLimits {
+  /** Until the last header is there: a client that sends one byte a second would hold a connection for hours (Slowloris). */
+  headersPatienceMs: number;
+  /** Until the last byte of the body is there. 64 KiB in that time is a slow modem. */
+  requestPatienceMs: number;
+  /** How late that is noticed. */
+  checkEveryMs: number;
+  /** How long an answer may wait for a client that does not read it. */
+  answerPatienceMs: number;
+  /** Longer than proxies keep theirs (nginx: 60 s), so that it is they who close: else they may send into a closing one. */
+  keepAliveMs: number;
+  /** A proxy needs some dozens. Beyond it a connection is closed at once, before the files that a process may open run out. */
+  maxConnections: number;
+}
+
+const defaultLimits: ConnectionLimits = {
+  headersPatienceMs: 10_000,
+  requestPatienceMs: 20_000,
+  checkEveryMs: 1000,
+  answerPatienceMs: 60_000,
+  keepAliveMs: 65_000,
+  maxConnections: 4096,
+};
 
 /** An HTTP server with these limits, which does not listen yet. */
-export function createConnections(log: Log): Server {
+export function createConnections(log: Log, limits: Partial<ConnectionLimits> = {}): Server {
+  const { headersPatienceMs, requestPatienceMs, checkEveryMs, answerPatienceMs, keepAliveMs, maxConnections } = {
+    ...defaultLimits,
+    ...limits,
+  };
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_PATIENCE_MS,
-    requestTimeout: REQUEST_PATIENCE_MS,
-    connectionsCheckingInterval: CHECK_EVERY_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: headersPatienceMs,
+    requestTimeout: requestPatienceMs,
+    connectionsCheckingInterval: checkEveryMs,
+    keepAliveTimeout: keepAliveMs,
   });
-  server.setTimeout(ANSWER_PATIENCE_MS);
+  server.setTimeout(answerPatienceMs);
   // Bytes are limit enough. Node before 24.18.1 takes no header beyond the thousandth and says nothing (CVE-2026-58044):
   // a stranger's could stand in the place of those that the proxy adds.
   server.maxHeadersCount = 0;
-  server.maxConnections = MAX_CONNECTIONS;
+  server.maxConnections = maxConnections;
   let isTold = false;
   server.on('drop', () => {
-    if (!isTold) log.warn(`more than ${MAX_CONNECTIONS} connections at once: further ones are closed`);
+    if (!isTold) log.warn(`more than ${maxConnections} connections at once: further ones are closed`);
     isTold = true;
   });
   // Without a listener each of these would end the process: no more files can be opened, for one.

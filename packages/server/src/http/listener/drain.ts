@@ -16,7 +16,7 @@ export interface Drain {
   drain(): Promise<void>;
 }
 
-export function createDrain(server: Server): Drain {
+export function createDrain(server: Server, { lingerMs = LINGER_MS }: { lingerMs?: number } = {}): Drain {
   let isDraining = false;
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -36,7 +36,7 @@ export function createDrain(server: Server): Drain {
       }
       // Not http.Server's own, which closes idle connections at once: a request may be on its way on any of them.
       NetServer.prototype.close.call(server);
-      const until = performance.now() + LINGER_MS;
+      const until = performance.now() + lingerMs;
       while (performance.now() < until && sockets.size > 0) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
       }

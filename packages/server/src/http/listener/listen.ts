@@ -51,12 +51,15 @@ function asListenError(error: NodeJS.ErrnoException, { host, port, names: [HOST,
   return new ListenError(reasons[error.code ?? ''] ?? `${HOST}, ${PORT}: ${error.message}`, { cause: error });
 }
 
-/** Stops accepting, and waits for what is in flight, 10 s at most. */
-export async function stopListening(server: Server): Promise<void> {
+/** Stops accepting, and waits for what is in flight, `patienceMs` at most. */
+export async function stopListening(
+  server: Server,
+  { patienceMs = CLOSING_PATIENCE_MS }: { patienceMs?: number } = {},
+): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A connection whose last answer went out stays open for the next request: it is closed as soon as it is idle.
   const sweep = setInterval(() => server.closeIdleConnections(), CLOSING_SWEEP_MS);
-  const deadline = setTimeout(() => server.closeAllConnections(), CLOSING_PATIENCE_MS);
+  const deadline = setTimeout(() => server.closeAllConnections(), patienceMs);
   await closed;
   clearInterval(sweep);
   clearTimeout(deadline);

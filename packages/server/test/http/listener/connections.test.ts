@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createConnections } from '../../../src/http/listener/connections.ts';
+import { createDrain } from '../../../src/http/listener/drain.ts';
+import { stopListening } from '../../../src/http/listener/listen.ts';
 import { createLog, type Log } from '../../../src/log.ts';
 import { readError, sendBytes, sendRaw, startServer, type TestServer } from '../../support/harness.ts';
 
@@ -16,8 +18,8 @@ afterAll(() => server[Symbol.asyncDispose]());
 const HEAD =
   'POST /api/v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n';
 
-async function open(): Promise<{ socket: Socket; ended: Promise<string> }> {
-  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+async function open({ url }: { url: string }): Promise<{ socket: Socket; ended: Promise<string> }> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
   let text = '';
   socket.setEncoding('latin1');
   socket.on('data', (chunk) => {
@@ -29,45 +31,56 @@ async function open(): Promise<{ socket: Socket; ended: Promise<string> }> {
   return { socket, ended };
 }
 
-/** Sends a byte every now and then, as long as somebody listens. */
+/** Sends a byte every now and then, until an answer comes. */
 function drip(socket: Socket): void {
-  const timer = setInterval(() => (socket.writable ? socket.write('x') : clearInterval(timer)), 250);
-  socket.on('close', () => clearInterval(timer));
+  const timer = setInterval(() => socket.write('x'), 20);
+  for (const event of ['data', 'close']) socket.once(event, () => clearInterval(timer));
 }
 
-const statusOf = (answer: string) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]);
-const errorIn = (answer: string) =>
-  readErrorOfAnyStatus(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4)) as { code: string; message: string });
-const readErrorOfAnyStatus = (body: { code: string; message: string }) => {
-  expect(Object.keys(body).sort()).toEqual(['code', 'message']);
-  return body.code;
-};
+describe('a hundred slow clients of each kind', { concurrent: true }, () => {
+  const [headersPatienceMs, requestPatienceMs] = [500, 800];
+  let patient: TestServer;
+  beforeAll(async () => {
+    patient = await startServer({}, { limits: { headersPatienceMs, requestPatienceMs, checkEveryMs: 20 } });
+  });
+  afterAll(() => patient[Symbol.asyncDispose]());
 
-// The limits are those of the server as it is: each of these waits for it, at the same time, and costs nothing meanwhile.
-describe('a hundred slow clients of each kind', { concurrent: true, timeout: 60_000 }, () => {
-  const kinds: [string, string, boolean][] = [
-    ['say nothing', '', false],
-    ['drip their headers', 'GET /api/v1/auth/me HTTP/1.1\r\nHost: a\r\nX-A: ', true],
-    ['stop in their headers', 'GET /api/v1/auth/me HTTP/1.1\r\nHost: a\r\n', false],
-    ['drip their body', `${HEAD}\r\n{`, true],
-    ['drip a chunked body', `${HEAD.replace('Content-Length: 1000', 'Transfer-Encoding: chunked')}\r\nfff\r\n`, true],
-  ];
-  test.each(kinds)('that %s are ended, and others are answered meanwhile', async (_, bytes, drips) => {
-    const clients = await Promise.all(Array.from({ length: 100 }, open));
-    for (const { socket } of clients) {
+  interface Kind {
+    kind: string;
+    bytes: string;
+    drips?: true;
+    patienceMs: number;
+  }
+  const chunked = HEAD.replace('Content-Length: 1000', 'Transfer-Encoding: chunked');
+  test.each<Kind>([
+    { kind: 'say nothing', bytes: '', patienceMs: headersPatienceMs },
+    {
+      kind: 'drip their headers',
+      bytes: 'GET / HTTP/1.1\r\nHost: a\r\nX-A: ',
+      drips: true,
+      patienceMs: headersPatienceMs,
+    },
+    { kind: 'stop in their headers', bytes: 'GET / HTTP/1.1\r\nHost: a\r\n', patienceMs: headersPatienceMs },
+    { kind: 'stop in their body', bytes: `${HEAD}\r\n{`, patienceMs: requestPatienceMs },
+    { kind: 'drip their body', bytes: `${HEAD}\r\n{`, drips: true, patienceMs: requestPatienceMs },
+    { kind: 'drip a chunked body', bytes: `${chunked}\r\nfff\r\n`, drips: true, patienceMs: requestPatienceMs },
+  ])('that $kind are answered with 408 in time, and others meanwhile', async ({ bytes, drips, patienceMs }) => {
+    const begin = performance.now();
+    const begun = Array.from({ length: 100 }, async () => {
+      const { socket, ended } = await open(patient);
       socket.write(bytes);
       if (drips) drip(socket);
-    }
-    const client = server.client();
+      return { ended };
+    });
+    const clients = await Promise.all(begun);
+    const client = patient.client();
     expect((await client.signIn()).status).toBe(200);
-    expect((await client.rest('GET', '/auth/me')).status).toBe(200);
-    const answers = await Promise.all(clients.map(({ ended }) => ended));
-    for (const answer of answers) {
-      // Who has gone on sending may have had the connection reset before the answer was read.
-      if (answer === '' && (drips || bytes === '')) continue;
-      expect(statusOf(answer)).toBe(408);
-      expect(errorIn(answer)).toBe('BAD_REQUEST');
+    for (const { ended } of clients) {
+      const [head = '', body = ''] = (await ended).split('\r\n\r\n');
+      expect(head).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
+      expect(JSON.parse(body)).toEqual({ code: 'BAD_REQUEST', message: 'The request took too long to arrive.' });
     }
+    expect(performance.now() - begin).toBeGreaterThanOrEqual(patienceMs);
     expect((await client.rest('GET', '/auth/me')).status).toBe(200);
   });
 });
@@ -102,7 +115,7 @@ test('what is no HTTP is 400 in the same shape, and never mixed into an answer t
   const answer = await sendBytes(server.url, 'hello\r\n\r\n');
   expect(readError('REST', 400, answer.json)).toEqual({ code: 'BAD_REQUEST', message: 'This is no HTTP request.' });
 
-  const { socket, ended } = await open();
+  const { socket, ended } = await open(server);
   socket.write(`GET /redoc/redoc.standalone.js HTTP/1.1\r\nHost: a\r\n\r\n`);
   await once(socket, 'data');
   socket.write('hello\r\n\r\n');
@@ -115,7 +128,7 @@ test('what is no HTTP is 400 in the same shape, and never mixed into an answer t
 test('clients that vanish at any moment leave nothing behind', async () => {
   const moments = ['', 'GET /api', `${HEAD}\r\n`, `${HEAD}\r\n{"pass`, 'GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n'];
   for (const bytes of moments) {
-    const clients = await Promise.all(Array.from({ length: 20 }, open));
+    const clients = await Promise.all(Array.from({ length: 20 }, () => open(server)));
     for (const [index, { socket }] of clients.entries()) {
       socket.write(bytes);
       if (index % 3 === 0) socket.destroy();
@@ -131,42 +144,100 @@ test('clients that vanish at any moment leave nothing behind', async () => {
 });
 
 describe('the listener', () => {
-  const listen = async (log: Log) => {
-    const connections = createConnections(log).listen(0, '127.0.0.1');
+  const silent = createLog({ logLevel: 'silent', logFormat: 'json' });
+  const listen = async (log: Log = silent, limits: Parameters<typeof createConnections>[1] = {}) => {
+    const connections = createConnections(log, limits).listen(0, '127.0.0.1');
     await once(connections, 'listening');
-    return connections;
+    const { port } = connections.address() as AddressInfo;
+    return { connections, url: `http://127.0.0.1:${port}` };
   };
 
   test('outlives an error of its own', async () => {
-    const connections = await listen(createLog({ logLevel: 'silent', logFormat: 'json' }));
-    expect(() =>
-      connections.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' })),
-    ).not.toThrow();
+    const { connections } = await listen();
+    const error = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' });
+    expect(() => connections.emit('error', error)).not.toThrow();
+    connections.close();
+  });
+
+  test('has the limits that the documentation gives, unless it is told others', async () => {
+    const { connections } = await listen();
+    const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections } = connections;
+    expect([headersTimeout, requestTimeout, keepAliveTimeout, timeout]).toEqual([10_000, 20_000, 65_000, 60_000]);
+    expect(maxConnections).toBe(4096);
     connections.close();
   });
 
   test('closes connections beyond its limit, says so once, and takes new ones when there is room', async () => {
     const told: string[] = [];
-    const log = createLog({ logLevel: 'silent', logFormat: 'json' });
-    const connections = await listen(Object.assign(log, { warn: (text: string) => told.push(text) }));
-    expect(connections.maxConnections).toBe(4096);
-    connections.maxConnections = 2;
-    const { port } = connections.address() as AddressInfo;
-    const dial = async () => {
-      const socket = connect(port, '127.0.0.1').on('error', () => {});
-      await once(socket, 'connect');
-      return socket;
-    };
-    const [first, second] = [await dial(), await dial()];
-    for (const _ of [1, 2]) await once(await dial(), 'close');
-    expect(told).toEqual(['more than 4096 connections at once: further ones are closed']);
-    first.destroy();
+    const log = Object.assign(createLog({ logLevel: 'silent', logFormat: 'json' }), {
+      warn: (text: string) => told.push(text),
+    });
+    const { connections, url } = await listen(log, { maxConnections: 2 });
+    const [first, second] = [await open({ url }), await open({ url })];
+    for (const _ of [1, 2]) await (await open({ url })).ended;
+    expect(told).toEqual(['more than 2 connections at once: further ones are closed']);
+    first.socket.destroy();
     await expect.poll(() => new Promise((found) => connections.getConnections((_, count) => found(count)))).toBe(1);
-    const third = await dial();
+    const third = await open({ url });
     connections.once('request', (_, res) => res.end('taken'));
-    third.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    expect(String(await once(third, 'data'))).toContain('taken');
-    for (const socket of [second, third]) socket.destroy();
+    third.socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect(await third.ended).toContain('taken');
+    second.socket.destroy();
+    connections.close();
+  });
+
+  test('ends an answer that its client does not read', async () => {
+    const { connections, url } = await listen(silent, { answerPatienceMs: 100 });
+    const { socket } = await open({ url });
+    const cut = new Promise((resolve) => {
+      connections.once('request', (_, res) => res.once('close', resolve).write(Buffer.alloc(64 * 1024 ** 2)));
+    });
+    socket.pause().write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await cut;
+    socket.destroy();
+    connections.close();
+  });
+
+  test('waits for what is in flight when it closes, and ends what takes longer than that', async () => {
+    const { connections, url } = await listen();
+    const { ended, socket } = await open({ url });
+    const arrived = once(connections, 'request');
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await arrived;
+    const begin = performance.now();
+    await stopListening(connections, { patienceMs: 200 });
+    expect(performance.now() - begin).toBeGreaterThanOrEqual(199);
+    expect(await ended).toBe('');
+  });
+
+  test('drains: it refuses connections, answers what was on its way, and tells its clients to close', async () => {
+    const { connections, url } = await listen();
+    const { drain, isDraining } = createDrain(connections, { lingerMs: 5000 });
+    connections.on('request', (_, res) => res.end('answered'));
+    const [busy, idle] = [await open({ url }), await open({ url })];
+    busy.socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await once(busy.socket, 'data');
+    const drained = drain();
+    expect(isDraining()).toBe(true);
+    await expect(fetch(url)).rejects.toThrow('fetch failed');
+    busy.socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect((await busy.ended).match(/answered|Connection: close/g)).toEqual([
+      'answered',
+      'Connection: close',
+      'answered',
+    ]);
+    idle.socket.destroy();
+    await drained;
+    connections.close();
+  });
+
+  test('drains no longer than it is told, and closes what never sent anything', async () => {
+    const { connections, url } = await listen();
+    const { drain } = createDrain(connections, { lingerMs: 50 });
+    const { ended } = await open({ url });
+    await expect.poll(() => new Promise((found) => connections.getConnections((_, count) => found(count)))).toBe(1);
+    await drain();
+    expect(await ended).toBe('');
     connections.close();
   });
 });
