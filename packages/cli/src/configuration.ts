@@ -5,13 +5,13 @@ import { refusal } from './failure.ts';
 
 type Place = Pick<CommandContext, 'env' | 'root'>;
 
-/** @throws ConfigError with every problem. */
-export const loadConfigOf = ({ env, root }: Place): Config => loadConfig({ env, ...(root !== null && { root }) });
+/** What `loadConfig` and the checks read. */
+export const placeOf = ({ env, root }: Place) => ({ env, ...(root !== null && { root }) });
 
 /** @throws Failure with exit code 1 and every problem, one line each. */
 export function readConfig(context: Place): Config {
   try {
-    return loadConfigOf(context);
+    return loadConfig(placeOf(context));
   } catch (error) {
     if (error instanceof ConfigError) throw refusal(error.message);
     throw error;

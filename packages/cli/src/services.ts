@@ -1,12 +1,14 @@
 // This machine's BackChannel, opened as a tool: beside the server that is running, or without one. It makes no key and no
 // password, and nothing at all where that would be in the server's way.
 import { existsSync } from 'node:fs';
-import { type Config, nameOfDatabase } from '@backchannel/server/config';
+import { checkData } from '@backchannel/server/checks/data';
+import { DatabaseUnusableError, readDatabaseState } from '@backchannel/server/checks/database';
+import { isFault } from '@backchannel/server/checks/finding';
+import { findForeignOwner } from '@backchannel/server/checks/owner';
+import type { Config } from '@backchannel/server/config';
 import type { DatabaseState } from '@backchannel/server/inspect';
 import type { Services } from '@backchannel/server/services';
-import { checkData } from './checks/data.ts';
 import { refusal } from './failure.ts';
-import { findForeignOwner } from './owner.ts';
 
 /**
  * Runs `work` with the services of this configuration, and closes them. Without a database there is nothing to work on,
@@ -36,7 +38,9 @@ export async function withServices<T>(
     return await work(services);
   } catch (error) {
     if (error instanceof UpgradeError || error instanceof DatabaseUrlError) throw refusal(error.message);
-    if (error instanceof StoreUnavailableError) throw refusal(unusableText(config, error.cause));
+    if (error instanceof StoreUnavailableError) {
+      throw refusal(new DatabaseUnusableError(config.database, error.cause).message);
+    }
     throw error;
   }
 }
@@ -47,13 +51,10 @@ export async function withServices<T>(
  */
 export async function lookIntoDatabase(config: Config): Promise<DatabaseState | null> {
   refuseUnusable(config);
-  const { database } = config;
-  if (database.engine === 'sqlite' && !existsSync(database.file)) return null;
-  const { inspectDatabase, inspectPostgres } = await import('@backchannel/server/inspect');
   try {
-    return database.engine === 'sqlite' ? inspectDatabase(database.file) : await inspectPostgres(database);
+    return await readDatabaseState(config.database);
   } catch (error) {
-    throw refusal(unusableText(config, error));
+    throw error instanceof DatabaseUnusableError ? refusal(error.message) : error;
   }
 }
 
@@ -67,16 +68,6 @@ export function fileOf({ database }: Config): string {
 export function refuseUnusable(config: Config): void {
   const foreign = findForeignOwner(config);
   if (foreign) throw refusal(`DATA_DIR: ${foreign.text}`);
-  const fault = checkData(config).find(({ level }) => level === 'fault');
+  const fault = checkData(config).find(isFault);
   if (fault) throw refusal(`${fault.about}: ${fault.text}`);
-}
-
-/** In one sentence, whatever the database says. */
-const unusableText = ({ database }: Config, reason: unknown): string =>
-  `The database ${nameOfDatabase(database)} cannot be used: ${reasonText(reason)}.`;
-
-/** Node says nothing but a code where several addresses of a name refuse. */
-function reasonText(reason: unknown): string {
-  if (!(reason instanceof Error)) return String(reason);
-  return reason.message || ('code' in reason ? String(reason.code) : reason.name);
 }

@@ -2,19 +2,19 @@
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAddresses } from '@backchannel/server/checks/addresses';
+import { checkData } from '@backchannel/server/checks/data';
+import { checkDatabase } from '@backchannel/server/checks/database';
 import { checkDatabaseUrl } from '@backchannel/server/checks/database-url';
 import type { Finding } from '@backchannel/server/checks/finding';
 import { checkMetrics } from '@backchannel/server/checks/metrics';
 import { checkModes } from '@backchannel/server/checks/modes';
+import { checkEffectivePassword } from '@backchannel/server/checks/password';
 import { checkProxies } from '@backchannel/server/checks/proxies';
+import { checkSecretKey } from '@backchannel/server/checks/secret-key';
 import { ConfigError, loadConfig, settings } from '@backchannel/server/config';
 import { hashPassword } from '@backchannel/server/password';
 import { openStore } from '@backchannel/server/store';
 import { afterAll, describe, expect, test } from 'vitest';
-import { checkData } from '../src/checks/data.ts';
-import { checkDatabase } from '../src/checks/database.ts';
-import { checkEffectivePassword } from '../src/checks/password.ts';
-import { checkSecretKey } from '../src/checks/secret-key.ts';
 import { serverEnv, spawnServer } from './live-server.ts';
 import { checkout, type Home, makeHome } from './run.ts';
 

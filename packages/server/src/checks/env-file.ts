@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { type Config, findRoot } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { settings } from '../config/settings.ts';
 import { advice, checkMode, type Finding, ok } from './finding.ts';
 import { nearest } from './nearest.ts';
 
 /** Without a config, only what can be told from the file alone. */
-export function checkEnvFile(config: Config | null, root = findRoot()): Finding[] {
+export function checkEnvFile(config: Config | null, root: string): Finding[] {
   const path = join(root, '.env');
   const names = readNames(path);
   if (names === 'missing') return [ok('.env', `${path} is not there, and need not be`)];

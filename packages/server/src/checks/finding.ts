@@ -10,6 +10,8 @@ export interface Finding {
 }
 
 export const ok = (about: string, text: string): Finding => ({ level: 'ok', about, text });
+export const isFault = ({ level }: Finding): boolean => level === 'fault';
+
 export const advice = (about: string, text: string): Finding => ({ level: 'advice', about, text });
 
 /** A fault from one of the server's own errors, whose messages begin with the variable. */

@@ -1,19 +1,23 @@
-// Which password counts, and how well it holds. What takes a bcrypt is not tried here: a start waits for these checks.
+// Which password is in effect, and how strong it is.
 
-import { type Config, isInstalled } from '../config/config.ts';
+import { type Config, isInstalled, nameOfDatabase } from '../config/config.ts';
 import { settings } from '../config/settings.ts';
-import type { EffectivePassword } from '../services/password/effective.ts';
+import { type EffectivePassword, effectivePassword, matchesEffective } from '../services/password/effective.ts';
 import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/password/hashing.ts';
+import type { CheckedDatabase } from './database.ts';
 import { advice, type Finding, ok } from './finding.ts';
 
 /** From here on a check takes seconds. */
-export const SLOW_COST = 15;
+const SLOW_COST = 15;
 const LOWEST_COST = 10;
 
 /** The two digits after `$2b$`. */
-export const costOf = (hash: string): number => Number(hash.slice(4, 6));
+const costOf = (hash: string): number => Number(hash.slice(4, 6));
 
-/** `effective` is null for a password that is kept in the database and not looked at. */
+/**
+ * What can be said without a bcrypt: a start waits for it. `effective` is null for a password that is kept in the database
+ * and not looked at.
+ */
 export function checkPassword(config: Pick<Config, 'bcryptCost'>, effective: EffectivePassword | null): Finding[] {
   const kept = ok('password', 'the one kept in the database counts');
   if (effective === null) return [kept];
@@ -39,8 +43,31 @@ export function checkPassword(config: Pick<Config, 'bcryptCost'>, effective: Eff
   }
 }
 
-/** Said of one that is the built-in password in disguise, where there is time to try. */
-export const isBuiltIn = (about: string): Finding =>
+/** The same with what the database holds, and with one bcrypt to find the built-in password in disguise. */
+export async function checkEffectivePassword(
+  config: Config,
+  { passwordHash }: Pick<CheckedDatabase, 'passwordHash'>,
+): Promise<Finding[]> {
+  const { password } = config;
+  if (password.from === 'database' && passwordHash === undefined) {
+    const otherwise = password.builtInAllowed ? ', or where none is kept the built-in admin123' : '';
+    const text = `${neither}: the one kept in ${nameOfDatabase(config.database)} counts${otherwise}`;
+    return [password.builtInAllowed ? advice('password', text) : ok('password', text)];
+  }
+  const effective = effectivePassword(password, passwordHash ?? null);
+  if (!effective) return [ok('password', `${neither}: the first start makes a password and shows it once`)];
+  const findings = checkPassword(config, effective);
+  // A slow hash already has its finding; trying it would take too long.
+  const isQuick = 'hash' in effective && costOf(effective.hash) < SLOW_COST;
+  if (isQuick && (await matchesEffective(BUILT_IN_PASSWORD, effective))) {
+    findings.push(isBuiltIn(effective.origin === 'stored' ? 'password' : effective.origin));
+  }
+  return findings;
+}
+
+const neither = 'neither MASTER_PASSWORD_HASH nor MASTER_PASSWORD is set';
+
+const isBuiltIn = (about: string): Finding =>
   advice(about, `is ${BUILT_IN_PASSWORD}, which everybody knows: choose one of your own`);
 
 function checkPlain(plain: string): Finding[] {

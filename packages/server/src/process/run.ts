@@ -1,6 +1,6 @@
 // Starts the server as a process and ends it on signals. Everything a person reads on a terminal is written here.
 
-import { type Config, ConfigError, isStartedByNpx, loadConfig } from '../config/config.ts';
+import { type Config, ConfigError, findRoot, isStartedByNpx, loadConfig } from '../config/config.ts';
 import { ListenError } from '../http/listener/listen.ts';
 import { createLog, type Log } from '../log.ts';
 import { openServer, type RunningServer } from '../server.ts';
@@ -43,7 +43,13 @@ export async function run(args: readonly string[]): Promise<void> {
   }
   const { config, server } = started;
   console.log(
-    startBlock({ config, url: server.url, metricsUrl: server.metricsUrl, password: server.services.password }),
+    startBlock({
+      config,
+      root: findRoot(),
+      url: server.url,
+      metricsUrl: server.metricsUrl,
+      password: server.services.password,
+    }),
   );
   await lowerWorkerPriority();
 }

@@ -1,6 +1,6 @@
 // What is printed at start: where it is, who can reach it, how a service would run it, and what is unsafe.
 import { extname, join } from 'node:path';
-import { checkRunning } from '../checks/running.ts';
+import { checkRunning } from '../checks/all.ts';
 import { bracketed, isLoopback, isLoopbackOrigin } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import type { Password } from '../services/password/password.ts';
@@ -9,11 +9,13 @@ import { version } from '../version.ts';
 /** The short block for stdout; whatever is unsafe or makes no sense has its own line. */
 export function startBlock(options: {
   config: Config;
+  /** The folder of `.env`. */
+  root: string;
   url: string;
   metricsUrl?: string | null;
   password: Pick<Password, 'origin' | 'generated'>;
 }): string {
-  const { config, url, metricsUrl, password } = options;
+  const { config, root, url, metricsUrl, password } = options;
   // As this file: the source, or what was built of it.
   const main = join(import.meta.dirname, `../main${extname(import.meta.filename)}`);
   const rows: [string, string][] = [
@@ -28,10 +30,9 @@ export function startBlock(options: {
     ...(password.generated
       ? ([['Password', `${password.generated}  (made now, shown this once)`]] as [string, string][])
       : []),
-    ...checkRunning({ ...config, publicUrl: url }, password.origin()).map(({ about, text }): [string, string] => [
-      'WARNING',
-      `${about}: ${text}`,
-    ]),
+    ...checkRunning({ ...config, publicUrl: url }, { root, origin: password.origin() })
+      .filter(({ level }) => level !== 'ok')
+      .map(({ about, text }): [string, string] => ['WARNING', `${about}: ${text}`]),
   ];
   return [`BackChannel ${version}`, ...rows.map(([label, text]) => `  ${label.padEnd(8)} ${text}`)].join('\n');
 }

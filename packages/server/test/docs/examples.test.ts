@@ -200,12 +200,14 @@ describe('the command line', () => {
 });
 
 test('the README shows what a first start prints', () => {
-  const config = loadConfig({ env: { DATA_DIR: '/home/you/backchannel/data' }, root: '/home/you/backchannel' });
+  const root = '/home/you/backchannel';
+  const config = loadConfig({ env: { DATA_DIR: `${root}/data` }, root });
   const url = 'http://localhost:8000';
-  const printed = startBlock({ config, url, password: { origin: () => 'built-in', generated: null } }).split('\n');
+  const printed = startBlock({ config, root, url, password: { origin: () => 'built-in', generated: null } }).split(
+    '\n',
+  );
   const [shown = ''] = blocksIn(sectionOf(readme, 'Run it'), '');
   const lines = shown.trimEnd().split('\n');
-  // A checkout may have an .env of its own, of which there may be something to say.
   const labelsOf = (block: string[]) =>
     block.map((line) => line.slice(0, 11)).filter((label) => !/WARNING/.test(label));
   expect(labelsOf(lines)).toEqual(labelsOf(printed));

@@ -24,8 +24,9 @@ test.each<[string, Record<string, string>, string]>([
     'whoever reaches 0.0.0.0 port 8000',
   ],
 ])('who reaches a server %s', (_what, env, reach) => {
-  const config = loadConfig({ env, root: '/home/you/backchannel' });
+  const root = '/home/you/backchannel';
+  const config = loadConfig({ env, root });
   const password = { origin: () => 'stored' as const, generated: null };
-  const lines = startBlock({ config, url: config.publicUrl, password }).split('\n');
+  const lines = startBlock({ config, root, url: config.publicUrl, password }).split('\n');
   expect(lines).toContain(`  Reach    ${reach}`);
 });

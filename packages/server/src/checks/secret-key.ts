@@ -1,10 +1,10 @@
 // Which key signs sessions, and whether the one that is kept can be used. It makes none.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Finding, faultOf, ok } from '@backchannel/server/checks/finding';
-import type { Config } from '@backchannel/server/config';
-import { loadSecretKey, SecretKeyError } from '@backchannel/server/key-file';
-import { createKeyRing, FOREIGN_RING, isForeignRing } from '@backchannel/server/keys';
+import type { Config } from '../config/config.ts';
+import { loadSecretKey, SecretKeyError } from '../services/key-file.ts';
+import { createKeyRing, FOREIGN_RING, isForeignRing } from '../services/keys.ts';
+import { type Finding, faultOf, ok } from './finding.ts';
 
 /** `signingKeys` are those that were last used on the database, where others have to have one of them. */
 export function checkSecretKey({ secretKeys, dataDir }: Config, signingKeys: readonly string[] = []): Finding[] {

@@ -1,7 +1,7 @@
 // Whose files they are. What another user makes in a data folder, root included, its server could not use any more.
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Config } from '@backchannel/server/config';
+import type { Config } from '../config/config.ts';
 
 /** The data belongs to somebody else. */
 export interface ForeignOwner {

@@ -1,10 +1,10 @@
-// The data folder and the database file: there or to be made, and writable. It makes and changes nothing.
+// Whether the data folder and the database file are there or can be made, and can be written. It makes and changes nothing.
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
-import { type Finding, faultOf, ok } from '@backchannel/server/checks/finding';
-import type { Config } from '@backchannel/server/config';
-import { DataFolderError, prepareDataFolder } from '@backchannel/server/data-folder';
+import type { Config } from '../config/config.ts';
+import { DataFolderError, prepareDataFolder } from '../store/data-folder.ts';
+import { type Finding, faultOf, isFault, ok } from './finding.ts';
 
 export function checkData({ dataDir, database }: Config): Finding[] {
   // Nothing is kept in the data folder then: the key is in the configuration.
@@ -15,8 +15,8 @@ export function checkData({ dataDir, database }: Config): Finding[] {
     ...checkFolder('DATA_DIR', dataDir),
     ...(folder === dataDir ? [] : checkFolder('DATABASE_URL', folder)),
   ];
-  // What is in a folder that can't be entered is not to be told.
-  return folders.some(({ level }) => level === 'fault') ? folders : [...folders, ...checkFile(file)];
+  // A folder that can't be entered does not show what is in it.
+  return folders.some(isFault) ? folders : [...folders, ...checkFile(file)];
 }
 
 function checkFolder(about: string, path: string): Finding[] {

@@ -1,0 +1,71 @@
+// Whether the database, if there is one, can be read and belongs to this version. It is looked at and not changed.
+import { existsSync } from 'node:fs';
+import { type Config, type DatabaseAddress, nameOfDatabase } from '../config/config.ts';
+import type { DatabaseState } from '../store/inspect.ts';
+import { advice, type Finding, ok } from './finding.ts';
+
+const about = 'database';
+
+export interface CheckedDatabase {
+  findings: Finding[];
+  /** The hash of the master password that is kept; null where none is, or there is no database; undefined if unknown. */
+  passwordHash: string | null | undefined;
+  /** The ids of the keys that were last used there, as far as they are known. */
+  signingKeys: readonly string[];
+}
+
+/** What is known of a database that nobody looked into. */
+export const unseenDatabase: CheckedDatabase = { findings: [], passwordHash: undefined, signingKeys: [] };
+
+/** The database cannot be looked into. The message is one sentence, fit to be shown. */
+export class DatabaseUnusableError extends Error {
+  override readonly name = 'DatabaseUnusableError';
+
+  constructor(database: DatabaseAddress, cause: unknown) {
+    super(`The database ${nameOfDatabase(database)} cannot be used: ${reasonText(cause)}.`, { cause });
+  }
+}
+
+/**
+ * What the database holds, without a migration or any other change; null where there is none.
+ * @throws DatabaseUnusableError
+ */
+export async function readDatabaseState(database: DatabaseAddress): Promise<DatabaseState | null> {
+  if (database.engine === 'sqlite' && !existsSync(database.file)) return null;
+  // Loaded here, for the drivers are slow to load and most commands need none.
+  const { inspectDatabase, inspectPostgres } = await import('../store/inspect.ts');
+  try {
+    return database.engine === 'sqlite' ? inspectDatabase(database.file) : await inspectPostgres(database);
+  } catch (error) {
+    throw new DatabaseUnusableError(database, error);
+  }
+}
+
+export async function checkDatabase({ database }: Pick<Config, 'database'>): Promise<CheckedDatabase> {
+  try {
+    const state = await readDatabaseState(database);
+    if (!state) return { findings: [], passwordHash: null, signingKeys: [] };
+    return { findings: checkState(state), passwordHash: state.passwordHash, signingKeys: state.signingKeys };
+  } catch (error) {
+    if (!(error instanceof DatabaseUnusableError)) throw error;
+    return { ...unseenDatabase, findings: [{ level: 'fault', about, text: error.message }] };
+  }
+}
+
+function checkState({ applied, pending, unknown }: DatabaseState): Finding[] {
+  if (unknown.length > 0) {
+    const text = `a newer version has been at work here (${unknown.join(', ')}), and this one will not start: run that one`;
+    return [{ level: 'fault', about, text }];
+  }
+  if (pending.length > 0) {
+    const copies = applied.length > 0 ? ', and copies it first' : '';
+    return [advice(about, `is an older version's: the next start applies ${pending.join(', ')}${copies}`)];
+  }
+  return [ok(about, 'can be read, and all migrations are applied')];
+}
+
+/** Node gives only a code if every address of a name refuses the connection. */
+function reasonText(reason: unknown): string {
+  if (!(reason instanceof Error)) return String(reason);
+  return reason.message || ('code' in reason ? String(reason.code) : reason.name);
+}
