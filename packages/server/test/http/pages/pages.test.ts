@@ -2,7 +2,7 @@
 // Runs on one engine: the pages call procedures, whose tests run on both.
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { hashPassword } from '../../../src/services/password/hashing.ts';
+import { occupyPasswordCheck, oneAtATime } from '../../support/busy.ts';
 import { makeToken, startOwnServer } from '../../support/callers.ts';
 import { openElsewhere, tearTable } from '../../support/elsewhere.ts';
 import { type Answer, PASSWORD, sendRaw, startServer, type TestClient } from '../../support/harness.ts';
@@ -135,14 +135,18 @@ describe('/login', () => {
   });
 
   test('a crowd is told to come back, with 503 and in words', async () => {
-    // The one check at a time is held up by a hash that takes a second and more.
-    const password = { from: 'MASTER_PASSWORD_HASH', hash: await hashPassword(PASSWORD, { cost: 4 }) } as const;
-    await using server = await startServer({ threadPoolSize: 1, loginMaxFailures: 100, bcryptCost: 14, password });
-    const busy = server.services.password.hash('x');
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, () => server.client().page('/login', { password: 'wrong' })),
-    );
-    await busy;
+    await using server = await startServer({ ...oneAtATime, loginMaxFailures: 100 });
+    const occupied = await occupyPasswordCheck(server);
+    const isFull = Promise.withResolvers<void>();
+    let count = 0;
+    const crowd = Array.from({ length: 20 }, async () => {
+      const answer = await server.client().page('/login', { password: 'wrong' });
+      if (answer.status === 503 && ++count === 4) isFull.resolve();
+      return answer;
+    });
+    await isFull.promise;
+    await occupied.release();
+    const answers = await Promise.all(crowd);
     const shed = answers.filter(({ status }) => status === 503);
     expect(shed).toHaveLength(4);
     for (const answer of shed) {
