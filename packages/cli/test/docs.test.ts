@@ -1,17 +1,15 @@
 // docs/cli.md and docs/rest.md: every command and option is there, and what can be copied from them runs as it stands.
-import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { describe, expect, type TestContext, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { errorStatuses } from '../../server/src/errors.ts';
 import type { Command } from '../src/command.ts';
 import { loadCommands } from '../src/commands.ts';
 import { TOKEN_VARIABLE, URL_VARIABLE } from '../src/remote/server.ts';
-import { type LiveServer, serverEnv, startServer } from './live-server.ts';
-import { type Checkout, checkout, environment, repository } from './run.ts';
+import { serverEnv, startServer } from './live-server.ts';
+import { type Checkout, checkout, makeHome, repository } from './run.ts';
+import { hasShell, openShell } from './shell.ts';
 
-const run = promisify(execFile);
 const read = (name: string) => readFileSync(join(repository, 'docs', name), 'utf8');
 const [cliPage, restPage] = [read('cli.md'), read('rest.md')];
 
@@ -59,85 +57,110 @@ test('docs/cli.md names the variables that are read, and docs/rest.md every code
   expect(codes).toEqual(Object.entries(errorStatuses));
 });
 
-// As many processes as there are commands, one after the other.
-describe('what can be copied', { timeout: 240_000 }, () => {
-  test('from docs/cli.md does what it says, in the order of the page', async (context) => {
-    using home = checkout({ '.env': serverEnv });
+describe.skipIf(!hasShell)('what can be copied (skipped without bash and curl)', () => {
+  test('from docs/cli.md does what it says, in the order of the page', async () => {
+    using home = makeHome({ '.env': serverEnv });
     await using server = await startServer(home);
     await server.signIn();
     const made = await home.run(['tokens', 'create', '--name', 'x', '--scope', 'read', '--json']);
     const { token } = JSON.parse(made.stdout);
-    const shell = await openShell(context, home, server);
-    const said: string[] = [];
+    await using shell = await openShell(home);
+    const next = 'correct horse battery';
+    /** What each block prints, by its first line. */
+    const printed: Record<string, string> = {};
     for (const { code } of blocksOf(cliPage).filter(({ language }) => language === 'sh')) {
+      const [first = ''] = code.split('\n');
       if (code.includes('restore')) await server.stop();
       if (code.includes('throttle list')) await server.tryPassword('not this one');
-      const id = code.includes('sessions revoke') ? (await server.signIn('correct horse battery')).id : token.id;
-      said.push(await shell(code.replace(/(?<= revoke )ID$/m, id)));
+      const id = code.includes('sessions revoke') ? (await server.signIn(next)).id : token.id;
+      const lines = code.replace(/(?<= revoke )ID$/m, id).replaceAll('http://localhost:8000', server.url);
+      const env = code.includes('proxy-config') ? behindProxy : {};
+      printed[first] = await shell.run(lines, { ...env, PASSWORD: next });
     }
-    const [set, verify, hash, master, secret, config, list, , tokens, listed, revoked, , waiting, cleared] = said;
-    expect(set).toMatch(/^The password is set: 1 session ended, 1 token kept/);
-    expect(verify).toBe('right\n');
-    expect(hash).toMatch(/^\$2b\$12\$\S{53}\nMASTER_PASSWORD_HASH=[A-Za-z0-9+/]{80}\n$/);
-    expect(master).toMatch(/^MASTER_PASSWORD_HASH='\$2b\$10\$/);
-    expect(secret).toMatch(/^SECRET_KEY=\S{43}\n$/);
-    expect(config).toMatch(/^ok /m);
-    expect(list).toBe('');
-    expect(tokens).toMatch(/^bct_\S+\nbct_\S+\n$/);
-    expect(JSON.parse(listed ?? '').tokens.map(({ name }: { name: string }) => name)).toEqual([
-      ...['podcast app', 'backup script', 'x'],
-    ]);
-    expect(revoked).toBe('1 token ended\n');
-    expect(waiting).toMatch(/^ip:127\.0\.0\.1 +1 /m);
-    expect(cleared).toMatch(/^1 source cleared\n/);
-    const [procedures, called, inputs, created, nginx, caddy, traefik, backup, restored] = said.slice(14);
-    expect(procedures).toMatch(/^PROCEDURE .*\nauth\.events\.list \(query\): /s);
-    expect(called).toMatch(/"activeTokens": 3,.*"type": "login\.succeeded"/s);
-    expect(inputs).toMatch(/"events": .*"hash": "\$2b\$/s);
-    expect(created).toMatch(/"name": "another laptop".*"secret": "bct_/s);
-    expect(nginx).toMatch(/server_name app\.example\.com;.*auth_request .*server_name auth\.example\.com;/s);
-    expect(caddy).toMatch(/app\.example\.com.*forward_auth.*basic=1/s);
-    expect(traefik).toMatch(/app\.example\.com.*forwardAuth:.*http:\/\/backchannel:8000\/api\/v1\/auth\/verify/s);
-    expect([backup, restored]).toEqual([
-      expect.stringMatching(/backup\.db: /),
-      expect.stringMatching(/backchannel\.db/),
-    ]);
-    expect(said).toHaveLength(23);
+    const names = JSON.parse(printed['backchannel tokens list --json'] ?? '').tokens.map(
+      ({ name }: { name: string }) => name,
+    );
+    expect(names).toEqual(['podcast app', 'backup script', 'x']);
+    expect(printed).toEqual({
+      'backchannel password set': expect.stringMatching(/^The password is set: 1 session ended, 1 token kept/),
+      'backchannel verify': 'right\n',
+      'backchannel hash': expect.stringMatching(/^\$2b\$12\$\S{53}\nMASTER_PASSWORD_HASH=[A-Za-z0-9+/]{80}\n$/),
+      'backchannel hash-master --env': expect.stringMatching(/^MASTER_PASSWORD_HASH='\$2b\$10\$/),
+      'backchannel secret --env': expect.stringMatching(/^SECRET_KEY=\S{43}\n$/),
+      'backchannel check-config': expect.stringMatching(/^ok /m),
+      'backchannel sessions list': '',
+      'backchannel sessions revoke ID': '1 session ended\n0 sessions ended\n',
+      'backchannel tokens create --name "backup script" --scope read --expires-in-days 90':
+        expect.stringMatching(/^bct_\S+\nbct_\S+\n$/),
+      'backchannel tokens list --json': expect.any(String),
+      'backchannel tokens revoke ID': '1 token ended\n',
+      'backchannel events --type login.failed --limit 20': '',
+      'backchannel throttle list': expect.stringMatching(/^ip:127\.0\.0\.1 +1 /m),
+      'backchannel throttle clear 127.0.0.1': expect.stringMatching(/^1 source cleared\n/),
+      'backchannel call --list': expect.stringMatching(/^PROCEDURE .*\nauth\.events\.list \(query\): /s),
+      'export BACKCHANNEL_URL=http://localhost:8000': expect.stringMatching(
+        /"activeTokens": 3,.*"type": "login\.succeeded"/s,
+      ),
+      'echo \'{"limit": 5}\' > input.json': expect.stringMatching(/"events": .*"hash": "\$2b\$/s),
+      'backchannel call auth.tokens.create \'{"name": "another laptop", "scope": "read"}\' --password':
+        expect.stringMatching(/"name": "another laptop".*"secret": "bct_/s),
+      'backchannel proxy-config nginx app.example.com http://127.0.0.1:3000': expect.stringMatching(
+        /server_name app\.example\.com;.*auth_request .*server_name auth\.example\.com;/s,
+      ),
+      'backchannel proxy-config caddy app.example.com http://127.0.0.1:3000 --basic --public /share/':
+        expect.stringMatching(/app\.example\.com.*forward_auth.*basic=1/s),
+      'backchannel proxy-config traefik app.example.com http://app:3000 --backchannel http://backchannel:8000':
+        expect.stringMatching(/app\.example\.com.*forwardAuth:.*http:\/\/backchannel:8000\/api\/v1\/auth\/verify/s),
+      'backchannel backup backup.db': expect.stringMatching(/backup\.db: /),
+      'backchannel restore backup.db': expect.stringMatching(/backchannel\.db/),
+    });
   });
 
-  test('from docs/rest.md does what it says: one call gives one answer, whichever way it goes', async (context) => {
+  test('from docs/rest.md does what it says: one call gives one answer, whichever way it goes', async () => {
     using home = checkout({ '.env': serverEnv });
     await using server = await startServer(home);
     const makeToken = await home.run(['tokens', 'create', '--name', 'x', '--scope', 'full']);
     for (const _ of [1, 2, 3]) await server.signIn();
-    const shell = await openShell(context, home, server);
-    const answers: string[] = [];
+    await using shell = await openShell(home);
+    const withServer = (code: string) =>
+      code.replace('bct_…', makeToken.stdout.trim()).replaceAll('http://localhost:8000', server.url);
+    const answers: { code: string; answer: string }[] = [];
+    /** The answer of the block with these words in it, of which there is one. */
+    const answerOf = (words: string) => {
+      const [found, ...others] = answers.filter(({ code }) => code.includes(words));
+      expect([found?.code, others], words).toEqual([expect.any(String), []]);
+      return found?.answer ?? '';
+    };
     const shown: [said: string, shown: string][] = [];
     const blocks = blocksOf(restPage).filter(({ code }) => !code.includes('openapi-'));
     for (const { language, code } of blocks) {
-      if (language === 'json') shown.push([answers.at(-1) ?? '', code]);
-      if (language === 'sh') answers.push(await shell(code.replace('bct_…', makeToken.stdout.trim())));
-      if (language === 'ts') answers.push(await shell(`node ${writeProgram(home, code)}`));
+      if (language === 'json') shown.push([answers.at(-1)?.answer ?? '', code]);
+      else
+        answers.push({
+          code,
+          answer: await shell.run(language === 'ts' ? `node ${writeProgram(home, code)}` : withServer(code)),
+        });
     }
-    const [, curl, cli, sdk, trpc, writes, write, session, , , profile, events] = answers;
-    const expected = JSON.parse(curl ?? '');
+    const expected = JSON.parse(answerOf('auth/events?type='));
     expect(expected.events).toHaveLength(3);
-    expect([cli, sdk].map((text) => JSON.parse(text ?? ''))).toEqual([expected, expected]);
-    expect(JSON.parse(trpc ?? '')).toEqual({ result: { data: expected } });
+    expect(JSON.parse(answerOf('backchannel call auth.events.list'))).toEqual(expected);
+    expect(JSON.parse(answerOf('bc.auth.events.list.query'))).toEqual(expected);
+    expect(JSON.parse(answerOf('trpc/auth.events.list'))).toEqual({ result: { data: expected } });
     // The first of them found the three, and left nothing for the others.
-    const revoked = [...`${writes}${write}`.matchAll(/"revoked": ?(\d)/g)].map(([, count]) => Number(count));
+    const revocations = answerOf('backchannel call auth.sessions.revokeOthers') + answerOf('revokeOthers.mutate');
+    const revoked = [...revocations.matchAll(/"revoked": ?(\d)/g)].map(([, count]) => Number(count));
     expect(revoked).toEqual([3, 0, 0, 0]);
-    expect(session).toMatch(/"authenticated":true.*"scope":"read".*"authenticated":false/s);
-    expect(JSON.parse(profile ?? '')).toMatchObject({ method: 'token' });
+    expect(answerOf('cookies.txt')).toMatch(/"authenticated":true.*"scope":"read".*"authenticated":false/s);
+    expect(JSON.parse(answerOf('client/profile'))).toMatchObject({ method: 'token' });
     for (const [answer, text] of shown) expect(JSON.parse(answer)).toEqual(JSON.parse(text));
     expect(shown).toHaveLength(2);
 
     const { stdout } = await home.run(['events', '--json']);
     const all = JSON.parse(stdout).events.map(({ at, type, ip }: Record<string, string>) => `${at} ${type} ${ip}`);
-    expect((events ?? '').trimEnd().split('\n')).toEqual(all);
+    expect(answerOf('nextCursor').trimEnd().split('\n')).toEqual(all);
     // Of several pages.
     const paging = writeProgram(home, blocks.at(-1)?.code.replace("'100'", "'2'") ?? '');
-    expect((await shell(`node ${paging}`)).trimEnd().split('\n')).toEqual(all);
+    expect((await shell.run(`node ${paging}`)).trimEnd().split('\n')).toEqual(all);
     expect(all.length).toBeGreaterThan(6);
     expect(answers).toHaveLength(12);
   });
@@ -158,37 +181,4 @@ function writeProgram({ root }: Checkout, code: string): string {
   const file = join(root, `packages/cli/program-${programs}.ts`);
   writeFileSync(file, code);
   return file;
-}
-
-/**
- * Runs code as a shell would that goes on and on: variables live on. Whatever asks for a password gets one. The calling
- * test is skipped where there is no bash with curl.
- */
-async function openShell(test: TestContext, { root, bin }: Checkout, server: LiveServer) {
-  const isThere = await run('bash', ['-c', 'command -v curl'], { env: environment }).catch(() => null);
-  if (!isThere) return test.skip('skipped: no bash with curl here');
-  let exported = '';
-  let password = 'admin123';
-  return async (code: string): Promise<string> => {
-    const script = [
-      exported,
-      // Without a pipe before it, it is somebody at a keyboard who knows the password.
-      `backchannel() {
-         if [ -p /dev/stdin ]; then node ${bin} "$@"; else echo "$PASSWORD" | node ${bin} "$@"; fi
-       }
-       curl() { command curl --silent --show-error "$@"; echo; }`,
-      code.replaceAll('http://localhost:8000', server.url),
-      `export -p | grep BACKCHANNEL_ > ${root}/exported || true`,
-    ].join('\n');
-    if (code.includes('password set')) password = 'correct horse battery';
-    const isOfProxy = code.includes('proxy-config');
-    const env = { ...environment, HOME: root, PASSWORD: password, ...(isOfProxy ? behindProxy : {}) };
-    const { stdout } = await run('bash', ['--norc', '-euo', 'pipefail', '-c', script], { cwd: root, env }).catch(
-      (error) => {
-        throw new Error(`${code}\n${error.stdout}${error.stderr}`);
-      },
-    );
-    exported = readFileSync(join(root, 'exported'), 'utf8');
-    return stdout;
-  };
 }
