@@ -1,8 +1,8 @@
 // What a command is: its words, its options, and a function from them to a result. How arguments are read, helped with
 // and refused is the same for all of them, and is here.
 import { inspect, parseArgs } from 'node:util';
-import { escapeControlCharacters } from '@backchannel/server/caller';
 import { nearest } from '@backchannel/server/checks/nearest';
+import { escapeControlCharacters } from '@backchannel/server/text';
 import type { CommandContext } from './context.ts';
 import { badUsage } from './failure.ts';
 import { table } from './table.ts';

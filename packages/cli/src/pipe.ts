@@ -1,4 +1,5 @@
 // What comes through the pipe that is standard input, as text.
+import { errorCode } from '@backchannel/server/error-code';
 import type { Input } from './context.ts';
 import { badUsage } from './failure.ts';
 
@@ -19,7 +20,7 @@ export async function readPipe(stdin: Input, what: string): Promise<string> {
       if (bytes > MOST_PIPED_BYTES) break;
     }
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? error.code : error;
+    const reason = errorCode(error) || error;
     throw badUsage(`${what} cannot be read from standard input (${reason})`);
   }
   return new TextDecoder().decode(Buffer.concat(chunks));

@@ -1,5 +1,5 @@
 // Rows in columns, for people. Whatever a cell holds, it cannot drive the terminal.
-import { escapeControlCharacters } from '@backchannel/server/caller';
+import { escapeControlCharacters } from '@backchannel/server/text';
 
 /** One line a row, two spaces between columns. */
 export function table(rows: readonly (readonly string[])[]): string {

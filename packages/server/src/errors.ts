@@ -1,6 +1,7 @@
 // One funnel: whatever is thrown becomes one of the contract's codes. What is not meant for the outside stays inside.
 import { TRPCError } from '@trpc/server';
-import { ZodError } from 'zod';
+import { ZodError, z } from 'zod';
+import { messages } from './messages.ts';
 import { StoreUnavailableError } from './store/database.ts';
 
 /** Every error code of the API with its HTTP status (RFC 9110, RFC 6585 for 429). */
@@ -45,10 +46,10 @@ export class RetryLaterError extends TRPCError {
   }
 }
 
-/** The session is good, but the password has to be shown again for this (OWASP ASVS 7.5.1). */
+/** The session is live, but the operation needs a recently authenticated one (OWASP ASVS 7.5.1). */
 export class StepUpRequiredError extends TRPCError {
   constructor() {
-    super({ code: 'FORBIDDEN', message: 'Show the password again first: POST /api/v1/auth/step-up.' });
+    super({ code: 'FORBIDDEN', message: messages.stepUpRequired });
   }
 }
 
@@ -69,7 +70,7 @@ const STORE_RETRY_AFTER_SECONDS = 2;
 export function describeError(error: unknown): ErrorDescription {
   const cause = error instanceof TRPCError ? error.cause : error;
   if (cause instanceof StoreUnavailableError) {
-    return describe('SERVICE_UNAVAILABLE', 'The database cannot be reached at the moment; try again shortly.', {
+    return describe('SERVICE_UNAVAILABLE', messages.databaseAway, {
       retryAfterSeconds: STORE_RETRY_AFTER_SECONDS,
     });
   }
@@ -80,10 +81,10 @@ export function describeError(error: unknown): ErrorDescription {
   }
   if (error instanceof StepUpRequiredError) return describe('STEP_UP_REQUIRED', error.message);
   const issues = error instanceof InputError ? error.issues : cause instanceof ZodError ? issuesOf(cause) : null;
-  if (issues) return describe('BAD_REQUEST', 'The input is not valid; see issues.', { issues });
+  if (issues) return describe('BAD_REQUEST', messages.invalidInput, { issues });
   // A parser's own message repeats parts of what it read: of a password, for one.
   if (error.code === 'PARSE_ERROR' || cause instanceof SyntaxError) {
-    return describe('BAD_REQUEST', 'The input is not valid JSON.');
+    return describe('BAD_REQUEST', messages.notJson);
   }
   return error.code in errorStatuses ? describe(error.code as ErrorCode, error.message) : internal;
 }
@@ -96,16 +97,22 @@ function describe(
   return { message, code, status: errorStatuses[code], ...rest };
 }
 
-const internal = describe('INTERNAL_SERVER_ERROR', 'Something went wrong on the server; its log says what.');
+const internal = describe('INTERNAL_SERVER_ERROR', messages.internal);
 
-/** Zod's issues, one for each unknown field rather than one for all, and a field that is not there in a word. */
+/** Zod's issues: one for each unknown field rather than one for all, and "Missing." for a field that is not there. */
 export function issuesOf(error: ZodError): Issue[] {
   return error.issues.flatMap((issue) => {
     const path = issue.path.map(String);
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'Unknown field.' }));
     }
-    const isMissing = issue.code === 'invalid_type' && path.length > 0 && issue.message.endsWith('received undefined');
-    return [{ path: path.join('.'), message: isMissing ? 'Missing.' : issue.message }];
+    return [{ path: path.join('.'), message: path.length > 0 && isOfMissing(issue) ? 'Missing.' : issue.message }];
   });
+}
+
+/** Zod does not keep the input with an issue, but its message for a missing value is the one that it would give now. */
+function isOfMissing(issue: ZodError['issues'][number]): boolean {
+  if (issue.code !== 'invalid_type') return false;
+  const ofMissing = z.config().localeError?.({ ...issue, input: undefined });
+  return issue.message === (typeof ofMissing === 'string' ? ofMissing : ofMissing?.message);
 }

@@ -1,8 +1,9 @@
 // The log: one line an event, secrets redacted, control characters escaped.
 import { type Logger, pino } from 'pino';
 import type { Config } from './config/config.ts';
-import { escapeControlCharacters } from './services/caller.ts';
-import { codeOf, StoreUnavailableError } from './store/unavailable.ts';
+import { errorCode } from './error-code.ts';
+import { StoreUnavailableError } from './store/unavailable.ts';
+import { escapeControlCharacters } from './text.ts';
 
 export type Log = Logger;
 
@@ -24,7 +25,7 @@ export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Log {
 function serializeError(error: Error) {
   const away = [error, error.cause].find((each) => each instanceof StoreUnavailableError);
   if (!away) return pino.stdSerializers.err(error);
-  const reason = away.cause instanceof Error ? ` (${away.cause.message || codeOf(away.cause)})` : '';
+  const reason = away.cause instanceof Error ? ` (${away.cause.message || errorCode(away.cause)})` : '';
   return { type: away.name, message: `${away.message}${reason}` };
 }
 

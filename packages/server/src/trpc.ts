@@ -1,9 +1,10 @@
 // The one place that calls initTRPC: what a procedure is given, who may call it, and how a throw becomes an answer.
 import { initTRPC, TRPCError } from '@trpc/server';
 import { describeError, type ErrorCode, StepUpRequiredError } from './errors.ts';
+import { messages } from './messages.ts';
 import { type Access, type OperationType, refusalFor } from './services/access/policy.ts';
 import type { Principal } from './services/access/principal.ts';
-import type { Client } from './services/caller.ts';
+import type { Caller } from './services/caller.ts';
 import type { Device } from './services/devices.ts';
 import type { Services } from './services/services.ts';
 import type { SessionCookies } from './services/sessions/sessions.ts';
@@ -12,7 +13,7 @@ import type { SessionRow } from './store/entities.ts';
 /** What a procedure knows of its caller, whichever transport it came by. */
 export interface Context {
   readonly services: Services;
-  readonly client: Client;
+  readonly caller: Caller;
   /** The caller, found out once per request; null for a stranger. */
   authenticate(): Promise<Principal | null>;
   /** Whether the request presents an API token, valid or not. If so, the token alone decides who is calling. */
@@ -83,9 +84,7 @@ export const anyoneProcedure = t.procedure.meta({ access: 'anyone' });
 const notSignedIn = ({ presentsToken }: Context) =>
   new TRPCError({
     code: 'UNAUTHORIZED',
-    message: presentsToken
-      ? 'The token is not one of this server, or it has been revoked or has expired.'
-      : 'Sign in first.',
+    message: presentsToken ? messages.invalidToken : messages.signInFirst,
   });
 
 /** The caller, if the policy lets it call this, with its use counted. */
@@ -94,11 +93,10 @@ async function admit(ctx: Context, operation: { access: Access; type: OperationT
   if (!principal) throw notSignedIn(ctx);
   const refusal = refusalFor(principal, operation);
   if (refusal === 'no-tokens') {
-    throw new TRPCError({ code: 'FORBIDDEN', message: 'No token may do this; sign in with the password.' });
+    throw new TRPCError({ code: 'FORBIDDEN', message: messages.noTokens });
   }
   if (refusal === 'scope' && principal.kind === 'token') {
-    const { scope } = principal.token;
-    throw new TRPCError({ code: 'FORBIDDEN', message: `This token's scope is ${scope}; it may not do this.` });
+    throw new TRPCError({ code: 'FORBIDDEN', message: messages.scopeTooSmall(principal.token.scope) });
   }
   ctx.recordUse(principal);
   return principal;

@@ -1,6 +1,6 @@
 // `backchannel call`: any procedure of a server, over the network. It opens no database and reads no configuration.
 import { BackchannelError } from '@backchannel/client-sdk';
-import { escapeControlCharacters } from '@backchannel/server/caller';
+import { escapeControlCharacters } from '@backchannel/server/text';
 import { defineCommand, type Result } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { badUsage, refusal } from '../failure.ts';

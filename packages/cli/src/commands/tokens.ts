@@ -65,7 +65,7 @@ const create = defineCommand({
     const wanted = await readNewToken(values);
     const { toToken } = await import('@backchannel/server/views');
     const made = await withServices(readConfig(context), ({ tokens }) =>
-      tokens.create({ ...wanted, client: null, sessionId: null }),
+      tokens.create({ ...wanted, caller: null, sessionId: null }),
     );
     // Null would be for a session that made it and ended meanwhile.
     if (!made) throw refusal('The token could not be made.');

@@ -1,7 +1,9 @@
 // The input of a call: JSON from the command line, a file or a pipe, held to the procedure's own schema before anything
 // is sent.
+
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { errorCode } from '@backchannel/server/error-code';
 import type { Given } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { badUsage } from '../failure.ts';
@@ -34,7 +36,7 @@ async function readText(argument: string, { stdin, cwd }: CommandContext): Promi
   try {
     return readFileSync(resolve(cwd, file), 'utf8');
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? error.code : error;
+    const reason = errorCode(error) || error;
     throw badUsage(`the input ${JSON.stringify(file)} cannot be read (${reason})`);
   }
 }

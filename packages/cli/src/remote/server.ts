@@ -1,8 +1,10 @@
 // Which server is called and what it is shown: by the options, else by the environment. The only place of the command
 // line that reads variables which are no settings of the server.
+
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type BackchannelClient, createBackchannelClient } from '@backchannel/client-sdk';
+import { errorCode } from '@backchannel/server/error-code';
 import type { CommandContext } from '../context.ts';
 import { badUsage } from '../failure.ts';
 
@@ -37,7 +39,7 @@ function readTokenFile(file: string, cwd: string): string {
   try {
     text = readFileSync(resolve(cwd, file), 'utf8').trim();
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? error.code : error;
+    const reason = errorCode(error) || error;
     throw badUsage(`--token-file: ${JSON.stringify(file)} cannot be read (${reason})`);
   }
   if (text === '') throw badUsage(`--token-file: ${JSON.stringify(file)} is empty`);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Config } from '../config/config.ts';
 import { settings } from '../config/settings.ts';
+import { errorCode } from '../error-code.ts';
 import { advice, checkMode, type Finding, ok } from './finding.ts';
 import { nearest } from './nearest.ts';
 
@@ -29,7 +30,7 @@ function readNames(path: string): string[] | 'missing' | 'unreadable' {
   try {
     return Object.keys(parseEnv(readFileSync(path, 'utf8')));
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'missing' : 'unreadable';
+    return errorCode(error) === 'ENOENT' ? 'missing' : 'unreadable';
   }
 }
 

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
+import { errorCode } from '../error-code.ts';
 import { type ConfigProblem, quoted } from './problem.ts';
 import { exampleLine, type SettingName, settings } from './settings.ts';
 
@@ -100,7 +101,7 @@ function readText(path: string): { text: string } | { problem: string; code: str
   try {
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)) };
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    const code = errorCode(error) || 'unknown error';
     return { problem: readProblems[code] ?? `can't be read (${code})`, code };
   }
 }

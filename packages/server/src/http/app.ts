@@ -4,14 +4,15 @@ import { TRPCError } from '@trpc/server';
 import express, { type ErrorRequestHandler } from 'express';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
+import { messages } from '../messages.ts';
 import { appRouter } from '../router.ts';
 import type { Services } from '../services/services.ts';
 import type { Store } from '../store/database.ts';
+import { sendError } from './answer.ts';
 import { createClientAddress } from './client-address.ts';
 import { createContextFactory } from './context.ts';
 import { createCookies } from './cookies.ts';
 import { createDocs } from './docs/docs.ts';
-import { createReturnAddress } from './forward-auth/return-address.ts';
 import { createVerify, isVerify } from './forward-auth/verify.ts';
 import { cors } from './guard.ts';
 import { noStore, securityHeaders } from './headers.ts';
@@ -20,8 +21,10 @@ import { createTurns } from './listener/turns.ts';
 import type { Metrics } from './metrics.ts';
 import { createObserver } from './observe.ts';
 import { createPages } from './pages/pages.ts';
+import { API_PATH, TRPC_PATH } from './paths.ts';
 import { createRequestIds } from './request-id.ts';
-import { createRest, sendError } from './rest.ts';
+import { createRest } from './rest.ts';
+import { createReturnAddress } from './return-address.ts';
 import { createTrpc } from './trpc.ts';
 
 export function createApp(options: {
@@ -52,14 +55,14 @@ export function createApp(options: {
 
   app.use(securityHeaders);
   app.use(createHealth({ store, isDraining }));
-  app.use('/api/v1', noStore, cors(config), createRest(faces));
-  app.use('/trpc', noStore, cors(config), createTrpc(faces));
+  app.use(API_PATH, noStore, cors(config), createRest(faces));
+  app.use(TRPC_PATH, noStore, cors(config), createTrpc(faces));
   const pages = createPages({ ...faces, returnAddress, clock: services.clock });
   app.use(pages.known);
   app.use(createDocs({ config, router: appRouter, createContext }));
   app.use(pages.unknown);
   app.use((req) => {
-    throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.path}.` });
+    throw new TRPCError({ code: 'NOT_FOUND', message: messages.noSuchPath(req.path) });
   });
   const onError: ErrorRequestHandler = (error: unknown, _req, res, _next) => sendError(res, asClientError(error), log);
   app.use(onError);

@@ -1,7 +1,9 @@
-// Bodies of requests: JSON for the API, forms for the pages. Nothing is converted, and nothing is read past the limit.
+// The input of requests: JSON bodies for the API, forms for the pages, query strings. Nothing is converted, and nothing is
+// read past the limit.
 import { TRPCError } from '@trpc/server';
 import { type Request, type Response, raw } from 'express';
 import { InputError } from '../errors.ts';
+import { messages } from '../messages.ts';
 
 /** The largest body any face accepts, in bytes. */
 export const MAX_BODY_BYTES = 64 * 1024;
@@ -25,8 +27,21 @@ export async function readForm(req: Request, res: Response): Promise<Record<stri
   return toFields(new URLSearchParams(text));
 }
 
+/** The query string as an object of strings. */
+export function readQuery(req: Request): Record<string, string> {
+  const start = req.url.indexOf('?');
+  if (start < 0) return {};
+  return toFields(new URLSearchParams(req.url.slice(start)));
+}
+
+/** Refuses the fields of a query string that nothing reads. */
+export function refuseFields(query: Record<string, string>): void {
+  const issues = Object.keys(query).map((path) => ({ path, message: 'Unknown field in the address.' }));
+  if (issues.length > 0) throw new InputError(issues);
+}
+
 /** Named values as an object. A field that is there twice is refused rather than one of them chosen. */
-export function toFields(pairs: URLSearchParams): Record<string, string> {
+function toFields(pairs: URLSearchParams): Record<string, string> {
   const fields = new Map<string, string>();
   for (const [name, value] of pairs) {
     if (fields.has(name)) throw new InputError([{ path: name, message: 'This field is there more than once.' }]);
@@ -44,7 +59,7 @@ async function readText(req: Request, res: Response, expected: { type: string; n
   if (!isType(req.headers['content-type'] ?? '', expected.type)) {
     throw new TRPCError({
       code: 'UNSUPPORTED_MEDIA_TYPE',
-      message: `Send ${expected.name} in UTF-8, with Content-Type: ${expected.type}.`,
+      message: messages.unsupportedMediaType(expected.name, expected.type),
     });
   }
   try {
@@ -66,7 +81,7 @@ function isType(contentType: string, expected: string): boolean {
 function asInputError(error: unknown, name: string): TRPCError {
   const type = typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined;
   if (type === 'entity.too.large') {
-    return new TRPCError({ code: 'PAYLOAD_TOO_LARGE', message: `The body is over ${MAX_BODY_BYTES / 1024} KiB.` });
+    return new TRPCError({ code: 'PAYLOAD_TOO_LARGE', message: messages.payloadTooLarge(MAX_BODY_BYTES) });
   }
   if (type === 'encoding.unsupported') {
     return new TRPCError({

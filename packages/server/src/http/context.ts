@@ -1,7 +1,7 @@
 // What both transports hand to a procedure, made from the request's headers and nothing of the framework.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../services/access/principal.ts';
-import { describeClient } from '../services/caller.ts';
+import { describeCaller } from '../services/caller.ts';
 import type { Device } from '../services/devices.ts';
 import type { Services } from '../services/services.ts';
 import type { Context } from '../trpc.ts';
@@ -22,32 +22,32 @@ export function createContextFactory(options: {
   return (req, res) => {
     const bearer = readBearer(req.headers);
     const cookieHeader = bearer === null ? req.headers.cookie : undefined;
-    const client = describeClient({
+    const caller = describeCaller({
       ip: clientAddress(req),
       userAgent: req.headers['user-agent'],
       requestId: requestIdOf(res),
     });
     const setCookie = (line: string) => res.appendHeader('Set-Cookie', line);
-    let caller: Promise<Principal | null> | undefined;
+    let principal: Promise<Principal | null> | undefined;
     let device: Promise<Device | null> | undefined;
     let isUseRecorded = false;
     return {
       services,
-      client,
+      caller,
       presentsToken: bearer !== null,
       authenticate: () => {
-        caller ??= services.gate.authenticate(
+        principal ??= services.gate.authenticate(
           { bearer, sessionCookies: cookies.session.read(cookieHeader), passCookies: [] },
           'api',
         );
-        return caller;
+        return principal;
       },
       device: () => {
         device ??= services.devices.identify(cookies.device.read(cookieHeader));
         return device;
       },
       recordUse: (principal) => {
-        if (!isUseRecorded) services.activity.record(principal, client.ip);
+        if (!isUseRecorded) services.activity.record(principal, caller.ip);
         isUseRecorded = true;
       },
       setSessionCookies: (values, expiresAt) => {

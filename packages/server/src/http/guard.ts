@@ -4,6 +4,7 @@ import { TRPCError } from '@trpc/server';
 import type { RequestHandler } from 'express';
 import { isLoopbackOrigin } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
+import { messages } from '../messages.ts';
 import { readBearer } from './bearer.ts';
 
 type Origins = Pick<Config, 'publicUrl' | 'allowedOrigins'>;
@@ -27,10 +28,7 @@ function crossOriginRefusal(request: { method: string; headers: IncomingHttpHead
   if (site === undefined && (origin === undefined || origin === config.publicUrl || isOwnHost(origin, host, config))) {
     return null;
   }
-  return (
-    `A page of another origin (${origin ?? site}) may not do this. ` +
-    'To allow it, add its origin to ALLOWED_ORIGINS; if it is the address you use, set PUBLIC_URL to it.'
-  );
+  return messages.crossOrigin(origin ?? String(site));
 }
 
 /** Throws FORBIDDEN where the cross-origin rule refuses a request. */

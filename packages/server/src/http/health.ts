@@ -1,8 +1,9 @@
 // Probes: whether the process lives, and whether it can serve.
 import { Router } from 'express';
 import type { Store } from '../store/database.ts';
+import { refuseMethod, sendJson } from './answer.ts';
 import { noStore } from './headers.ts';
-import { refuseMethod, sendJson } from './rest.ts';
+import { HEALTH_PATH, READY_PATH } from './paths.ts';
 
 export function createHealth({
   store,
@@ -12,12 +13,12 @@ export function createHealth({
   isDraining: () => boolean;
 }): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  router.get('/healthz', noStore, (_req, res) => sendJson(res, 200, { status: 'ok' }));
-  router.get('/readyz', noStore, async (_req, res) => {
+  router.get(HEALTH_PATH, noStore, (_req, res) => sendJson(res, 200, { status: 'ok' }));
+  router.get(READY_PATH, noStore, async (_req, res) => {
     const missing = await store.missing();
     const status = isDraining() ? 'closing' : missing.length === 0 ? 'ok' : 'unavailable';
     sendJson(res, status === 'ok' ? 200 : 503, { status, missing });
   });
-  router.all(['/healthz', '/readyz'], (req, res) => refuseMethod(req, res, ['GET']));
+  router.all([HEALTH_PATH, READY_PATH], (req, res) => refuseMethod(req, res, ['GET']));
   return router;
 }

@@ -11,19 +11,21 @@ const isSane = (id: string) => /^[\w.:+/=@-]{1,128}$/.test(id);
 
 export type IdentifyRequest = (req: IncomingMessage, res: ServerResponse) => void;
 
-/** Puts the id on the answer: the one that a trusted proxy sent, where it is one, else one of its own. */
+/** The id of each request, by its response. */
+const ids = new WeakMap<ServerResponse, string>();
+
+/** Gives a request its id and puts it on the response: the one that a trusted proxy sent, or else a new one. */
 export function createRequestIds(config: Pick<Config, 'trustedProxies'>): IdentifyRequest {
   const isBelieved = createPeerTrust(config);
 
   return (req, res) => {
     const sent = req.headers['x-request-id'];
     const isTaken = typeof sent === 'string' && isSane(sent) && isBelieved(req);
-    res.setHeader(HEADER, isTaken ? sent : randomUUID());
+    const id = isTaken ? sent : randomUUID();
+    ids.set(res, id);
+    res.setHeader(HEADER, id);
   };
 }
 
-/** The id that an answer has; undefined where it was given none. */
-export const requestIdOf = (res: ServerResponse): string | undefined => {
-  const id = res.getHeader(HEADER);
-  return typeof id === 'string' ? id : undefined;
-};
+/** The id of the request that this response answers; undefined if it was given none. */
+export const requestIdOf = (res: ServerResponse): string | undefined => ids.get(res);

@@ -2,6 +2,19 @@
 import type { AnyTRPCRouter } from '@trpc/server';
 import { isVerify } from './forward-auth/verify.ts';
 import { createOperations, listProcedures } from './operations.ts';
+import {
+  API_PATH,
+  DOCUMENT_PATH,
+  HEALTH_PATH,
+  HOME_PATH,
+  LOGIN_PATH,
+  LOGOUT_PATH,
+  READY_PATH,
+  REDOC_PATH,
+  SESSIONS_PATH,
+  SWAGGER_UI_PATH,
+  TRPC_PATH,
+} from './paths.ts';
 
 export interface Target {
   face: 'rest' | 'trpc' | 'verify' | 'page' | 'docs' | 'probe' | 'none';
@@ -9,15 +22,11 @@ export interface Target {
   operation: string;
 }
 
-const fixed: Readonly<Record<string, Target>> = {
-  '/': { face: 'page', operation: '/' },
-  '/login': { face: 'page', operation: '/login' },
-  '/logout': { face: 'page', operation: '/logout' },
-  '/sessions': { face: 'page', operation: '/sessions' },
-  '/healthz': { face: 'probe', operation: '/healthz' },
-  '/readyz': { face: 'probe', operation: '/readyz' },
-  '/openapi.json': { face: 'docs', operation: '/openapi.json' },
-};
+const faceOf: ReadonlyMap<string, Target['face']> = new Map([
+  ...[HOME_PATH, LOGIN_PATH, LOGOUT_PATH, SESSIONS_PATH].map((path) => [path, 'page'] as const),
+  ...[HEALTH_PATH, READY_PATH].map((path) => [path, 'probe'] as const),
+  [DOCUMENT_PATH, 'docs'],
+]);
 
 export function createTargets(router: AnyTRPCRouter): (method: string, url: string) => Target {
   const operations = createOperations(router);
@@ -27,18 +36,19 @@ export function createTargets(router: AnyTRPCRouter): (method: string, url: stri
     if (isVerify(url)) return { face: 'verify', operation: 'auth.verify' };
     const end = url.indexOf('?');
     const path = end < 0 ? url : url.slice(0, end);
-    if (path.startsWith('/api/v1/')) {
-      const found = operations.find(path.slice('/api/v1'.length));
+    if (path.startsWith(`${API_PATH}/`)) {
+      const found = operations.find(path.slice(API_PATH.length));
       const operation = found?.methods.get(method === 'HEAD' ? 'GET' : method)?.name;
       return { face: 'rest', operation: operation ?? 'unknown' };
     }
-    if (path.startsWith('/trpc/')) {
-      const asked = path.slice('/trpc/'.length);
+    if (path.startsWith(`${TRPC_PATH}/`)) {
+      const asked = path.slice(TRPC_PATH.length + 1);
       if (/,|%2c/i.test(asked)) return { face: 'trpc', operation: 'batch' };
       return { face: 'trpc', operation: names.has(asked) ? asked : 'unknown' };
     }
-    if (Object.hasOwn(fixed, path)) return fixed[path] ?? unknown;
-    const docs = ['/docs', '/redoc'].find((root) => path === root || path.startsWith(`${root}/`));
+    const face = faceOf.get(path);
+    if (face) return { face, operation: path };
+    const docs = [SWAGGER_UI_PATH, REDOC_PATH].find((root) => path === root || path.startsWith(`${root}/`));
     return docs ? { face: 'docs', operation: docs } : unknown;
   };
 }

@@ -5,10 +5,11 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.ts';
 import { describeError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { readJsonText } from './body.ts';
+import { messages } from '../messages.ts';
+import { logError, refuseMethod, sendJson } from './answer.ts';
+import { readJsonText, readQuery, refuseFields } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';
-import { logError, readQuery, refuseFields, refuseMethod, sendJson } from './rest.ts';
 
 const MAX_BATCH = 10;
 
@@ -73,7 +74,8 @@ export function createTrpc(options: {
 /** The names in the path, joined by commas. Paths are exact here too: one segment, and nothing encoded but the comma. */
 function procedurePath(req: Request): string {
   const path = /^\/((?:[\w.,]|%2c)+)$/i.exec(req.path)?.[1];
-  if (path === undefined) throw new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.baseUrl}${req.path}.` });
+  if (path === undefined)
+    throw new TRPCError({ code: 'NOT_FOUND', message: messages.noSuchPath(req.baseUrl + req.path) });
   return path;
 }
 

@@ -55,8 +55,8 @@ export const client = router({
       return {
         principal: 'operator' as const,
         ...toCaller(ctx.principal, ctx.services),
-        ip: ctx.client.ip,
-        userAgent: ctx.client.userAgent,
+        ip: ctx.caller.ip,
+        userAgent: ctx.caller.userAgent,
         since: isoTime(since),
         until: until === null ? null : isoTime(until),
       };

@@ -4,7 +4,8 @@ import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { EventEntity, type EventRow } from '../store/entities.ts';
 import { count, find, insert } from '../store/prepared.ts';
-import { type Client, escapeControlCharacters } from './caller.ts';
+import { escapeControlCharacters } from '../text.ts';
+import type { Caller } from './caller.ts';
 
 /** Every type of event there is. */
 export const eventTypes = [
@@ -25,7 +26,7 @@ export type EventType = (typeof eventTypes)[number];
 export interface NewEvent {
   type: EventType;
   /** Who caused it; absent for the server itself and for the command line. */
-  client?: Client | null;
+  caller?: Caller | null;
   sessionId?: string | null;
   tokenId?: string | null;
   detail?: string;
@@ -69,12 +70,12 @@ export function createEvents(store: Store, clock: Clock): Events {
   const nextId = createIds();
   const recordWithin: Events['recordWithin'] = async (em, ...events) => {
     const at = clock();
-    const rows = events.map(({ type, client, sessionId, tokenId, detail }) => ({
+    const rows = events.map(({ type, caller, sessionId, tokenId, detail }) => ({
       id: nextId(at),
       at,
       type,
-      ip: client?.ip ?? null,
-      userAgent: client?.userAgent ?? null,
+      ip: caller?.ip ?? null,
+      userAgent: caller?.userAgent ?? null,
       sessionId: sessionId ?? null,
       tokenId: tokenId ?? null,
       detail: detail === undefined ? null : escapeControlCharacters(detail),

@@ -7,7 +7,7 @@ import { DAY_MS } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { InstanceEntity, type InstanceRow, SigningKeyEntity } from '../store/entities.ts';
-import { escapeControlCharacters } from './caller.ts';
+import { escapeControlCharacters } from '../text.ts';
 import { SecretKeyError } from './key-file.ts';
 import { FOREIGN_RING, isForeignRing } from './keys.ts';
 

@@ -12,6 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../error-code.ts';
 
 /** SECRET_KEY or its file cannot be used. The message is one sentence that says what to do. */
 export class SecretKeyError extends Error {
@@ -41,7 +42,7 @@ function readKeyFile(file: string): string | null {
   try {
     text = readFileSync(file, 'utf8').trim();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (errorCode(error) === 'ENOENT') return null;
     throw new SecretKeyError(`SECRET_KEY: ${file} cannot be read (${error instanceof Error ? error.message : error}).`);
   }
   if (text.length >= 32) return text;
@@ -97,7 +98,7 @@ function createKeyFile(file: string): void {
   try {
     linkSync(draft, file);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
   } finally {
     rmSync(draft, { force: true });
   }

@@ -2,7 +2,7 @@
 import type { EntityManager } from '../store/database.ts';
 import type { SessionRow } from '../store/entities.ts';
 import type { Gate, Revoke } from './access/gate.ts';
-import type { Client } from './caller.ts';
+import type { Caller } from './caller.ts';
 import type { Device } from './devices.ts';
 import type { Events } from './events.ts';
 import { isSetByEnvironment, passwordFingerprint } from './password/effective.ts';
@@ -27,7 +27,7 @@ export interface PasswordChange {
     next: string;
     revokeTokens: boolean;
     session: SessionRow;
-    client: Client;
+    caller: Caller;
     device: Device | null;
   }): Promise<PasswordChangeOutcome>;
   /** Sets a new password without asking for the current one: for whoever has the machine. All sessions end. */
@@ -56,23 +56,23 @@ export function createPasswordChange(options: {
   /** Replaces the hash and ends every session but `keep`, which is bound to the new one. */
   const applyWithin = async (
     em: EntityManager,
-    change: { hash: string; revokeTokens: boolean; keep: SessionRow | null; client: Client | null; revoke: Revoke },
+    change: { hash: string; revokeTokens: boolean; keep: SessionRow | null; caller: Caller | null; revoke: Revoke },
   ): Promise<PasswordChanged> => {
-    const { hash, revokeTokens, keep, client, revoke } = change;
+    const { hash, revokeTokens, keep, caller, revoke } = change;
     const keptId = keep?.id ?? null;
     await password.replaceWithin(em, hash);
-    const ending = { client, detail: 'password changed', revoke };
+    const ending = { caller, detail: 'password changed', revoke };
     const sessionsEnded = await sessions.endAllButWithin(em, keptId, ending);
     if (keptId !== null) await sessions.rebindWithin(em, keptId, passwordFingerprint(hash));
-    const tokensRevoked = revokeTokens ? await tokens.revokeAllWithin(em, { client, revoke }) : 0;
+    const tokensRevoked = revokeTokens ? await tokens.revokeAllWithin(em, { caller, revoke }) : 0;
     const detail = `${sessionsEnded} session(s) ended, ${tokensRevoked} token(s) revoked`;
-    await events.recordWithin(em, { type: 'password.changed', client, sessionId: keptId, detail });
+    await events.recordWithin(em, { type: 'password.changed', caller, sessionId: keptId, detail });
     return { outcome: 'changed', sessionsEnded, tokensRevoked };
   };
 
   return {
-    change: async ({ proofs, next, revokeTokens, session, client, device }) => {
-      const attempt = await attempts.prove({ purpose: 'step-up', client, device, sessionId: session.id }, proofs);
+    change: async ({ proofs, next, revokeTokens, session, caller, device }) => {
+      const attempt = await attempts.prove({ purpose: 'step-up', caller, device, sessionId: session.id }, proofs);
       if (attempt.outcome !== 'proven') return attempt;
       const prepared = await prepare(next);
       const changed = await attempt.complete(async (em, revoke): Promise<PasswordChangeOutcome> => {
@@ -80,7 +80,7 @@ export function createPasswordChange(options: {
         if (typeof prepared !== 'string') return prepared;
         // The session may have ended while the passwords were hashed.
         if (!(await isOpenWithin(em, session.id))) return { outcome: 'signed-out' };
-        return applyWithin(em, { hash: prepared, revokeTokens, keep: session, client, revoke });
+        return applyWithin(em, { hash: prepared, revokeTokens, keep: session, caller, revoke });
       });
       return changed ?? { outcome: 'wrong' };
     },
@@ -88,7 +88,7 @@ export function createPasswordChange(options: {
       const prepared = await prepare(next);
       if (typeof prepared !== 'string') return prepared;
       return gate.writeRevoking((em, revoke) =>
-        applyWithin(em, { hash: prepared, revokeTokens, keep: null, client: null, revoke }),
+        applyWithin(em, { hash: prepared, revokeTokens, keep: null, caller: null, revoke }),
       );
     },
   };

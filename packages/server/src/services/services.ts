@@ -67,7 +67,7 @@ export async function openServices(options: {
   );
   if (role === 'server') await instances.agreeOnKeys(keys.ids);
   // For programs that read logs and bar addresses, such as fail2ban.
-  const onWrong = ({ purpose, client: { ip, requestId } }: Attempt) =>
+  const onWrong = ({ purpose, caller: { ip, requestId } }: Attempt) =>
     log.info({ requestId, ip }, `${purpose}: wrong password`);
   const queue = createHashingQueue({ threadPoolSize: config.threadPoolSize });
   const mayCreate = role === 'server';

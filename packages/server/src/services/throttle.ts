@@ -7,7 +7,7 @@ import type { EntityManager, Store } from '../store/database.ts';
 import { ThrottleEntity, type ThrottleRow } from '../store/entities.ts';
 import { findBy, update } from '../store/prepared.ts';
 import { clearCountWithin, lockCountsWithin, uncountOneWithin } from '../store/statements/throttle.ts';
-import type { Client } from './caller.ts';
+import type { Caller } from './caller.ts';
 import type { Events } from './events.ts';
 
 /** How many failures all unknown devices share in a window: a flood from many addresses meets one limit (NIST: 100). */
@@ -19,7 +19,7 @@ const FIRST_WAIT_MS = 30_000;
 export interface Origin {
   /** Names a browser that has signed in before; null for an unknown one. */
   readonly deviceId: string | null;
-  readonly client: Client;
+  readonly caller: Caller;
   /** The session that asks, if one does. */
   readonly sessionId: string | null;
 }
@@ -88,14 +88,14 @@ export function createThrottle(options: {
   /** Records one event for each source and wait, however often it is refused. */
   const reportWithin = async (
     em: EntityManager,
-    { client, sessionId }: Origin,
+    { caller, sessionId }: Origin,
     { row, until }: { row: ThrottleRow; until: number },
   ) => {
     const { source, lastAt } = row;
     const unreported = { source, reportedAt: { $lt: lastAt } };
     if ((await em.nativeUpdate(ThrottleEntity, unreported, { reportedAt: lastAt })) === 0) return;
     const detail = `${source} waits ${secondsUntil(until, clock())} s`;
-    await events.recordWithin(em, { type: 'login.throttled', client, sessionId, detail });
+    await events.recordWithin(em, { type: 'login.throttled', caller, sessionId, detail });
   };
 
   const countWithin = async (em: EntityManager, row: ThrottleRow, now: number): Promise<void> => {
@@ -158,7 +158,7 @@ export function createThrottle(options: {
 }
 
 /** Everything that an attempt counts for. A known device counts for itself only. */
-function sourcesOf({ deviceId, client: { ip } }: Origin): string[] {
+function sourcesOf({ deviceId, caller: { ip } }: Origin): string[] {
   if (deviceId !== null) return [`device:${deviceId}`];
   return [...sourcesOfAddress(ip), UNKNOWN_DEVICES];
 }

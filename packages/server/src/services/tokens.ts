@@ -6,7 +6,7 @@ import { TokenEntity, type TokenRow } from '../store/entities.ts';
 import type { Activity } from './access/activity.ts';
 import type { Gate } from './access/gate.ts';
 import type { TokenScope } from './access/policy.ts';
-import type { Client } from './caller.ts';
+import type { Caller } from './caller.ts';
 import type { Events } from './events.ts';
 import { sha256 } from './secrets.ts';
 import { type Ending, isOpenWithin } from './sessions/rows.ts';
@@ -22,7 +22,7 @@ export interface Tokens {
     scope: TokenScope;
     hosts: readonly string[];
     expiresInDays: number | null;
-    client: Client | null;
+    caller: Caller | null;
     /** Who makes it; null for whoever has the machine. */
     sessionId: string | null;
   }): Promise<{ token: TokenRow; secret: string } | null>;
@@ -30,7 +30,7 @@ export interface Tokens {
   list(): Promise<TokenRow[]>;
   countLive(): Promise<number>;
   /** Ends a token for good; false when there is no live one of this id. */
-  revoke(id: string, client: Client | null): Promise<boolean>;
+  revoke(id: string, caller: Caller | null): Promise<boolean>;
   /** Within the caller's transaction: ends all of them, with an event each. Returns how many. */
   revokeAllWithin(em: EntityManager, ending: Omit<Ending, 'detail'>): Promise<number>;
   /** A token with the use that only memory knows of yet. */
@@ -53,18 +53,18 @@ export function createTokens(options: {
 
   const describe = ({ scope, name }: TokenRow) => `${scope}: ${name}`;
 
-  const endWithin = async (em: EntityManager, which: { id?: string }, { client, revoke }: Omit<Ending, 'detail'>) => {
+  const endWithin = async (em: EntityManager, which: { id?: string }, { caller, revoke }: Omit<Ending, 'detail'>) => {
     const rows = await em.find(TokenEntity, { ...live(), ...which });
     const ids = rows.map((row) => row.id);
     revoke(ids);
     if (ids.length > 0) await em.nativeUpdate(TokenEntity, { id: { $in: ids } }, { endedAt: clock() });
     const ended = rows.map((row) => ({ tokenId: row.id, detail: describe(row) }));
-    await events.recordWithin(em, ...ended.map((each) => ({ type: 'token.revoked' as const, client, ...each })));
+    await events.recordWithin(em, ...ended.map((each) => ({ type: 'token.revoked' as const, caller, ...each })));
     return ids.length;
   };
 
   return {
-    create: async ({ name, scope, hosts, expiresInDays, client, sessionId }) => {
+    create: async ({ name, scope, hosts, expiresInDays, caller, sessionId }) => {
       const secret = TOKEN_PREFIX + randomBytes(32).toString('base64url');
       const now = clock();
       const token: TokenRow = {
@@ -86,7 +86,7 @@ export function createTokens(options: {
         if (sessionId !== null && !(await isOpenWithin(em, sessionId))) return null;
         await em.insert(TokenEntity, token);
         const detail = describe(token);
-        await events.recordWithin(em, { type: 'token.created', client, sessionId, tokenId: token.id, detail });
+        await events.recordWithin(em, { type: 'token.created', caller, sessionId, tokenId: token.id, detail });
         return { token, secret };
       });
     },
@@ -95,8 +95,8 @@ export function createTokens(options: {
       return store.read((em) => em.find(TokenEntity, live(), { orderBy: { createdAt: 'desc', id: 'desc' } }));
     },
     countLive: () => store.read((em) => em.count(TokenEntity, live())),
-    revoke: (id, client) =>
-      gate.writeRevoking(async (em, revoke) => (await endWithin(em, { id }, { client, revoke })) > 0),
+    revoke: (id, caller) =>
+      gate.writeRevoking(async (em, revoke) => (await endWithin(em, { id }, { caller, revoke })) > 0),
     revokeAllWithin: (em, ending) => endWithin(em, {}, ending),
     seen: (token) => {
       const use = activity.lastUse(token.id);

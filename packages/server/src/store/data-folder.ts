@@ -2,6 +2,7 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
+import { errorCode } from '../error-code.ts';
 
 /** The data folder cannot be made or written. The message is one sentence with the line that mends it. */
 export class DataFolderError extends Error {
@@ -19,7 +20,7 @@ export function prepareDataFolder(dataDir: string): void {
   }
 }
 
-const codeIn = (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason');
+const codeIn = (error: unknown) => errorCode(error) || 'unknown reason';
 
 /** Why nothing can be made in a folder, or in the nearest one above it: making one there may say less (ENOENT for EROFS). */
 function findReason(folder: string): string | null {

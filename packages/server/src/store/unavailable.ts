@@ -20,9 +20,3 @@ export function asStoreError(error: unknown, isUnavailable: (error: unknown) => 
   if (error instanceof StoreUnavailableError || !isUnavailable(error)) return error;
   return new StoreUnavailableError('The database cannot be used at the moment.', { cause: error });
 }
-
-/** The text in an error's `code`, as drivers and Node have it; empty where there is none. */
-export function codeOf(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : '';
-}

@@ -6,7 +6,7 @@ import { readBearer } from '../../src/http/bearer.ts';
 import { createClientAddress, createTrust, foldAddress } from '../../src/http/client-address.ts';
 import { findCookieValues } from '../../src/http/cookies.ts';
 import { createLog } from '../../src/log.ts';
-import { describeClient } from '../../src/services/caller.ts';
+import { describeCaller } from '../../src/services/caller.ts';
 import { sha256 } from '../../src/services/secrets.ts';
 import { ipv6Network } from '../../src/services/throttle.ts';
 import { startServer } from '../support/harness.ts';
@@ -106,8 +106,8 @@ test('the throttle: any address and device is counted, listed and cleared by its
   await using server = await startServer();
   const { throttle } = server.services;
   for (let run = 0; run < 60; run++) {
-    const client = describeClient({ ip: foldAddress(addressLike()), userAgent: text(20, anyCharacter) });
-    const attempt = { deviceId: pick(null, sha256(String(run))), client, sessionId: null };
+    const caller = describeCaller({ ip: foldAddress(addressLike()), userAgent: text(20, anyCharacter) });
+    const attempt = { deviceId: pick(null, sha256(String(run))), caller, sessionId: null };
     for (const outcome of ['admitted', 'admitted', 'admitted', 'admitted', 'admitted', 'throttled']) {
       const admitted = await server.services.gate.writeRevoking((em) => throttle.admitWithin(em, attempt));
       expect(admitted, JSON.stringify(attempt)).toMatchObject({ outcome });

@@ -446,7 +446,7 @@ describe('events', () => {
     const client = { ip: '198.51.100.7', userAgent: null };
     const { gate, throttle } = server.services;
     const admit = () =>
-      gate.writeRevoking((em) => throttle.admitWithin(em, { deviceId: null, client, sessionId: null }));
+      gate.writeRevoking((em) => throttle.admitWithin(em, { deviceId: null, caller: client, sessionId: null }));
     const outcomes: string[] = [];
     for (let n = 0; n < 8; n++) {
       outcomes.push((await admit()).outcome);

@@ -3,12 +3,15 @@
 import { type AnyTRPCRouter, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../../config/config.ts';
+import { messages } from '../../messages.ts';
+import { refusalFor } from '../../services/access/policy.ts';
 import type { Principal } from '../../services/access/principal.ts';
 import { version } from '../../version.ts';
+import { refuseMethod } from '../answer.ts';
 import type { CreateContext } from '../context.ts';
-import { isNavigation } from '../forward-auth/navigation.ts';
+import { isNavigation } from '../navigation.ts';
 import type { DocumentConfig } from '../openapi/document.ts';
-import { refuseMethod } from '../rest.ts';
+import { DOCUMENT_PATH, LOGIN_PATH, REDOC_PATH, SWAGGER_UI_PATH } from '../paths.ts';
 import { createRedoc } from './redoc.ts';
 import { createSwaggerUi } from './swagger-ui.ts';
 import { serveText } from './text.ts';
@@ -32,9 +35,9 @@ export function createDocs(options: {
     config.docs === 'off'
       ? new Map()
       : new Map([
-          ['/docs/', redirect('/docs')],
-          ['/redoc/', redirect('/redoc')],
-          ['/openapi.json', serveDocument({ config, router })],
+          [`${SWAGGER_UI_PATH}/`, redirect(SWAGGER_UI_PATH)],
+          [`${REDOC_PATH}/`, redirect(REDOC_PATH)],
+          [DOCUMENT_PATH, serveDocument({ config, router })],
           ...createSwaggerUi(),
           ...createRedoc(),
         ]);
@@ -60,15 +63,15 @@ function requireOperator(principal: Principal | null): void {
   if (!principal) {
     throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first: POST /api/v1/auth/login.' });
   }
-  if (principal.kind === 'token' && principal.token.scope === 'proxy') {
-    throw new TRPCError({ code: 'FORBIDDEN', message: "This token's scope is proxy; it may not do this." });
+  if (principal.kind === 'token' && refusalFor(principal, { access: 'operator', type: 'query' })) {
+    throw new TRPCError({ code: 'FORBIDDEN', message: messages.scopeTooSmall(principal.token.scope) });
   }
 }
 
 /** A person signs in on the page, and comes back. */
 function redirectToLogin(req: Request, res: Response): void {
   res.setHeader('Cache-Control', 'no-store');
-  res.redirect(`/login?${new URLSearchParams({ next: req.url })}`);
+  res.redirect(`${LOGIN_PATH}?${new URLSearchParams({ next: req.url })}`);
 }
 
 const redirect =

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { RequestHandler } from 'express';
 import { headTags, iconUrl } from '../head.ts';
+import { REDOC_PATH } from '../paths.ts';
 import { serveText } from './text.ts';
 
 const LOGO_URL = 'https://cdn.redoc.ly/redoc/logo-mini.svg';
@@ -36,10 +37,10 @@ export function createRedoc(): [path: string, RequestHandler][] {
   withoutLogo(readBundle());
   let serveBundle: RequestHandler | undefined;
   return [
-    ['/redoc', serveText('html', html)],
-    ['/redoc/start.js', serveText('js', start)],
+    [REDOC_PATH, serveText('html', html)],
+    [`${REDOC_PATH}/start.js`, serveText('js', start)],
     [
-      '/redoc/redoc.standalone.js',
+      `${REDOC_PATH}/redoc.standalone.js`,
       (req, res, next) => {
         serveBundle ??= serveText('js', withoutLogo(readBundle()));
         return serveBundle(req, res, next);

@@ -2,6 +2,7 @@
 import { type RequestHandler, Router } from 'express';
 import swaggerUi from 'swagger-ui-express';
 import { headTags, iconUrl } from '../head.ts';
+import { SWAGGER_UI_PATH } from '../paths.ts';
 import { serveText } from './text.ts';
 
 const assets = ['swagger-ui.css', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js', 'swagger-ui-init.js'];
@@ -35,14 +36,14 @@ const setup = {
 };
 
 export function createSwaggerUi(): [path: string, RequestHandler][] {
-  const files = Router().use('/docs', ...swaggerUi.serveFiles(undefined, setup));
+  const files = Router().use(SWAGGER_UI_PATH, ...swaggerUi.serveFiles(undefined, setup));
   const html = swaggerUi
     .generateHTML(undefined, setup)
     .replace('<meta charset="UTF-8">', headTags)
     // The page is at /docs, not below it.
     .replaceAll('="./', '="./docs/');
   return [
-    ['/docs', serveText('html', html)],
+    [SWAGGER_UI_PATH, serveText('html', html)],
     ...assets.map((name): [string, RequestHandler] => [`/docs/${name}`, files]),
   ];
 }

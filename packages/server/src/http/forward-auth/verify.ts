@@ -4,21 +4,20 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
 import type { Log } from '../../log.ts';
+import { messages } from '../../messages.ts';
 import { tokenOpensHost } from '../../services/access/policy.ts';
 import type { Principal } from '../../services/access/principal.ts';
 import type { Services } from '../../services/services.ts';
+import { sendError, sendJson } from '../answer.ts';
 import { readProxyToken } from '../bearer.ts';
 import { type ClientAddress, createPeerTrust, peerOf } from '../client-address.ts';
 import type { Cookies } from '../cookies.ts';
 import { setSecurityHeaders } from '../headers.ts';
-import type { IdentifyRequest } from '../request-id.ts';
-import { requestIdOf } from '../request-id.ts';
-import { sendError, sendJson } from '../rest.ts';
-import { isNavigation } from './navigation.ts';
+import { isNavigation } from '../navigation.ts';
+import { LOGIN_PATH, VERIFY_PATH } from '../paths.ts';
+import { type IdentifyRequest, requestIdOf } from '../request-id.ts';
+import type { NoReturn, ReturnAddress } from '../return-address.ts';
 import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
-import type { NoReturn, ReturnAddress } from './return-address.ts';
-
-export const VERIFY_PATH = '/api/v1/auth/verify';
 
 /** Whether a request's path and query are forward-auth's. */
 export const isVerify = (url: string): boolean =>
@@ -50,7 +49,7 @@ export function createVerify(options: {
   const { config, cookies, clientAddress, returnAddress, services, log, identify } = options;
   const { gate, activity } = services;
   const isBelieved = createPeerTrust(config);
-  const login = new URL('/login', config.publicUrl);
+  const login = new URL(LOGIN_PATH, config.publicUrl);
   const operator = [
     ...['Cache-Control', 'no-store', 'Remote-User', config.operatorName],
     ...(config.operatorEmail === null ? [] : ['Remote-Email', config.operatorEmail]),
@@ -100,7 +99,7 @@ export function createVerify(options: {
     }
     const basic = query.get('basic') === '1' ? ', Basic realm="backchannel", charset="UTF-8"' : '';
     res.setHeader('WWW-Authenticate', `Bearer realm="backchannel"${basic}`);
-    sendJson(res, 401, { message: 'Sign in first.', code: 'UNAUTHORIZED' });
+    sendJson(res, 401, { message: messages.signInFirst, code: 'UNAUTHORIZED' });
   };
 
   /** Where a browser signs in, and what it will be sent back to, or why to nothing. */

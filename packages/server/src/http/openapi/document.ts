@@ -5,8 +5,9 @@ import { generateOpenApiDocument, type OpenApiRouter } from 'trpc-to-openapi';
 import type { oas31 } from 'zod-openapi';
 import type { Config } from '../../config/config.ts';
 import { createCookies } from '../cookies.ts';
-import { VERIFY_PATH } from '../forward-auth/verify.ts';
+
 import { inputSchema, listProcedures } from '../operations.ts';
+import { API_PATH, VERIFY_PATH } from '../paths.ts';
 import { callersOf, cookieHeaders, securityOf, sessionScheme, tokenScheme } from './access.ts';
 import { describeApi, tags } from './description.ts';
 import { createErrorResponses, ErrorSchema } from './errors.ts';
@@ -23,8 +24,6 @@ export interface DocumentOptions {
   config: DocumentConfig;
 }
 
-const BASE_PATH = '/api/v1';
-
 type Procedure = ReturnType<typeof listProcedures>[number];
 type Schemas = Record<string, oas31.SchemaObject | oas31.ReferenceObject>;
 
@@ -37,7 +36,7 @@ export function createOpenApiDocument(options: DocumentOptions): oas31.OpenAPIOb
   const { router, version } = options;
   // The library's type for a router asks for its own meta, an index signature; it reads no more of it than `openapi`,
   // which ours has.
-  const raw = generateOpenApiDocument(router as OpenApiRouter, { title: 'BackChannel', version, baseUrl: BASE_PATH });
+  const raw = generateOpenApiDocument(router as OpenApiRouter, { title: 'BackChannel', version, baseUrl: API_PATH });
   return complete(tidy(raw), options);
 }
 
@@ -61,7 +60,7 @@ function complete(generated: oas31.OpenAPIObject, options: DocumentOptions): oas
     paths[path] = { ...paths[path], [key]: { ...describeOperation(operation, { procedure, schemas }), responses } };
   }
 
-  paths[VERIFY_PATH.replace(BASE_PATH, '')] = { get: describeForwardAuth({ cookieDomain, errors }) };
+  paths[VERIFY_PATH.replace(API_PATH, '')] = { get: describeForwardAuth({ cookieDomain, errors }) };
 
   return {
     openapi: generated.openapi,
@@ -72,7 +71,7 @@ function complete(generated: oas31.OpenAPIObject, options: DocumentOptions): oas
       contact: { name: 'The operator of this server', url: publicUrl },
       license: { name: 'MIT', url: 'https://spdx.org/licenses/MIT.html' },
     },
-    servers: [{ url: BASE_PATH, description: 'This server' }],
+    servers: [{ url: API_PATH, description: 'This server' }],
     tags,
     paths,
     components: {

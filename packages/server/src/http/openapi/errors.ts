@@ -1,6 +1,7 @@
 // What can go wrong, for the document: the one shape of errors, and which of them an operation can answer with.
 import type { oas31 } from 'zod-openapi';
 import { type ErrorCode, errorStatuses, type Issue } from '../../errors.ts';
+import { messages } from '../../messages.ts';
 import type { Access } from '../../services/access/policy.ts';
 import { MAX_BODY_BYTES } from '../body.ts';
 import type { DescribedMeta } from '../operations.ts';
@@ -27,7 +28,7 @@ export const ErrorSchema: oas31.SchemaObject = {
   },
   required: ['message', 'code'],
   additionalProperties: false,
-  examples: [{ message: 'Sign in first.', code: 'UNAUTHORIZED' }],
+  examples: [{ message: messages.signInFirst, code: 'UNAUTHORIZED' }],
 };
 
 interface Refusal {
@@ -41,97 +42,93 @@ const refusals = {
   InvalidInput: {
     code: 'BAD_REQUEST',
     when: 'A field is unknown, missing or not valid, in the body or in the query string',
-    message: 'The input is not valid; see issues.',
+    message: messages.invalidInput,
     issues: [{ path: 'verbose', message: 'Unknown field.' }],
   },
   NotJson: {
     code: 'BAD_REQUEST',
     when: 'The body is not a JSON object',
-    message: 'The input is not valid JSON.',
+    message: messages.notJson,
   },
   NotSignedIn: {
     code: 'UNAUTHORIZED',
     when: 'There is no live session or token',
-    message: 'Sign in first.',
+    message: messages.signInFirst,
   },
   WrongPassword: {
     code: 'UNAUTHORIZED',
     when: 'The password is wrong',
-    message: 'Wrong password.',
+    message: messages.wrongPassword,
   },
   WrongPasswordOfSession: {
     code: 'FORBIDDEN',
     when: 'The password is wrong; the session goes on',
-    message: 'Wrong password.',
+    message: messages.wrongPassword,
   },
   ScopeTooSmall: {
     code: 'FORBIDDEN',
     when: "The token's scope does not cover it",
-    message: "This token's scope is proxy; it may not do this.",
+    message: messages.scopeTooSmall('proxy'),
   },
   NoToken: {
     code: 'FORBIDDEN',
     when: 'A token asks, and no token may do this',
-    message: 'No token may do this; sign in with the password.',
+    message: messages.noTokens,
   },
   NotFresh: {
     code: 'STEP_UP_REQUIRED',
-    when: 'The password was last shown more than STEP_UP_MINUTES ago',
-    message: 'Show the password again first: POST /api/v1/auth/step-up.',
+    when: 'The session was not authenticated within STEP_UP_MINUTES',
+    message: messages.stepUpRequired,
   },
   NoSuchSession: {
     code: 'NOT_FOUND',
     when: 'No live session has this id',
-    message: 'There is no live session of this id.',
+    message: messages.noSuchSession,
   },
   NoSuchToken: {
     code: 'NOT_FOUND',
     when: 'No live token has this id',
-    message: 'There is no live token of this id.',
+    message: messages.noSuchToken,
   },
   SetByEnvironment: {
     code: 'CONFLICT',
     when: 'The environment sets the password; the message has the line to put there',
-    message:
-      'The environment sets the password; put this line there and start the server again: ' +
-      "MASTER_PASSWORD_HASH='$2b$12$…'",
+    message: messages.setByEnvironment("MASTER_PASSWORD_HASH='$2b$12$…'"),
   },
   Throttled: {
     code: 'TOO_MANY_REQUESTS',
     when: 'There were too many wrong passwords',
-    message: 'Too many wrong passwords; try again in 30 s.',
+    message: messages.throttled(30),
   },
   CrossOrigin: {
     code: 'FORBIDDEN',
     when: 'A page of another origin, one that is not in ALLOWED_ORIGINS, asks through a browser',
-    message:
-      'A page of another origin (https://elsewhere.example) may not do this. ' +
-      'To allow it, add its origin to ALLOWED_ORIGINS; if it is the address you use, set PUBLIC_URL to it.',
+    message: messages.crossOrigin('https://elsewhere.example'),
   },
   PayloadTooLarge: {
     code: 'PAYLOAD_TOO_LARGE',
     when: `The body is over ${MAX_BODY_BYTES / 1024} KiB`,
-    message: `The body is over ${MAX_BODY_BYTES / 1024} KiB.`,
+    message: messages.payloadTooLarge(MAX_BODY_BYTES),
   },
   UnsupportedMediaType: {
     code: 'UNSUPPORTED_MEDIA_TYPE',
     when: 'There is a body, and it is not JSON in UTF-8',
-    message: 'Send JSON in UTF-8, with Content-Type: application/json.',
+    message: messages.unsupportedMediaType('JSON', 'application/json'),
   },
   Failed: {
     code: 'INTERNAL_SERVER_ERROR',
     when: 'The server failed; its log says at what',
-    message: 'Something went wrong on the server; its log says what.',
+    message: messages.internal,
   },
   DatabaseAway: {
     code: 'SERVICE_UNAVAILABLE',
     when: 'The database cannot be reached',
-    message: 'The database cannot be reached at the moment; try again shortly.',
+    message: messages.databaseAway,
   },
   Busy: {
     code: 'SERVICE_UNAVAILABLE',
     when: 'Too many passwords are being checked at once',
-    message: 'Too many passwords are being checked at once; try again shortly.',
+    message: messages.busy,
   },
 } as const satisfies Record<string, Refusal>;
 type RefusalName = keyof typeof refusals;

@@ -1,6 +1,6 @@
 // The sign-in page: a form, or for whoever is signed in already, the way on. What it answers to a password is the API's.
 import type { ErrorDescription } from '../../errors.ts';
-import type { NoReturn } from '../forward-auth/return-address.ts';
+import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import type { Sender } from './sent-back.ts';

@@ -7,15 +7,17 @@ import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config/config.ts';
 import { describeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
+import { messages } from '../../messages.ts';
 import type { AppRouter } from '../../router.ts';
 import { type Context, createCallerFactory } from '../../trpc.ts';
+import { logError, refuseMethod } from '../answer.ts';
 import { readForm } from '../body.ts';
 import type { CreateContext } from '../context.ts';
-import { isNavigation } from '../forward-auth/navigation.ts';
-import { asNoReturn, type ReturnAddress } from '../forward-auth/return-address.ts';
 import { refuseForeignOrigin } from '../guard.ts';
+import { isNavigation } from '../navigation.ts';
+import { HOME_PATH, LOGIN_PATH, LOGOUT_PATH, SESSIONS_PATH } from '../paths.ts';
 import { requestIdOf } from '../request-id.ts';
-import { logError, refuseMethod } from '../rest.ts';
+import { asNoReturn, type ReturnAddress } from '../return-address.ts';
 import { createAddressBanner, refuseLostCookie } from './address.ts';
 import { homePage, OTHERS } from './home.ts';
 import { type Page, pageCsp, renderPage } from './layout.ts';
@@ -89,7 +91,7 @@ export function createPages(options: {
     try {
       await call.auth.login({ password: fields.password, remember });
       // Who was on the way to an application is told why this does not lead there.
-      return { seeOther: next?.href ?? (reason ? `/login?reason=${reason}` : '/') };
+      return { seeOther: next?.href ?? (reason ? `${LOGIN_PATH}?reason=${reason}` : HOME_PATH) };
     } catch (cause) {
       const error = describeError(cause);
       if (error.status === 500) throw cause;
@@ -115,24 +117,24 @@ export function createPages(options: {
   };
 
   const showHome: Handler = async ({ context, call }) => {
-    if (!(await sessionOf(context))) return { seeOther: '/login' };
+    if (!(await sessionOf(context))) return { seeOther: LOGIN_PATH };
     const { sessions } = await call.auth.sessions.list();
     return { page: homePage({ sessions, now: clock(), hasDocs: config.docs !== 'off' }) };
   };
 
   const endSessions: Handler = async ({ req, res, context, call }) => {
     const { end } = await readFields(EndFields, req, res);
-    if (!(await sessionOf(context))) return { seeOther: '/login' };
+    if (!(await sessionOf(context))) return { seeOther: LOGIN_PATH };
     if (end === OTHERS) await call.auth.sessions.revokeOthers();
     else await call.auth.sessions.revoke({ id: end }).catch(ignoreGone);
-    return { seeOther: '/' };
+    return { seeOther: HOME_PATH };
   };
 
   const pages: ReadonlyMap<string, { GET: Handler; POST?: Handler }> = new Map([
-    ['/', { GET: showHome }],
-    ['/login', { GET: showLogin, POST: signIn }],
-    ['/logout', { GET: async () => ({ page: logoutPage }), POST: signOut }],
-    ['/sessions', { GET: async () => ({ seeOther: '/' }), POST: endSessions }],
+    [HOME_PATH, { GET: showHome }],
+    [LOGIN_PATH, { GET: showLogin, POST: signIn }],
+    [LOGOUT_PATH, { GET: async () => ({ page: logoutPage }), POST: signOut }],
+    [SESSIONS_PATH, { GET: async () => ({ seeOther: HOME_PATH }), POST: endSessions }],
   ]);
 
   const answer = async (req: Request, res: Response, handlers: { GET: Handler; POST?: Handler }): Promise<void> => {
@@ -164,7 +166,7 @@ export function createPages(options: {
     },
     unknown: (req, res, next) => {
       if (!isNavigation(req.headers, req.method)) return next();
-      refuse(req, res, new TRPCError({ code: 'NOT_FOUND', message: `There is no ${req.path}.` }));
+      refuse(req, res, new TRPCError({ code: 'NOT_FOUND', message: messages.noSuchPath(req.path) }));
     },
   };
 }

@@ -5,7 +5,7 @@ import type { Clock } from '../../clock.ts';
 import { commonDomain, isUnder } from '../../config/address.ts';
 import type { Config } from '../../config/config.ts';
 import type { SessionRow } from '../../store/entities.ts';
-import type { NoReturn } from '../forward-auth/return-address.ts';
+import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
 
 /** Who comes back so soon after signing in, or after the last time, did not mean to. In milliseconds. */

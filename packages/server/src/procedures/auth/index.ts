@@ -51,12 +51,12 @@ export const auth = router({
     )
     .mutation(async ({ ctx, input }) => {
       const { password, remember = false } = input;
-      const { services, client } = ctx;
+      const { services, caller } = ctx;
       const principal = await ctx.authenticate();
       const replaced = principal?.kind === 'session' ? principal.session : null;
       const proofs: Proof[] = [{ kind: 'password', password }];
       const device = await ctx.device();
-      const signIn = await services.signIn.signIn({ proofs, remember, client, device, replaced });
+      const signIn = await services.signIn.signIn({ proofs, remember, caller, device, replaced });
       if (signIn.outcome !== 'signed-in') return refusePassword(signIn, { wrong: 'UNAUTHORIZED' });
       const { absoluteEndAt, expiresAt } = signIn.seen.ends;
       ctx.setSessionCookies(signIn.cookies, absoluteEndAt);
@@ -87,7 +87,7 @@ export const auth = router({
       // First, so that the browser forgets the session even when the database fails.
       ctx.clearSessionCookies();
       const principal = await ctx.authenticate();
-      if (principal?.kind === 'session') await ctx.services.sessions.signOut(principal.session, ctx.client);
+      if (principal?.kind === 'session') await ctx.services.sessions.signOut(principal.session, ctx.caller);
       return { message: 'Signed out.', authenticated: false as const };
     }),
 
@@ -184,10 +184,10 @@ export const auth = router({
     .input(z.strictObject({ password: Password }))
     .output(z.strictObject({ message: z.string().meta({ examples: ['Stepped up.'] }) }))
     .mutation(async ({ ctx, input: { password } }) => {
-      const { services, client, principal } = ctx;
+      const { services, caller, principal } = ctx;
       const device = await ctx.device();
       const proofs: Proof[] = [{ kind: 'password', password }];
-      const stepUp = await services.signIn.stepUp({ proofs, session: principal.session, client, device });
+      const stepUp = await services.signIn.stepUp({ proofs, session: principal.session, caller, device });
       if (stepUp.outcome !== 'stepped-up') return refusePassword(stepUp, { wrong: 'FORBIDDEN' });
       return { message: 'Stepped up.' };
     }),
@@ -231,11 +231,11 @@ export const auth = router({
     )
     .mutation(async ({ ctx, input }) => {
       const { current, new: next, revokeTokens = false } = input;
-      const { services, client, principal } = ctx;
+      const { services, caller, principal } = ctx;
       const { session } = principal;
       const device = await ctx.device();
       const proofs: Proof[] = [{ kind: 'password', password: current }];
-      const change = await services.passwordChange.change({ proofs, next, revokeTokens, session, client, device });
+      const change = await services.passwordChange.change({ proofs, next, revokeTokens, session, caller, device });
       if (change.outcome === 'set-by-environment') {
         const message = `The environment sets the password; put this line there and start the server again: ${change.env}`;
         throw new TRPCError({ code: 'CONFLICT', message });

@@ -92,8 +92,8 @@ export const sessions = router({
     )
     .output(z.strictObject({ revoked: z.literal(1) }))
     .mutation(async ({ ctx, input: { id } }) => {
-      const { principal, services, client } = ctx;
-      const isEnded = isId(id) && (await services.sessions.revoke(id, client));
+      const { principal, services, caller } = ctx;
+      const isEnded = isId(id) && (await services.sessions.revoke(id, caller));
       if (!isEnded) {
         throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no live session of this id.' });
       }
@@ -114,8 +114,8 @@ export const sessions = router({
     })
     .input(z.strictObject({}).optional())
     .output(z.strictObject({ revoked }))
-    .mutation(async ({ ctx: { principal, services, client } }) => {
+    .mutation(async ({ ctx: { principal, services, caller } }) => {
       const ownId = principal.kind === 'session' ? principal.session.id : null;
-      return { revoked: await services.sessions.revokeAllBut(ownId, client) };
+      return { revoked: await services.sessions.revokeAllBut(ownId, caller) };
     }),
 });

@@ -86,9 +86,9 @@ export const tokens = router({
     )
     .mutation(async ({ ctx, input }) => {
       const { name, scope, hosts = [], expiresInDays = null } = input;
-      const { services, client, principal } = ctx;
+      const { services, caller, principal } = ctx;
       const sessionId = principal.session.id;
-      const made = await services.tokens.create({ name, scope, hosts, expiresInDays, client, sessionId });
+      const made = await services.tokens.create({ name, scope, hosts, expiresInDays, caller, sessionId });
       if (!made) throw signedOut();
       return { token: toToken(made.token), secret: made.secret };
     }),
@@ -116,7 +116,7 @@ export const tokens = router({
     )
     .output(z.strictObject({ revoked: z.literal(1) }))
     .mutation(async ({ ctx, input: { id } }) => {
-      const isEnded = isId(id) && (await ctx.services.tokens.revoke(id, ctx.client));
+      const isEnded = isId(id) && (await ctx.services.tokens.revoke(id, ctx.caller));
       if (!isEnded) {
         throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no live token of this id.' });
       }

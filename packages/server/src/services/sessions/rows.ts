@@ -14,7 +14,7 @@ import {
 import type { Activity } from '../access/activity.ts';
 import type { Revoke } from '../access/gate.ts';
 import { type Lifetimes, type SessionEnds, sessionEnds } from '../access/session-ends.ts';
-import type { Client } from '../caller.ts';
+import type { Caller } from '../caller.ts';
 import type { Devices } from '../devices.ts';
 import type { Events } from '../events.ts';
 
@@ -33,7 +33,7 @@ export const isOpenWithin = async (em: EntityManager, id: string): Promise<boole
 
 /** Why sessions end, and who ends them. */
 export interface Ending {
-  client: Client | null;
+  caller: Caller | null;
   detail?: string;
   revoke: Revoke;
 }
@@ -74,7 +74,7 @@ export function createSessionRows(options: {
     which: FilterQuery<SessionRow>,
     ending: Ending,
   ): Promise<number> => {
-    const { client, detail, revoke } = ending;
+    const { caller, detail, revoke } = ending;
     const rows = await em.find(SessionEntity, { $and: [which, { endedAt: null }] });
     if (rows.length === 0) return 0;
     revoke(rows.map((row) => row.id));
@@ -88,7 +88,7 @@ export function createSessionRows(options: {
       rows.map((row) => row.id),
     );
     await devices.forgetThoseOfWithin(em, ids);
-    const why = { type: 'session.revoked' as const, client, ...(detail === undefined ? {} : { detail }) };
+    const why = { type: 'session.revoked' as const, caller, ...(detail === undefined ? {} : { detail }) };
     await events.recordWithin(em, ...ids.map((sessionId) => ({ ...why, sessionId })), ...expired.map(asExpired));
     return ids.length;
   };

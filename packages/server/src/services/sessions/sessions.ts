@@ -8,7 +8,7 @@ import { findOneBy, insert } from '../../store/prepared.ts';
 import type { Activity } from '../access/activity.ts';
 import type { Gate, Revoke } from '../access/gate.ts';
 import { type Lifetimes, sessionEnds } from '../access/session-ends.ts';
-import type { Client } from '../caller.ts';
+import type { Caller } from '../caller.ts';
 import type { Device, Devices } from '../devices.ts';
 import type { Events } from '../events.ts';
 import type { KeyRing } from '../keys.ts';
@@ -39,7 +39,7 @@ export interface Sessions {
     options: {
       passwordFingerprint: string;
       remember: boolean;
-      client: Client;
+      caller: Caller;
       device: Device | null;
       replaced: SessionRow | null;
       revoke: Revoke;
@@ -57,11 +57,11 @@ export interface Sessions {
   /** Whether the last sign-in or step-up is at most STEP_UP_MINUTES ago. */
   isFresh(session: SessionRow): Promise<boolean>;
   /** Ends the caller's own session for good. Its device stays known. */
-  signOut(session: SessionRow, client: Client): Promise<void>;
+  signOut(session: SessionRow, caller: Caller): Promise<void>;
   /** Ends a session for good and forgets its device; false if there is no live one with this id. */
-  revoke(id: string, client: Client | null): Promise<boolean>;
+  revoke(id: string, caller: Caller | null): Promise<boolean>;
   /** The same for all sessions but one. Returns how many. */
-  revokeAllBut(id: string | null, client: Client | null): Promise<number>;
+  revokeAllBut(id: string | null, caller: Caller | null): Promise<number>;
   /** Ends, for good, every session that was opened with another password. Returns how many. */
   revokeThoseOfOtherPasswords(): Promise<number>;
   /** Ends all sessions but one, as `revokeAllBut` does. Returns how many were live. */
@@ -98,7 +98,7 @@ export function createSessions(options: {
     rows.endMatchingWithin(em, id === null ? {} : { id: { $ne: id } }, ending);
 
   return {
-    openWithin: async (em, { passwordFingerprint, remember, client, device: known, replaced, revoke }) => {
+    openWithin: async (em, { passwordFingerprint, remember, caller, device: known, replaced, revoke }) => {
       const secret = randomBytes(32).toString('base64url');
       const now = clock();
       const session: SessionRow = {
@@ -110,17 +110,17 @@ export function createSessions(options: {
         lastSeenAt: now,
         endedAt: null,
         requestCount: 0,
-        ip: client.ip,
-        userAgent: client.userAgent,
+        ip: caller.ip,
+        userAgent: caller.userAgent,
         steppedUpAt: null,
       };
       const device = await devices.bindWithin(em, known, session.id);
       if (replaced) {
-        const ending = { client, detail: 'replaced by a new sign-in', revoke };
+        const ending = { caller, detail: 'replaced by a new sign-in', revoke };
         await rows.endMatchingWithin(em, { id: replaced.id }, ending);
       }
       await insert(em, SessionEntity, session);
-      await events.recordWithin(em, { type: 'login.succeeded', client, sessionId: session.id });
+      await events.recordWithin(em, { type: 'login.succeeded', caller, sessionId: session.id });
       await rows.evictWithin(em, session, revoke);
       return { session, secret, device };
     },
@@ -148,19 +148,19 @@ export function createSessions(options: {
       const provenAt = Math.max(session?.createdAt ?? 0, session?.steppedUpAt ?? 0);
       return clock() - provenAt < config.stepUpMinutes * MINUTE_MS;
     },
-    signOut: (session, client) =>
+    signOut: (session, caller) =>
       gate.writeRevoking(async (em, revoke) => {
         revoke([session.id]);
         const ended = await rows.endWithin(em, [session.id]);
-        if (ended > 0) await events.recordWithin(em, { type: 'logout', client, sessionId: session.id });
+        if (ended > 0) await events.recordWithin(em, { type: 'logout', caller, sessionId: session.id });
       }),
-    revoke: (id, client) =>
-      gate.writeRevoking(async (em, revoke) => (await rows.endMatchingWithin(em, { id }, { client, revoke })) > 0),
-    revokeAllBut: (id, client) => gate.writeRevoking((em, revoke) => endAllButWithin(em, id, { client, revoke })),
+    revoke: (id, caller) =>
+      gate.writeRevoking(async (em, revoke) => (await rows.endMatchingWithin(em, { id }, { caller, revoke })) > 0),
+    revokeAllBut: (id, caller) => gate.writeRevoking((em, revoke) => endAllButWithin(em, id, { caller, revoke })),
     revokeThoseOfOtherPasswords: () =>
       gate.writeRevoking(async (em, revoke) => {
         const foreign = { passwordFingerprint: { $ne: await password.fingerprintWithin(em) } };
-        const ending = { client: null, detail: 'opened with another password', revoke };
+        const ending = { caller: null, detail: 'opened with another password', revoke };
         return rows.endMatchingWithin(em, foreign, ending);
       }),
     endAllButWithin,

@@ -3,7 +3,7 @@
 import { randomInt } from 'node:crypto';
 import type { EntityManager, Store } from '../../store/database.ts';
 import type { Gate, Revoke } from '../access/gate.ts';
-import type { Client } from '../caller.ts';
+import type { Caller } from '../caller.ts';
 import type { Device } from '../devices.ts';
 import type { Events } from '../events.ts';
 import type { HashingLane, HashingQueue } from '../password/hashing.ts';
@@ -12,13 +12,13 @@ import type { Admitted, Origin, Throttle, Throttled } from '../throttle.ts';
 import { type AttemptOutcome, type AttemptPurpose, createOutcomes, type OutcomeFigures } from './outcomes.ts';
 import { type Proof, suffice } from './proofs.ts';
 
-/** The shortest and longest time that a client is asked to wait while too many passwords are being checked, in seconds. */
+/** The shortest and longest time that a caller is asked to wait while too many passwords are being checked, in seconds. */
 const BUSY_RETRY_AFTER_SECONDS = { min: 2, max: 9 };
 
 /** Who makes an attempt, and what for. */
 export interface Attempt {
   readonly purpose: AttemptPurpose;
-  readonly client: Client;
+  readonly caller: Caller;
   readonly device: Device | null;
   /** The session that asks, if one does. */
   readonly sessionId: string | null;
@@ -65,8 +65,8 @@ export function createAttempts(options: {
     if (outcome === 'wrong') onWrong(attempt);
   };
 
-  const failureOf = ({ purpose, client, sessionId }: Attempt) =>
-    ({ type: `${purpose}.failed`, client, sessionId }) as const;
+  const failureOf = ({ purpose, caller, sessionId }: Attempt) =>
+    ({ type: `${purpose}.failed`, caller, sessionId }) as const;
 
   /** Counts an attempt before anything is verified. */
   const admit = async (attempt: Attempt): Promise<Admitted | Throttled> => {
@@ -146,9 +146,9 @@ export function createAttempts(options: {
   };
 }
 
-const originOf = ({ device, client, sessionId }: Attempt): Origin => ({
+const originOf = ({ device, caller, sessionId }: Attempt): Origin => ({
   deviceId: device?.id ?? null,
-  client,
+  caller,
   sessionId,
 });
 

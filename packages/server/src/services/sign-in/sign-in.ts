@@ -1,7 +1,7 @@
 // Signing in and stepping up: what a completed attempt opens. Changing the password ends the same way (see
 // ../password-change.ts).
 import type { SessionRow } from '../../store/entities.ts';
-import type { Client } from '../caller.ts';
+import type { Caller } from '../caller.ts';
 import type { Device } from '../devices.ts';
 import type { SeenSession } from '../sessions/rows.ts';
 import type { SessionCookies, Sessions } from '../sessions/sessions.ts';
@@ -17,7 +17,7 @@ export interface SignIn {
   signIn(options: {
     proofs: readonly Proof[];
     remember: boolean;
-    client: Client;
+    caller: Caller;
     device: Device | null;
     replaced: SessionRow | null;
   }): Promise<SignedIn | Refusal>;
@@ -25,26 +25,26 @@ export interface SignIn {
   stepUp(options: {
     proofs: readonly Proof[];
     session: SessionRow;
-    client: Client;
+    caller: Caller;
     device: Device | null;
   }): Promise<{ outcome: 'stepped-up' } | Refusal | SignedOut>;
 }
 
 export function createSignIn({ attempts, sessions }: { attempts: Attempts; sessions: Sessions }): SignIn {
   return {
-    signIn: async ({ proofs, remember, client, device, replaced }) => {
-      const attempt = await attempts.prove({ purpose: 'login', client, device, sessionId: null }, proofs);
+    signIn: async ({ proofs, remember, caller, device, replaced }) => {
+      const attempt = await attempts.prove({ purpose: 'login', caller, device, sessionId: null }, proofs);
       if (attempt.outcome !== 'proven') return attempt;
       const passwordFingerprint = attempt.fingerprint;
       const opened = await attempt.complete((em, revoke) =>
-        sessions.openWithin(em, { passwordFingerprint, remember, client, device, replaced, revoke }),
+        sessions.openWithin(em, { passwordFingerprint, remember, caller, device, replaced, revoke }),
       );
       if (opened === null) return { outcome: 'wrong' };
       const cookies = await sessions.signCookies(opened);
       return { outcome: 'signed-in', seen: sessions.seen(opened.session), cookies, device: opened.device };
     },
-    stepUp: async ({ proofs, session, client, device }) => {
-      const attempt = await attempts.prove({ purpose: 'step-up', client, device, sessionId: session.id }, proofs);
+    stepUp: async ({ proofs, session, caller, device }) => {
+      const attempt = await attempts.prove({ purpose: 'step-up', caller, device, sessionId: session.id }, proofs);
       if (attempt.outcome !== 'proven') return attempt;
       const isOpen = await attempt.complete((em) => sessions.markFreshWithin(em, session));
       if (isOpen === null) return { outcome: 'wrong' };

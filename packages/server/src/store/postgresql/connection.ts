@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import type { PostgresAddress } from '../../config/postgres-url.ts';
-import { codeOf, DatabaseUrlError } from '../unavailable.ts';
+import { errorCode } from '../../error-code.ts';
+import { DatabaseUrlError } from '../unavailable.ts';
 
 /**
  * A transaction of an instance that is gone without a word, and may have the turn at writing, is ended by the server after
@@ -64,7 +65,7 @@ function readPem(parameter: string, path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new DatabaseUrlError(`DATABASE_URL: ${parameter}: ${path} cannot be read (${codeOf(error)}).`, {
+    throw new DatabaseUrlError(`DATABASE_URL: ${parameter}: ${path} cannot be read (${errorCode(error)}).`, {
       cause: error,
     });
   }

@@ -1,8 +1,9 @@
 // A connection of the pool while it is held: no one that broke or hangs gets back, and a BEGIN that fails is shown later.
 import type { PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import type pg from 'pg';
+import { errorCode } from '../../error-code.ts';
 import { isPrepared } from '../prepared.ts';
-import { codeOf, StoreUnavailableError } from '../unavailable.ts';
+import { StoreUnavailableError } from '../unavailable.ts';
 
 /** The connection broke while a transaction was being committed: nobody here knows whether it was. */
 export class UnknownCommitError extends StoreUnavailableError {
@@ -58,7 +59,7 @@ export function guard(client: pg.PoolClient, shared: Shared): PostgresPoolClient
       // In one message, and so in one round trip.
       await send(takesTurn ? `${sql}; ${TURN}` : sql);
     } catch (error) {
-      if (takesTurn && noTurns.test(codeOf(error))) {
+      if (takesTurn && noTurns.test(errorCode(error))) {
         shared.hasTurns = false;
         await rollBack();
         await begin(sql);
@@ -109,7 +110,7 @@ const lostCodes = new Set([
 
 /** Whether a connection could not be made, or is of no use any more (PostgreSQL, appendix A: class 08 and the above). */
 export function isLost(error: unknown): boolean {
-  const code = codeOf(error);
+  const code = errorCode(error);
   if (lostCodes.has(code) || /^08...$/.test(code)) return true;
   const message = error instanceof Error ? error.message : '';
   return /^(?:Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client (?:has encountered a connection error|was closed))/.test(

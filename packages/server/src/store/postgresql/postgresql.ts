@@ -3,10 +3,11 @@ import { IsolationLevel } from '@mikro-orm/core';
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import { PostgresDialect, type PostgresPool } from 'kysely';
 import type { PostgresAddress } from '../../config/postgres-url.ts';
+import { errorCode } from '../../error-code.ts';
 import { type Engine, type Orm, openOrm } from '../engine.ts';
 import { compareMigrations } from '../migrations/index.ts';
 import { retry } from '../retry.ts';
-import { codeOf, DatabaseUrlError, UpgradeError } from '../unavailable.ts';
+import { DatabaseUrlError, UpgradeError } from '../unavailable.ts';
 import { connect, ReadOnlyHostError } from './connection.ts';
 import { isLost } from './guard.ts';
 import { createPool } from './pool.ts';
@@ -62,7 +63,7 @@ async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
   try {
     await lock.query(`begin; set local statement_timeout = ${MIGRATION_PATIENCE_MS}`);
     await lock.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]).catch((error: unknown) => {
-      if (!['0A000', '42883'].includes(codeOf(error))) throw error;
+      if (!['0A000', '42883'].includes(errorCode(error))) throw error;
     });
     const executed = await orm.migrator.getExecuted();
     const { pending, unknown } = compareMigrations(executed.map(({ name }) => name));
@@ -89,21 +90,24 @@ const conflict = /^(?:40001|40P01|55P03|25006)$/;
 const unavailable = /^(?:57014|53...|58...|XX...|28...|3D000)$/;
 
 const isPassing = (error: unknown): boolean =>
-  conflict.test(codeOf(error)) || isLost(error) || error instanceof ReadOnlyHostError || codeOf(error) === '53300';
+  conflict.test(errorCode(error)) ||
+  isLost(error) ||
+  error instanceof ReadOnlyHostError ||
+  errorCode(error) === '53300';
 
 function isUnavailable(error: unknown): boolean {
   const isClosed = error instanceof Error && /calling end on the pool|already been destroyed/.test(error.message);
-  return isClosed || isPassing(error) || unavailable.test(codeOf(error));
+  return isClosed || isPassing(error) || unavailable.test(errorCode(error));
 }
 
 /** Without a lock, another one has made a table between our look and our try. */
 const mayPassAtStart = (error: unknown): boolean =>
-  (isPassing(error) && !(error instanceof ReadOnlyHostError)) || /^(?:42P07|42710|23505)$/.test(codeOf(error));
+  (isPassing(error) && !(error instanceof ReadOnlyHostError)) || /^(?:42P07|42710|23505)$/.test(errorCode(error));
 
 /** What kept a start from using the database, with what mends it. Anything else is a fault of ours. */
 function inWords(address: PostgresAddress, error: unknown): unknown {
   const { shown, user, database } = address;
-  const code = codeOf(error);
+  const code = errorCode(error);
   const reason = (error instanceof Error ? error.message : String(error)) || code;
   const say = (text: string) => new DatabaseUrlError(`DATABASE_URL: ${text}`, { cause: error });
   if (error instanceof DatabaseUrlError) return error;

@@ -2,8 +2,8 @@
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type Sqlite from 'better-sqlite3';
+import { errorCode } from '../../error-code.ts';
 import { hasTable } from '../inspect.ts';
-import { codeOf } from '../unavailable.ts';
 import { type Contents, CopyError, draftCopy } from './copy.ts';
 
 /** The table that only backups have. */
@@ -55,7 +55,7 @@ function look(path: string) {
   try {
     return lstatSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    throw new CopyError(`${path} cannot be written by this user (${codeOf(error)}).`, { cause: error });
+    throw new CopyError(`${path} cannot be written by this user (${errorCode(error)}).`, { cause: error });
   }
 }
 

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
+import { errorCode } from '../../error-code.ts';
 import { hasTable, inspectOpen } from '../inspect.ts';
 import { migrations } from '../migrations/index.ts';
 
@@ -128,7 +129,7 @@ export function flush(path: string): void {
 /** In one sentence, whatever SQLite or the system says. */
 export function asCopyError(error: unknown, { from, to }: { from: string; to: string }): unknown {
   if (error instanceof CopyError) return error;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = errorCode(error);
   const reasons: Record<string, string> = {
     ENOENT: `The folder ${dirname(to)} is not there.`,
     ENOTDIR: `${dirname(to)} is no folder.`,

@@ -5,9 +5,9 @@
 import { existsSync, linkSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
+import { errorCode } from '../../error-code.ts';
 import { prepareDataFolder } from '../data-folder.ts';
 import { hasTable, inspectOpen } from '../inspect.ts';
-import { codeOf } from '../unavailable.ts';
 import { takeSecretKey } from './backup.ts';
 import { asCopyError, type Contents, CopyError, draftCopy } from './copy.ts';
 
@@ -66,7 +66,7 @@ function look(path: string) {
   try {
     return statSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    throw new CopyError(`${path} cannot be read by this user (${codeOf(error)}).`, { cause: error });
+    throw new CopyError(`${path} cannot be read by this user (${errorCode(error)}).`, { cause: error });
   }
 }
 
@@ -86,7 +86,7 @@ function holdAlone(file: string): { db: Sqlite.Database | null } & Disposable {
   } catch (error) {
     db.close();
     if (isDamage(error)) return { db: null, [Symbol.dispose]: () => {} };
-    if (!/^SQLITE_(BUSY|LOCKED)/.test(codeOf(error))) throw asCopyError(error, { from: file, to: file });
+    if (!/^SQLITE_(BUSY|LOCKED)/.test(errorCode(error))) throw asCopyError(error, { from: file, to: file });
     throw new CopyError(`${file} is in use: stop the server first, and whatever else has it open.`, { cause: error });
   }
 }
@@ -99,7 +99,7 @@ interface Since {
 const nothing: Since = { keptEnded: 0, isPasswordOlder: false, isReadable: true };
 const unreadable: Since = { ...nothing, isReadable: false };
 
-const isDamage = (error: unknown) => /^SQLITE_(NOTADB|CORRUPT)/.test(codeOf(error));
+const isDamage = (error: unknown) => /^SQLITE_(NOTADB|CORRUPT)/.test(errorCode(error));
 
 function tryCarryOver(current: Sqlite.Database, restored: Sqlite.Database): Since {
   try {
@@ -145,7 +145,7 @@ function keepReplaced(file: string, kept: string): string | null {
   try {
     linkSync(file, kept);
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') throw error;
+    if (errorCode(error) === 'EEXIST') throw error;
     // Some file systems know no second names.
     renameSync(file, kept);
   }

@@ -4,11 +4,12 @@ import { dirname } from 'node:path';
 import { SqliteDriver } from '@mikro-orm/sqlite';
 import Sqlite from 'better-sqlite3';
 import { SqliteDialect } from 'kysely';
+import { errorCode } from '../../error-code.ts';
 import { prepareDataFolder } from '../data-folder.ts';
 import { type Engine, openOrm } from '../engine.ts';
 import { isPrepared } from '../prepared.ts';
 import { retry } from '../retry.ts';
-import { asStoreError, codeOf, StoreUnavailableError } from '../unavailable.ts';
+import { asStoreError, StoreUnavailableError } from '../unavailable.ts';
 import { prepareUpgrade } from './upgrade.ts';
 
 /** How long a starter waits for another one that migrates the same file, in milliseconds. */
@@ -155,10 +156,10 @@ function watchPlace(file: string): () => boolean {
   };
 }
 
-const isLocked = (error: unknown) => /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error));
+const isLocked = (error: unknown) => /^SQLITE_(BUSY|LOCKED)/.test(errorCode(error));
 
 /** Somebody keeps the file to themselves, or has put another one in its place since it was opened. */
-const isBeingRestored = (error: unknown) => isLocked(error) || codeOf(error) === 'SQLITE_READONLY_DBMOVED';
+const isBeingRestored = (error: unknown) => isLocked(error) || errorCode(error) === 'SQLITE_READONLY_DBMOVED';
 
 /** Another instance holds the lock, or has made a table between our look and our try: looking again settles it. */
 const isOthersMigration = (error: unknown) =>
@@ -168,5 +169,5 @@ const unavailable = /^SQLITE_(BUSY|LOCKED|IOERR|FULL|READONLY|CANTOPEN|CORRUPT|N
 
 function isUnavailable(error: unknown): boolean {
   const isClosed = error instanceof Error && /not open|has already been destroyed|closed/.test(error.message);
-  return isClosed || unavailable.test(codeOf(error));
+  return isClosed || unavailable.test(errorCode(error));
 }

@@ -1,7 +1,7 @@
 // Where a browser may be sent after it has signed in: to this server, or to an application that forward-auth protects.
 // A wrong answer here is an open redirect (OWASP ASVS 5, 3.7.2; CWE-601), so it takes little and never mends what it gets.
-import { isHost, isUnder } from '../../config/address.ts';
-import type { Config } from '../../config/config.ts';
+import { isHost, isUnder } from '../config/address.ts';
+import type { Config } from '../config/config.ts';
 
 /** More than this, in characters, is no address that a person came from. */
 const MAX_LENGTH = 2048;

@@ -1,0 +1,51 @@
+// How every face answers: JSON, errors in the contract's shape, methods that are not allowed, and what is logged of an error.
+import type { ServerResponse } from 'node:http';
+import { TRPCError } from '@trpc/server';
+import type { Request, Response } from 'express';
+import { describeError, type ErrorDescription, RetryLaterError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { STATUS_CODES } from './listener/node-http.ts';
+import { requestIdOf } from './request-id.ts';
+
+export function sendJson(res: ServerResponse, status: number, body: unknown): void {
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'application/json; charset=utf-8');
+  res.end(JSON.stringify(body));
+}
+
+/** Answers an error in the contract's shape, and logs what the outside is not told. */
+export function sendError(res: ServerResponse, error: unknown, log: Log): void {
+  const described = describeError(error);
+  logError(log, error, { res, described });
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const { message, code, status, issues, retryAfterSeconds } = described;
+  res.setHeader('Cache-Control', 'no-store');
+  if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds));
+  sendJson(res, status, { message, code, ...(issues ? { issues } : {}) });
+}
+
+/** Logs expected refusals at `debug`, and failures of the server as errors with their stack. */
+export function logError(
+  log: Log,
+  error: unknown,
+  options: { res: ServerResponse; described: ErrorDescription },
+): void {
+  const { status, code } = options.described;
+  const requestId = requestIdOf(options.res);
+  const isFailure = status >= 500 && !(error instanceof RetryLaterError);
+  if (isFailure) log.error({ err: error, code, requestId }, STATUS_CODES[status] ?? 'error');
+  else log.debug({ code, requestId }, STATUS_CODES[status] ?? 'refused');
+}
+
+/** Answers OPTIONS with the allowed methods, and refuses every other method. */
+export function refuseMethod(req: Request, res: Response, methods: string[]): undefined {
+  const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+  res.setHeader('Allow', allowed);
+  if (req.method !== 'OPTIONS') {
+    throw new TRPCError({ code: 'METHOD_NOT_SUPPORTED', message: `Use ${allowed.replaceAll(', ', ' or ')} here.` });
+  }
+  res.status(204).end();
+}

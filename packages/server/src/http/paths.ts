@@ -1,0 +1,20 @@
+// The paths of this server, each written once.
+
+export const API_PATH = '/api/v1';
+export const TRPC_PATH = '/trpc';
+export const VERIFY_PATH = `${API_PATH}/auth/verify`;
+
+/** Pages for people. */
+export const HOME_PATH = '/';
+export const LOGIN_PATH = '/login';
+export const LOGOUT_PATH = '/logout';
+export const SESSIONS_PATH = '/sessions';
+
+/** The documentation of the API. */
+export const SWAGGER_UI_PATH = '/docs';
+export const REDOC_PATH = '/redoc';
+export const DOCUMENT_PATH = '/openapi.json';
+
+/** Probes. */
+export const HEALTH_PATH = '/healthz';
+export const READY_PATH = '/readyz';
