@@ -18,3 +18,7 @@ export const DOCUMENT_PATH = '/openapi.json';
 /** Probes. */
 export const HEALTH_PATH = '/healthz';
 export const READY_PATH = '/readyz';
+
+/** Whether a request target is forward-auth's. */
+export const isVerify = (url: string): boolean =>
+  url.startsWith(VERIFY_PATH) && (url.length === VERIFY_PATH.length || url[VERIFY_PATH.length] === '?');

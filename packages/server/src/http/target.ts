@@ -1,12 +1,12 @@
 // What a request asked for, in a few words that no caller can add to: a name for counts and log lines, never a path.
 import type { AnyTRPCRouter } from '@trpc/server';
-import { isVerify } from './forward-auth/verify.ts';
 import { createOperations, listProcedures } from './operations.ts';
 import {
   API_PATH,
   DOCUMENT_PATH,
   HEALTH_PATH,
   HOME_PATH,
+  isVerify,
   LOGIN_PATH,
   LOGOUT_PATH,
   READY_PATH,

@@ -2,6 +2,7 @@
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { DAY_MS, isoTime } from '../clock.ts';
+import { messages } from '../messages.ts';
 import type { Principal } from '../services/access/principal.ts';
 import type { Services } from '../services/services.ts';
 import { toEvent } from '../services/views.ts';
@@ -9,8 +10,8 @@ import { operatorProcedure, router } from '../trpc.ts';
 import { version } from '../version.ts';
 import { callerFields, spanOf, toCaller } from './auth/caller.ts';
 import { Event } from './auth/events.ts';
+import { NoInput } from './inputs.ts';
 
-const NoInput = z.strictObject({}).optional();
 const count = z.int().nonnegative();
 const exampleDays = Array.from({ length: 14 }, (_, index) => ({
   date: `2026-03-${String(index + 1).padStart(2, '0')}`,
@@ -139,7 +140,7 @@ export const client = router({
     .query(async ({ ctx }) => {
       const { clock } = ctx.services;
       const use = await useOf(ctx.principal, ctx.services);
-      if (!use) throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first.' });
+      if (!use) throw new TRPCError({ code: 'UNAUTHORIZED', message: messages.signInFirst });
       const now = clock();
       const secondsUntil = (at: number | null) => (at === null ? null : Math.max(0, Math.floor((at - now) / 1000)));
       return {

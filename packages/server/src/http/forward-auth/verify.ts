@@ -19,10 +19,6 @@ import { type IdentifyRequest, requestIdOf } from '../request-id.ts';
 import type { NoReturn, ReturnAddress } from '../return-address.ts';
 import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
 
-/** Whether a request's path and query are forward-auth's. */
-export const isVerify = (url: string): boolean =>
-  url.startsWith(VERIFY_PATH) && (url.length === VERIFY_PATH.length || url[VERIFY_PATH.length] === '?');
-
 /** Why somebody may not pass, as the log says it. */
 type Reason =
   | 'no credential'

@@ -3,20 +3,17 @@ import { z } from 'zod';
 import { eventTypes } from '../../services/events.ts';
 import { toEvent } from '../../services/views.ts';
 import { operatorProcedure, router } from '../../trpc.ts';
-import { SessionId } from './sessions.ts';
-import { TokenId } from './tokens.ts';
-
-const EventId = z.string().regex(/^[0-9a-f]{24}$/);
+import { Id } from '../inputs.ts';
 
 export const Event = z
   .strictObject({
-    id: EventId.meta({ description: 'Grows with time.' }),
+    id: Id.meta({ description: 'Grows with time.' }),
     at: z.iso.datetime().meta({ description: 'When it happened.' }),
     type: z.enum(eventTypes).meta({ description: 'What happened.' }),
     ip: z.string().nullable().meta({ description: 'The address of whoever caused it; null for the server itself.' }),
     userAgent: z.string().nullable().meta({ description: 'The User-Agent of whoever caused it.' }),
-    sessionId: SessionId.nullable().meta({ description: 'The session that it is about.' }),
-    tokenId: TokenId.nullable().meta({ description: 'The API token that it is about.' }),
+    sessionId: Id.nullable().meta({ description: 'The session that it is about.' }),
+    tokenId: Id.nullable().meta({ description: 'The API token that it is about.' }),
     detail: z.string().nullable().meta({ description: 'More about it, in words.' }),
   })
   .meta({
@@ -60,7 +57,7 @@ export const events = router({
             .max(100)
             .optional()
             .meta({ description: 'How many; 50 unless told.', examples: [50] }),
-          cursor: EventId.optional().meta({
+          cursor: Id.optional().meta({
             description: 'The `nextCursor` of the page before.',
             examples: [NEXT_EVENT],
           }),
@@ -71,7 +68,7 @@ export const events = router({
     .output(
       z.strictObject({
         events: z.array(Event),
-        nextCursor: EventId.nullable().meta({ description: 'null on the last page.', examples: [NEXT_EVENT] }),
+        nextCursor: Id.nullable().meta({ description: 'null on the last page.', examples: [NEXT_EVENT] }),
       }),
     )
     .query(async ({ ctx, input: { limit = 50, cursor, type } = {} }) => {

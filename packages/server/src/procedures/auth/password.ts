@@ -1,10 +1,13 @@
-// A password as the API takes it, and the ways in which one can be refused.
+// Passwords: as the API takes them, how they are refused, hashing and changing them.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { RetryLaterError } from '../../errors.ts';
-import { PASSWORD_MAX_BYTES, passwordProblem } from '../../services/password/hashing.ts';
+import { messages } from '../../messages.ts';
+import { hashForms, PASSWORD_MAX_BYTES, passwordProblem, passwordWarnings } from '../../services/password/hashing.ts';
 import type { Refusal } from '../../services/sign-in/attempts.ts';
+import type { Proof } from '../../services/sign-in/proofs.ts';
 import type { SignedOut } from '../../services/sign-in/sign-in.ts';
+import { operatorProcedure, sessionProcedure } from '../../trpc.ts';
 
 export const Password = z
   .string()
@@ -21,26 +24,107 @@ export const Password = z
   });
 
 /**
- * Throws what a refused password is answered with. A wrong one is UNAUTHORIZED to whoever signs in, and FORBIDDEN to who
- * is signed in already: that session goes on.
+ * Throws the error for an attempt that was refused. A wrong password is UNAUTHORIZED at sign-in, and FORBIDDEN for a session,
+ * which goes on.
  */
-export function refusePassword(refusal: Refusal | SignedOut, options: { wrong: 'UNAUTHORIZED' | 'FORBIDDEN' }): never {
+export function refuseProofs(refusal: Refusal | SignedOut, options: { wrong: 'UNAUTHORIZED' | 'FORBIDDEN' }): never {
   if (refusal.outcome === 'signed-out') throw signedOut();
-  if (refusal.outcome === 'wrong') throw new TRPCError({ code: options.wrong, message: 'Wrong password.' });
+  if (refusal.outcome === 'wrong') throw new TRPCError({ code: options.wrong, message: messages.wrongPassword });
   const seconds = refusal.retryAfterSeconds;
   if (refusal.outcome === 'throttled') {
-    const message = `Too many wrong passwords; try again in ${seconds} s.`;
-    throw new RetryLaterError({ code: 'TOO_MANY_REQUESTS', message, seconds });
+    throw new RetryLaterError({ code: 'TOO_MANY_REQUESTS', message: messages.throttled(seconds), seconds });
   }
   throw busy(seconds);
 }
 
-/** For whose session was ended while the request was under way. */
-export const signedOut = () => new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first.' });
+/** For a session that ended while its request was running. */
+export const signedOut = () => new TRPCError({ code: 'UNAUTHORIZED', message: messages.signInFirst });
 
 export const busy = (seconds: number) =>
   new RetryLaterError({
     code: 'SERVICE_UNAVAILABLE',
-    message: 'Too many passwords are being checked at once; try again shortly.',
+    message: messages.busy,
     seconds,
+  });
+
+/** Of admin123, as the examples show it. */
+const example = hashForms('$2b$12$tYAsGYctHOZaAP5g9oiySeKFTAZGkfQ8GVaPzIqWjSG/UOKGB52Jq');
+
+export const hashPassword = operatorProcedure
+  .meta({
+    openapi: {
+      method: 'POST',
+      path: '/auth/hash-password',
+      tags: ['auth'],
+      summary: 'Hash a password',
+      description: 'The bcrypt hash of any password, in the forms that MASTER_PASSWORD_HASH takes. Nothing is kept.',
+      successDescription: 'The hash, its base64 form without `$`, the whole `.env` line, and what is unwise about it.',
+    },
+    errors: ['SERVICE_UNAVAILABLE'],
+  })
+  .input(z.strictObject({ password: Password }))
+  .output(
+    z.strictObject({
+      hash: z.string().meta({ description: 'The bcrypt hash.', examples: [example.hash] }),
+      base64: z.string().meta({ description: 'The hash in base64.', examples: [example.base64] }),
+      env: z.string().meta({ description: 'The whole `.env` line, quoted.', examples: [example.env] }),
+      warnings: z.array(z.string()).meta({ examples: [passwordWarnings('admin123')] }),
+    }),
+  )
+  .mutation(async ({ ctx, input }) => {
+    const hash = await ctx.services.password.hash(input.password);
+    if (hash === null) throw busy(2);
+    return { ...hashForms(hash), warnings: passwordWarnings(input.password) };
+  });
+
+export const changePassword = sessionProcedure
+  .meta({
+    openapi: {
+      method: 'POST',
+      path: '/auth/password',
+      tags: ['auth'],
+      summary: 'Change the master password',
+      description:
+        "Ends every session but the caller's own. API tokens live on unless `revokeTokens` is true. " +
+        'Where the environment sets the password, nothing is changed and the answer has the line to put there.',
+      successDescription: 'The new password counts.',
+    },
+    errors: ['FORBIDDEN', 'CONFLICT', 'TOO_MANY_REQUESTS', 'SERVICE_UNAVAILABLE'],
+  })
+  .input(
+    z.strictObject({
+      current: Password,
+      new: Password.meta({ examples: ['correct horse battery staple'] }),
+      revokeTokens: z
+        .boolean()
+        .optional()
+        .meta({ description: 'Whether API tokens end, too.', examples: [false] }),
+    }),
+  )
+  .output(
+    z.strictObject({
+      message: z.string().meta({ examples: ['The password is changed.'] }),
+      sessionsEnded: z
+        .int()
+        .nonnegative()
+        .meta({ examples: [2] }),
+      tokensRevoked: z
+        .int()
+        .nonnegative()
+        .meta({ examples: [0] }),
+    }),
+  )
+  .mutation(async ({ ctx, input }) => {
+    const { current, new: next, revokeTokens = false } = input;
+    const { services, caller, principal } = ctx;
+    const { session } = principal;
+    const device = await ctx.device();
+    const proofs: Proof[] = [{ kind: 'password', password: current }];
+    const change = await services.passwordChange.change({ proofs, next, revokeTokens, session, caller, device });
+    if (change.outcome === 'set-by-environment') {
+      throw new TRPCError({ code: 'CONFLICT', message: messages.setByEnvironment(change.env) });
+    }
+    if (change.outcome !== 'changed') return refuseProofs(change, { wrong: 'FORBIDDEN' });
+    const { sessionsEnded, tokensRevoked } = change;
+    return { message: 'The password is changed.', sessionsEnded, tokensRevoked };
   });

@@ -1,17 +1,15 @@
 // Sessions: seen and ended.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
+import { messages } from '../../messages.ts';
 import { toSession } from '../../services/views.ts';
 import { operatorProcedure, router } from '../../trpc.ts';
 
-const idPattern = /^[0-9a-f]{24}$/;
-export const SessionId = z.string().regex(idPattern);
-/** In a path: what cannot be one names nothing either, so it is 404 and not 400. */
-const isId = (text: string) => idPattern.test(text);
+import { Id, idInPath, isId, NoInput } from '../inputs.ts';
 
 export const Session = z
   .strictObject({
-    id: SessionId.meta({ description: 'Public; names the session, opens nothing.' }),
+    id: Id.meta({ description: 'Public; names the session, opens nothing.' }),
     current: z.boolean().meta({ description: "Whether it is the caller's own." }),
     remembered: z.boolean().meta({ description: 'Whether it was opened with `remember`.' }),
     createdAt: z.iso.datetime().meta({ description: 'When it was opened.' }),
@@ -57,7 +55,7 @@ export const sessions = router({
         successDescription: 'The sessions.',
       },
     })
-    .input(z.strictObject({}).optional())
+    .input(NoInput)
     .output(z.strictObject({ sessions: z.array(Session) }))
     .query(async ({ ctx }) => {
       const { principal, services } = ctx;
@@ -81,21 +79,13 @@ export const sessions = router({
       cookie: 'clears',
       errors: ['NOT_FOUND'],
     })
-    .input(
-      z.strictObject({
-        id: z.string().meta({
-          description: 'Of the session.',
-          examples: ['8f1d3a5c7b9e0f2a4c6d8e01'],
-          pattern: idPattern.source,
-        }),
-      }),
-    )
+    .input(idInPath({ of: 'session', example: '8f1d3a5c7b9e0f2a4c6d8e01' }))
     .output(z.strictObject({ revoked: z.literal(1) }))
     .mutation(async ({ ctx, input: { id } }) => {
       const { principal, services, caller } = ctx;
       const isEnded = isId(id) && (await services.sessions.revoke(id, caller));
       if (!isEnded) {
-        throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no live session of this id.' });
+        throw new TRPCError({ code: 'NOT_FOUND', message: messages.noSuchSession });
       }
       if (principal.kind === 'session' && principal.session.id === id) ctx.clearSessionCookies();
       return { revoked: 1 as const };
@@ -112,7 +102,7 @@ export const sessions = router({
         successDescription: 'How many sessions were ended.',
       },
     })
-    .input(z.strictObject({}).optional())
+    .input(NoInput)
     .output(z.strictObject({ revoked }))
     .mutation(async ({ ctx: { principal, services, caller } }) => {
       const ownId = principal.kind === 'session' ? principal.session.id : null;

@@ -1,21 +1,18 @@
 // API tokens: made, seen and ended.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
+import { messages } from '../../messages.ts';
 import { tokenScopes } from '../../services/access/policy.ts';
 import { NewToken } from '../../services/new-token.ts';
 import { TOKEN_PREFIX } from '../../services/tokens.ts';
 import { toToken } from '../../services/views.ts';
 import { freshProcedure, operatorProcedure, router, sessionProcedure } from '../../trpc.ts';
+import { Id, idInPath, isId, NoInput } from '../inputs.ts';
 import { signedOut } from './password.ts';
-
-const idPattern = /^[0-9a-f]{24}$/;
-export const TokenId = z.string().regex(idPattern);
-/** In a path: what cannot be one names nothing either, so it is 404 and not 400. */
-const isId = (text: string) => idPattern.test(text);
 
 export const Token = z
   .strictObject({
-    id: TokenId.meta({ description: 'Public; names the token, opens nothing.' }),
+    id: Id.meta({ description: 'Public; names the token, opens nothing.' }),
     name: z.string().meta({ description: 'What the operator calls it.' }),
     scope: z.enum(tokenScopes).meta({ description: 'What it opens.' }),
     hosts: z.array(z.string()).meta({ description: 'Of a `proxy` token: the only hosts that it opens; none: all.' }),
@@ -56,7 +53,7 @@ export const tokens = router({
         successDescription: 'The tokens.',
       },
     })
-    .input(z.strictObject({}).optional())
+    .input(NoInput)
     .output(z.strictObject({ tokens: z.array(Token) }))
     .query(async ({ ctx }) => ({ tokens: (await ctx.services.tokens.list()).map(toToken) })),
 
@@ -105,20 +102,12 @@ export const tokens = router({
       },
       errors: ['NOT_FOUND'],
     })
-    .input(
-      z.strictObject({
-        id: z.string().meta({
-          description: 'Of the token.',
-          examples: ['5b7d9f1a3c5e7a9b1d3f5a70'],
-          pattern: idPattern.source,
-        }),
-      }),
-    )
+    .input(idInPath({ of: 'token', example: '5b7d9f1a3c5e7a9b1d3f5a70' }))
     .output(z.strictObject({ revoked: z.literal(1) }))
     .mutation(async ({ ctx, input: { id } }) => {
       const isEnded = isId(id) && (await ctx.services.tokens.revoke(id, ctx.caller));
       if (!isEnded) {
-        throw new TRPCError({ code: 'NOT_FOUND', message: 'There is no live token of this id.' });
+        throw new TRPCError({ code: 'NOT_FOUND', message: messages.noSuchToken });
       }
       return { revoked: 1 as const };
     }),
