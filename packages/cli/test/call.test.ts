@@ -195,6 +195,7 @@ describe('the input', () => {
 
   test('is not repeated where it is no JSON: it may hold a password', async () => {
     const { stderr } = await call(['auth.hashPassword', '@broken.json']);
+    expect(stderr).toContain('the input is not JSON');
     expect(stderr).not.toContain('horse');
   });
 
