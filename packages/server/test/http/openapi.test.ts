@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import type { AnyTRPCProcedure, AnyTRPCRouter } from '@trpc/server';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { oas31 } from 'zod-openapi';
 import { errorStatuses } from '../../src/errors.ts';
@@ -16,8 +16,8 @@ import { createOpenApiDocument, type DocumentConfig } from '../../src/http/opena
 import { listProcedures } from '../../src/http/operations.ts';
 import { appRouter } from '../../src/router.ts';
 import { NewToken } from '../../src/services/new-token.ts';
-import { StoreUnavailableError } from '../../src/store/database.ts';
 import { version } from '../../src/version.ts';
+import { occupyPasswordCheck, oneAtATime } from '../support/busy.ts';
 import {
   callers,
   furtherCallers,
@@ -28,6 +28,7 @@ import {
   type Standing,
   startOwnServer,
 } from '../support/callers.ts';
+import { openElsewhere, tearTable } from '../support/elsewhere.ts';
 import { PASSWORD, type RawAnswer, sendRaw, startServer, type TestServer } from '../support/harness.ts';
 
 const config: DocumentConfig = {
@@ -245,32 +246,46 @@ test.each(operations)(
       return answer;
     };
 
-    for (const { standing, arrive } of callers) {
+    // Wrong passwords and changed ones are in the way of the next caller. All else can be shared.
+    const takesPassword = wrongPassword(operation) !== null;
+    await using shared = await startOwnServer();
+    const withServer = async (replay: (server: TestServer) => Promise<void>) => {
+      if (!takesPassword) return replay(shared);
       await using server = await startOwnServer();
-      const headers = await arrive(server);
-      const isAllowed = standing === 'fresh session';
-      for (const sent of badRequests(operation, { headers, all: isAllowed })) {
-        const { status } = await check(server, sent);
-        const expected = sent.headers?.origin ? [403] : [400, 413, 415];
-        if (isAllowed) expect([status, sent]).toEqual([expect.toBeOneOf(expected), sent]);
-      }
-      const good = await request(server, operation, headers);
-      const { status } = await check(server, good);
-      if (status === 200) audience.push(standing);
-      // Once more: what it names may be gone by now. And what never was one.
-      await check(server, good);
-      if (good.id) await check(server, { headers, id: 'no-id' });
-      const body = wrongPassword(operation);
-      // One more than are looked at.
-      const tries = Array.from({ length: body ? server.config.loginMaxFailures + 1 : 0 });
-      for (const _ of tries) await check(server, { headers, ...(body ? { body } : {}) });
+      await replay(server);
+    };
+
+    for (const { standing, arrive } of callers) {
+      await withServer(async (server) => {
+        const headers = await arrive(server);
+        const isAllowed = standing === 'fresh session';
+        for (const sent of badRequests(operation, { headers, all: isAllowed })) {
+          const { status } = await check(server, sent);
+          const expected = sent.headers?.origin ? [403] : [400, 413, 415];
+          if (isAllowed) expect([status, sent]).toEqual([expect.toBeOneOf(expected), sent]);
+        }
+        const good = await request(server, operation, headers);
+        const { status } = await check(server, good);
+        if (status === 200) audience.push(standing);
+        // Once more: what it names may be gone by now. And what never was one.
+        await check(server, good);
+        if (good.id) await check(server, { headers, id: 'no-id' });
+        const body = wrongPassword(operation);
+        // One more than are looked at.
+        const tries = Array.from({ length: body ? server.config.loginMaxFailures + 1 : 0 });
+        for (const _ of tries) await check(server, { headers, ...(body ? { body } : {}) });
+      });
     }
     for (const { arrive } of endedCallers) {
-      await using server = await startOwnServer();
-      await check(server, await request(server, operation, await arrive(server)));
+      await withServer(async (server) => {
+        await check(server, await request(server, operation, await arrive(server)));
+      });
     }
-    await replaySetByEnvironment(operation, check);
-    await replayFailures(operation, check);
+    if (takesPassword) {
+      await replaySetByEnvironment(operation, check);
+      await replayCrowd(operation, check);
+    }
+    await withServer((server) => replayDatabaseFailures(server, operation, check));
 
     const { security, description = '' } = operation;
     const words = description.split('\n\n').at(-2);
@@ -321,11 +336,14 @@ describe('GET /auth/verify', () => {
         await check(server, { ...headers, ...navigation }, query);
       }
       if (standing !== 'fresh session') continue;
-      const gate = vi.spyOn(server.services.gate, 'authenticate');
-      gate.mockRejectedValue(new Error('a secret of the server'));
+      await using database = await openElsewhere(server);
+      server.advance(2000);
+      await database.run('alter table sessions rename to elsewhere');
       expect(await check(server, headers)).toBe(500);
-      gate.mockRejectedValue(new StoreUnavailableError('a secret of the database'));
+      await database.run('alter table elsewhere rename to sessions');
+      const torn = await tearTable(server, 'sessions');
       expect(await check(server, headers)).toBe(503);
+      await torn.mend();
     }
     expect(passing).toEqual(['stale session', 'fresh session', 'proxy token']);
 
@@ -556,24 +574,33 @@ async function replaySetByEnvironment(operation: Operation, check: Check): Promi
   await check(server, await request(server, operation, headers));
 }
 
-/** As the owner, while the database is away, something is broken, or too many passwords are being checked. */
-async function replayFailures(operation: Operation, check: Check): Promise<void> {
-  await using server = await startOwnServer();
+/** As the owner, while as many passwords wait as may wait. */
+async function replayCrowd(_operation: Operation, check: Check): Promise<void> {
+  await using server = await startOwnServer(oneAtATime);
   const { headers } = await openSession(server);
-  if (wrongPassword(operation)) {
-    const checking = vi
-      .spyOn(server.services.attempts, 'prove')
-      .mockResolvedValue({ outcome: 'busy', retryAfterSeconds: 2 });
-    const hashing = vi.spyOn(server.services.password, 'hash').mockResolvedValue(null);
-    expect((await check(server, { headers })).status).toBe(503);
-    checking.mockRestore();
-    hashing.mockRestore();
-  }
-  const gate = vi.spyOn(server.services.gate, 'authenticate');
-  gate.mockRejectedValue(new Error('a secret of the server'));
+  const occupied = await occupyPasswordCheck(server, OWN_PASSWORD);
+  const isTurnedAway = Promise.withResolvers<void>();
+  const crowd = Array.from({ length: 17 }, async () => {
+    const { status } = await check(server, { headers });
+    if (status === 503) isTurnedAway.resolve();
+  });
+  await isTurnedAway.promise;
+  await occupied.release();
+  await Promise.all(crowd);
+}
+
+/** As the owner, while the database is damaged: first in a way that nobody foresaw, then in one that may pass. */
+async function replayDatabaseFailures(server: TestServer, _operation: Operation, check: Check): Promise<void> {
+  const { headers } = await openSession(server);
+  await using database = await openElsewhere(server);
+  server.advance(2000);
+  await database.run('alter table sessions rename to elsewhere');
   expect((await check(server, { headers })).status).toBe(500);
-  gate.mockRejectedValue(new StoreUnavailableError('a secret of the database'));
+  await database.run('alter table elsewhere rename to sessions');
+  const torn = await tearTable(server, 'sessions');
+  server.advance(2000);
   expect((await check(server, { headers })).status).toBe(503);
+  await torn.mend();
 }
 
 /** An error's message without what differs from time to time. */
@@ -614,9 +641,12 @@ function expectDocumented(operation: Operation, answer: Received): void {
 /** A Set-Cookie line without what differs from time to time. */
 const cookieShape = (line: string) => line.replace(/=.*?;/, '=…;').replace(/Max-Age=[1-9]\d*/, 'Max-Age=…');
 
+const validators = new Map<string, ValidateFunction>();
+
 /** What is wrong with a value by the schema at a place of the document. */
 function problems(pointer: string, value: unknown): string[] {
-  const validate = ajv.compile({ $ref: `document${pointer}` });
+  const validate = validators.get(pointer) ?? ajv.compile({ $ref: `document${pointer}` });
+  validators.set(pointer, validate);
   validate(value);
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
 }

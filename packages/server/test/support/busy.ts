@@ -2,17 +2,20 @@
 // database's write lock, which the test holds.
 import { expect } from 'vitest';
 import { lockWrites } from './elsewhere.ts';
-import type { TestServer } from './harness.ts';
+import { PASSWORD, type TestServer } from './harness.ts';
 
 /** Checks one password at a time. */
 export const oneAtATime = { threadPoolSize: 1 };
 
 /** Keeps the place of a server with `oneAtATime`, with a sign-in from a known device. Release it within a second. */
-export async function occupyPasswordCheck(server: TestServer): Promise<{ release(): Promise<void> }> {
+export async function occupyPasswordCheck(
+  server: TestServer,
+  password = PASSWORD,
+): Promise<{ release(): Promise<void> }> {
   const client = server.client();
-  await client.signIn();
+  await client.rest('POST', '/auth/login', { password });
   const lock = await lockWrites(server);
-  const login = client.signIn();
+  const login = client.rest('POST', '/auth/login', { password });
   const running = () => server.services.hashing.figures().running;
   await expect.poll(running, { interval: 5 }).toBe(1);
   return {
