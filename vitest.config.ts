@@ -5,6 +5,7 @@ import { whyNoPostgres } from './e2e/postgres.ts';
 
 // Tests don't wait on purpose. These limits end tests that hang, and leave room for slow machines.
 const limits = { testTimeout: 40_000, hookTimeout: 40_000, expect: { poll: { timeout: 10_000 } } };
+const longTimeoutMs = 30 * 60_000;
 
 const packages = ['server', 'client-sdk', 'cli'].map((name) => ({
   extends: true as const,
@@ -30,8 +31,21 @@ const postgres = {
   },
 };
 
-export default defineConfig({
+/** A test that uses this does more of the same in the long run. */
+const usesAmounts = (file: string) => readFileSync(file, 'utf8').includes('/amount.ts');
+const longRun = {
+  extends: true as const,
   test: {
+    ...limits,
+    name: 'long',
+    include: globSync('packages/*/test/**/*.test.ts').filter(usesAmounts),
+    testTimeout: longTimeoutMs,
+  },
+};
+
+export default defineConfig(({ mode }) => ({
+  test: {
+    provide: { isLongRun: mode === 'long' },
     // Processes, not threads: bcrypt and SQLite are native code, and threads would share one libuv pool among them.
     pool: 'forks',
     // A process runs one file after the other and loads the server once. So a file has to leave the process as it found it.
@@ -40,20 +54,23 @@ export default defineConfig({
     experimental: { viteModuleRunner: false, nodeLoader: false },
     // Left to itself, vitest keeps one core free, which is half of a machine with two.
     maxWorkers: '100%',
-    projects: [
-      ...packages,
-      ...(noPostgres ? [] : [postgres]),
-      {
-        extends: true,
-        // After the others: a browser at work would spoil what they measure. Its first test unpacks Chromium.
-        test: {
-          name: 'e2e',
-          include: ['e2e/test/**/*.test.ts'],
-          ...limits,
-          testTimeout: 60_000,
-          sequence: { groupOrder: 1 },
-        },
-      },
-    ],
+    projects:
+      mode === 'long'
+        ? [longRun]
+        : [
+            ...packages,
+            ...(noPostgres ? [] : [postgres]),
+            {
+              extends: true,
+              // After the others: a browser at work would spoil what they measure. Its first test unpacks Chromium.
+              test: {
+                name: 'e2e',
+                include: ['e2e/test/**/*.test.ts'],
+                ...limits,
+                testTimeout: 60_000,
+                sequence: { groupOrder: 1 },
+              },
+            },
+          ],
   },
-});
+}));

@@ -1,12 +1,13 @@
 // Every operation of both faces under random input, from a stranger and from a caller who may do most: whatever it is
-// sent, it answers in the contract's shape, and never that it failed. The input is random but the same in each run.
+// sent, it answers in the contract's shape, and never that it failed. The input is random, but the same in each run.
 // Runs on one engine: input is refused before it reaches the database.
 import { describe, expect, test } from 'vitest';
+import { amountOf } from '../support/amount.ts';
 import { makeToken, openSession, startOwnServer } from '../support/callers.ts';
 import { type Face, operations, readError, sendRaw, targetOf } from '../support/harness.ts';
 import { createRandom } from '../support/random.ts';
 
-const REQUESTS = 60;
+const REQUESTS = amountOf({ sample: 30, long: 5000 });
 const expectedStatuses = [200, 400, 401, 403, 404, 405, 409, 413, 415, 429, 503];
 
 const fields = [

@@ -9,6 +9,7 @@ import { createLog } from '../../src/log.ts';
 import { describeCaller } from '../../src/services/caller.ts';
 import { sha256 } from '../../src/services/secrets.ts';
 import { ipv6Network } from '../../src/services/throttle.ts';
+import { amountOf } from '../support/amount.ts';
 import { startServer } from '../support/harness.ts';
 import { createRandom } from '../support/random.ts';
 
@@ -34,7 +35,8 @@ const addressLike = () =>
     () => `fe80::${hex()}%${text(4, anyCharacter)}`,
   )();
 
-const RUNS = 20_000;
+const ATTEMPTS = amountOf({ sample: 20, long: 2000 });
+const RUNS = amountOf({ sample: 5000, long: 1_000_000 });
 function forAll<T>(make: () => T, holds: (value: T) => boolean): void {
   for (let run = 0; run < RUNS; run++) {
     const value = make();
@@ -105,7 +107,7 @@ test('readBearer: a token of ours as it was sent, or null', () => {
 test('the throttle: any address and device is counted, listed and cleared by its name', async () => {
   await using server = await startServer();
   const { throttle } = server.services;
-  for (let run = 0; run < 60; run++) {
+  for (let run = 0; run < ATTEMPTS; run++) {
     const caller = describeCaller({ ip: foldAddress(addressLike()), userAgent: text(20, anyCharacter) });
     const attempt = { deviceId: pick(null, sha256(String(run))), caller, sessionId: null };
     for (const outcome of ['admitted', 'admitted', 'admitted', 'admitted', 'admitted', 'throttled']) {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { hashPassword } from '../../../src/services/password/hashing.ts';
-import { rowsAtRest } from '../../support/elsewhere.ts';
-import { engine, PASSWORD, startServer, type TestClient } from '../../support/harness.ts';
+import { openElsewhere, rowsAtRest } from '../../support/elsewhere.ts';
+import { engine, type Face, PASSWORD, startServer, type TestClient } from '../../support/harness.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -65,6 +65,22 @@ describe('a session', () => {
     }
     server.advance(10 * MINUTE_MS);
     expect((await client.rest('GET', '/client/protected')).status).toBe(401);
+  });
+
+  test.each<Face>(['REST', 'tRPC'])('is used by what sessions alone may do, too: over %s', async (face) => {
+    await using server = await startServer({ sessionExpireMinutes: 10 });
+    const client = server.client();
+    await client.signIn();
+    const made = await client.rest('POST', '/auth/tokens', { name: 'x', scope: 'read' });
+    const { id } = made.body.token;
+    server.advance(9 * MINUTE_MS);
+    const revoked = await (face === 'REST'
+      ? client.rest('DELETE', `/auth/tokens/${id}`)
+      : client.trpc('mutation', 'auth.tokens.revoke', { id }));
+    expect(revoked.status).toBe(200);
+    server.advance(9 * MINUTE_MS);
+    // Three uses: the token was made, it was revoked, and this.
+    expect((await client.rest('GET', '/client/stats')).body.requestCount).toBe(3);
   });
 
   test('is not kept alive by asking for its status', async () => {
@@ -147,8 +163,11 @@ describe('a session', () => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
-    await server.restart();
+    await using database = await openElsewhere(server);
+    const [kept] = await database.run<{ hash: string }>("select hash from passwords where origin = 'environment'");
+    await server.restart({ password: { from: 'MASTER_PASSWORD_HASH', hash: kept?.hash ?? '' } });
     expect((await client.rest('GET', '/auth/me')).status).toBe(200);
+    expect((await server.client().signIn()).status).toBe(200);
   });
 
   test('ends when MASTER_PASSWORD_HASH takes over with another hash', async () => {
