@@ -259,6 +259,7 @@ describe('with one backup', () => {
       db.close();
       return sessions;
     };
+    const codes: unknown[] = [];
     for (let kill = 0; kill < 5; kill++) {
       change(file, 'update sessions set ended_at = 1');
       expect(count()).toBe(0);
@@ -270,8 +271,11 @@ describe('with one backup', () => {
       });
       const [code] = await once(child, 'close');
       watcher.close();
+      codes.push(code);
       expect(code === 0 ? [1] : [0, 1]).toContain(count());
     }
+    // A slow machine may be late for some of them, but not for all.
+    expect(codes).toContain(null);
     expect((await done(home, 'restore', backup)).sessions).toBe(1);
   });
 

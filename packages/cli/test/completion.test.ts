@@ -124,7 +124,7 @@ describe.each(shells)('%s (skipped where it is not installed)', (shell) => {
   });
 });
 
-test('a script says where it goes, and names no shell that there is not', async () => {
+test('each script says how its shell loads it', async () => {
   for (const shell of shells) {
     const { stdout } = await home.run(['completion', shell]);
     expect(stdout).toContain(`backchannel completion ${shell}`);
