@@ -18,6 +18,7 @@ import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { type Config, ConfigError, findRoot, loadConfig, settings } from '../../src/config/config.ts';
+import { createRandom } from '../support/random.ts';
 
 const hash = '$2b$12$3IvYo/YS8dSS83LQfyalN.IiJDAG1a1BGr/spe0qx3361u0wt6gTm';
 const key = (letter: string) => letter.repeat(32);
@@ -55,17 +56,6 @@ function failure(run: () => unknown): ConfigError | null {
     if (error instanceof ConfigError) return error;
     throw error;
   }
-}
-
-/** The same numbers in each run (mulberry32), so that a failure can be met again. */
-function randomNumbers(seed: number) {
-  let state = seed;
-  return (below: number) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
 }
 
 function randomText(random: (below: number) => number, alphabet: string, length: number): string {
@@ -220,7 +210,7 @@ describe('problems', () => {
   });
 
   test('whatever the values are, there is a configuration or one clean line for each problem', () => {
-    const random = randomNumbers(1);
+    const random = createRandom(1).below;
     const pieces = [
       'http://',
       'https://',
@@ -365,7 +355,7 @@ describe('numbers', () => {
     const outside = [min - 1, max + 1, 2 ** 53, 1e21].map(String);
     expect([...odd, ...outside, '9'.repeat(400)].filter(accepted)).toEqual([]);
 
-    const random = randomNumbers(max);
+    const random = createRandom(max).below;
     for (let round = 0; round < 300; round++) {
       const value = randomText(random, '0123456789.e+-', 1 + random(5));
       const plain = String(Number(value)) === value && Number.isInteger(Number(value));
@@ -632,7 +622,7 @@ describe('MASTER_PASSWORD_HASH', () => {
   });
 
   test('what is left when something expands its variables is recognised', () => {
-    const random = randomNumbers(60);
+    const random = createRandom(60).below;
     const alphabet = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
     const expansions: Record<string, RegExp> = {
       shell: /\$(?:\d|[A-Za-z_]\w*)/g,

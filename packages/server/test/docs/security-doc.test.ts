@@ -11,6 +11,7 @@ import { eventTypes } from '../../src/services/events.ts';
 import { createKeyRing } from '../../src/services/keys.ts';
 import { entities } from '../../src/store/entities.ts';
 import { makeToken, OWN_PASSWORD } from '../support/callers.ts';
+import { cookieValue } from '../support/cookies.ts';
 import { sqliteFile, startServer, type TestClient, type TestServer, testOnSqlite } from '../support/harness.ts';
 
 const MINUTE_MS = 60_000;
@@ -21,7 +22,6 @@ const root = join(import.meta.dirname, '../../../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const page = read('docs/security.md');
 
-const cookieOf = (client: TestClient, name: string) => new RegExp(`${name}=([^;]+)`).exec(client.cookie)?.[1] ?? '';
 const secretIn = (token: string): string =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).jti;
 const login = (client: TestClient, password = OWN_PASSWORD) => client.rest('POST', '/auth/login', { password });
@@ -46,7 +46,9 @@ async function startLivedIn() {
   await login(server.client(), 'a wrong one');
   await server.services.throttle.clear('ip:127.0.0.1');
   await server.services.activity.flush();
-  const [session, device] = ['backchannel_session', 'backchannel_device'].map((name) => cookieOf(browser, name));
+  const [session, device] = ['backchannel_session', 'backchannel_device'].map((name) =>
+    cookieValue(browser.cookie, name),
+  );
   return { server, browser, session: session ?? '', device: device ?? '', bearer: headers.authorization ?? '' };
 }
 
@@ -213,7 +215,7 @@ describe('a token around a real secret, signed with the real key, is nobody', ()
     await using server = await startServer({ secretKeys: [KEY] });
     const client = server.client();
     await client.signIn();
-    const jti = secretIn(cookieOf(client, 'backchannel_session'));
+    const jti = secretIn(cookieValue(client.cookie, 'backchannel_session'));
     const token = new SignJWT({ jti, ...claims, ...bent.claims }).setProtectedHeader({
       ...header,
       ...bent.header,
@@ -228,7 +230,7 @@ test('a stolen session reads and ends things, and makes no token later', async (
   await using server = await startServer(own);
   const [owner, thief] = [server.client(), server.client()];
   await login(owner);
-  thief.cookie = `backchannel_session=${cookieOf(owner, 'backchannel_session')}`;
+  thief.cookie = `backchannel_session=${cookieValue(owner.cookie, 'backchannel_session')}`;
   server.advance(16 * MINUTE_MS);
   expect((await thief.rest('GET', '/auth/events')).status).toBe(200);
   const wrong = 'a wrong one';
@@ -260,7 +262,7 @@ test('a stolen device cookie can make its browser wait, and nobody else', async 
   await using server = await startServer();
   const owner = server.client();
   await owner.signIn();
-  const thief = withCookie(server, 'backchannel_device', cookieOf(owner, 'backchannel_device'));
+  const thief = withCookie(server, 'backchannel_device', cookieValue(owner.cookie, 'backchannel_device'));
   for (const expected of [401, 401, 401, 401, 401, 429]) {
     expect((await login(thief, 'a wrong one')).status).toBe(expected);
   }

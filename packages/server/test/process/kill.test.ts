@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { afterEach, expect, test } from 'vitest';
 import { amountOf } from '../support/amount.ts';
+import { cookieOf } from '../support/cookies.ts';
 import { PASSWORD, sqliteFile, startServer, testOnSqlite } from '../support/harness.ts';
 
 /** One process serves them all, for a start costs more than all the rest: each kill meets each in a state of its own. */
@@ -102,13 +103,13 @@ async function send(url: string, method: string, path: string, headers: Record<s
     ...(body ? { body: JSON.stringify(body) } : {}),
   });
   // biome-ignore lint/suspicious/noExplicitAny: what it is, is what each caller knows
-  return { status: answer.status, cookies: answer.headers.getSetCookie(), body: (await answer.json()) as any };
+  return { status: answer.status, cookie: cookieOf(answer), body: (await answer.json()) as any };
 }
 
 async function signIn(url: string, memory: Memory): Promise<Known> {
   const login = await send(url, 'POST', '/auth/login', {}, { password: memory.password });
   expect(login.status).toBe(200);
-  const cookie = login.cookies.map((line) => line.split(';')[0]).join('; ');
+  const { cookie } = login;
   const { body } = await send(url, 'GET', '/auth/me', { cookie });
   const session: Known = { header: { cookie }, id: body.session.id, state: 'live' };
   memory.sessions.push(session);

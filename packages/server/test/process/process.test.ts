@@ -1,6 +1,6 @@
 // The server as a process: what it prints, how it ends, and what it leaves behind.
 // Runs on one engine: it is about the process; instances.test.ts runs processes on both.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
@@ -12,67 +12,17 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { settings } from '../../src/config/config.ts';
 import { openStore } from '../../src/store/database.ts';
+import { call, main, run } from '../support/server-process.ts';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const repository = fileURLToPath(new URL('../../../..', import.meta.url)).replace(/\/$/, '');
 const newFolder = () => mkdtempSync(join(tmpdir(), 'backchannel-process-'));
 
-interface Run extends AsyncDisposable {
-  child: ChildProcess;
-  stdout(): string;
-  stderr(): string;
-  /** The address it serves, once it does. */
-  url(): Promise<string>;
-  ended: Promise<{ code: number | null; signal: string | null }>;
-}
-
-/** Runs main.ts with this environment and nothing else of the machine's. */
-function run(env: Record<string, string>, args: readonly string[] = []): Run {
-  const child = spawn(process.execPath, [main, ...args], { env: { PORT: '0', LOG_FORMAT: 'json', ...env } });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (data) => {
-    stdout += data;
-  });
-  child.stderr.on('data', (data) => {
-    stderr += data;
-  });
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }));
-  return {
-    child,
-    stdout: () => stdout,
-    stderr: () => stderr,
-    ended,
-    url: async () => {
-      const gone = ended.then(() => {
-        throw new Error(`the server ended: ${stderr}`);
-      });
-      const served = async () => {
-        for (;;) {
-          const url = /URL +(http\S+)/.exec(stdout)?.[1];
-          if (url) return url;
-          await once(child.stdout, 'data');
-        }
-      };
-      return Promise.race([served(), gone]);
-    },
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGKILL');
-      await ended;
-    },
-  };
-}
-
 async function signIn(url: string, password = 'admin123'): Promise<string> {
-  const answer = await fetch(`${url}/api/v1/auth/login`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ password }),
-  });
+  const answer = await call(url, 'POST /api/v1/auth/login', { body: { password } });
   expect(answer.status).toBe(200);
-  return answer.headers.getSetCookie()[0]?.split(';')[0] ?? '';
+  return answer.cookie;
 }
-const me = async (url: string, cookie: string) =>
-  (await fetch(`${url}/api/v1/auth/me`, { headers: { cookie } })).status;
+const me = async (url: string, cookie: string) => (await call(url, 'GET /api/v1/auth/me', { cookie })).status;
 
 test('the start block says where it is, whom it serves, and what is unsafe', async () => {
   const dataDir = newFolder();
@@ -121,7 +71,7 @@ async function burst(url: string, cookie: string, answered: (status: number, pat
 }
 
 test('SIGTERM in the middle of a burst loses no request, and nothing that was answered', async () => {
-  const env = { DATA_DIR: newFolder(), BCRYPT_COST: '10', SESSION_MAX_LIVE: '10000' };
+  const env = { DATA_DIR: newFolder(), SESSION_MAX_LIVE: '10000' };
   await using server = run(env);
   const url = (await server.url()).replace('localhost', '127.0.0.1');
   const cookie = await signIn(url);
@@ -314,7 +264,7 @@ test.each(['PORT', 'METRICS_PORT'])('a start that finds its %s taken leaves noth
   await once(occupied, 'listening');
   const { port } = occupied.address() as AddressInfo;
   // With NODE_ENV=production it makes a password, and shows it this once.
-  const env = { DATA_DIR: newFolder(), NODE_ENV: 'production', BCRYPT_COST: '10' };
+  const env = { DATA_DIR: newFolder(), NODE_ENV: 'production' };
   await using refused = run({ ...env, [name]: String(port) });
   expect((await refused.ended).code).toBe(1);
   expect(readdirSync(env.DATA_DIR)).toEqual([]);

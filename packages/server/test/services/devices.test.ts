@@ -1,16 +1,11 @@
 // The cookie by which a browser that has signed in before is known: who has one, and how it is lost.
 import { describe, expect, test } from 'vitest';
 import { createKeyRing } from '../../src/services/keys.ts';
+import { cookieValue } from '../support/cookies.ts';
 import { PASSWORD, sendRaw, startServer, type TestClient, type TestServer } from '../support/harness.ts';
 
 const DAY_MS = 86_400_000;
 const WRONG = 'not the password';
-
-const cookieOf = (client: TestClient, name: string) =>
-  client.cookie
-    .split('; ')
-    .find((pair) => pair.startsWith(`${name}=`))
-    ?.slice(name.length + 1) ?? '';
 
 /** A browser with this for a device cookie and nothing else. */
 function browserWith(server: TestServer, token: string): TestClient {
@@ -18,7 +13,7 @@ function browserWith(server: TestServer, token: string): TestClient {
   client.cookie = `backchannel_device=${token}`;
   return client;
 }
-const deviceOf = (client: TestClient) => cookieOf(client, 'backchannel_device');
+const deviceOf = (client: TestClient) => cookieValue(client.cookie, 'backchannel_device');
 
 const secretIn = (token: string) =>
   (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string }).jti;
@@ -180,14 +175,14 @@ describe("nobody's device cookie", () => {
     ['one around a secret that was never given out', () => ring(key).sign('device', 'x'.repeat(43), inAnHour())],
     ['one that has expired', (client) => ring(key).sign('device', secretIn(deviceOf(client)), Date.now() - 1000)],
     ['one whose end was changed', (client) => `${deviceOf(client).slice(0, -2)}xx`],
-    ['a session token', (client) => cookieOf(client, 'backchannel_session')],
+    ['a session token', (client) => cookieValue(client.cookie, 'backchannel_session')],
     [
       "a session token around a device's secret",
       (client) => ring(key).sign('session', secretIn(deviceOf(client)), inAnHour()),
     ],
     [
       "a device token around a session's secret",
-      (client) => ring(key).sign('device', secretIn(cookieOf(client, 'backchannel_session')), inAnHour()),
+      (client) => ring(key).sign('device', secretIn(cookieValue(client.cookie, 'backchannel_session')), inAnHour()),
     ],
     ['the secret itself', (client) => secretIn(deviceOf(client))],
     ['garbage', () => 'garbage'],

@@ -36,7 +36,7 @@ test('one of two is killed under load: the other answers on, without an error', 
   expect([...statuses.other]).toEqual([200]);
   expect([...statuses.doomed]).toEqual([200]);
   expect(other.stderr()).not.toMatch(/"level":"(?:warn|error|fatal)"/);
-  expect(await other.end('SIGTERM')).toEqual([0, null]);
+  expect(await other.end('SIGTERM')).toEqual({ code: 0, signal: null });
 });
 
 test('a rolling restart loses no request: the new one is ready before the old one ends', {
@@ -56,7 +56,7 @@ test('a rolling restart loses no request: the new one is ready before the old on
   await expect.poll(async () => (await call(next.url, 'GET /readyz')).status).toBe(200);
   // As a load balancer does: from now on there, and what is under way here ends here.
   target = next.url;
-  expect(await old.end('SIGTERM')).toEqual([0, null]);
+  expect(await old.end('SIGTERM')).toEqual({ code: 0, signal: null });
   expect((await call(next.url, 'GET /api/v1/auth/me', { cookie })).status).toBe(200);
   isOver = true;
   await Promise.all(users);

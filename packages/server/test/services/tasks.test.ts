@@ -1,24 +1,23 @@
 // Tidying up in the background: what has ended goes, in small steps, and nothing else ever does.
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import { createLog } from '../../src/log.ts';
 import { openServices } from '../../src/services/services.ts';
 import { openStore, type Store } from '../../src/store/database.ts';
 import { EventEntity, SessionEntity, type SessionRow, TokenEntity, type TokenRow } from '../../src/store/entities.ts';
+import { openSharedDatabase, PASSWORD } from '../support/harness.ts';
+import { createRandom } from '../support/random.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const log = createLog({ logLevel: 'silent', logFormat: 'json' });
-const newFolder = () => mkdtempSync(join(tmpdir(), 'backchannel-tasks-'));
 
 /** Services on a store of their own, by a clock that the test sets. Nothing runs by itself. */
-async function open(dataDir: string, overrides: Partial<Config> = {}) {
+async function open({ env }: { env: Record<string, string> }, overrides: Partial<Config> = {}) {
   const config: Config = {
-    ...loadConfig({ env: { DATA_DIR: dataDir, MASTER_PASSWORD: 'correct horse battery' }, root: dataDir }),
+    ...loadConfig({ env: { ...env, MASTER_PASSWORD: PASSWORD }, root: tmpdir() }),
     bcryptCost: 4,
     ...overrides,
   };
@@ -77,20 +76,15 @@ const sessionIds = async (store: Store) =>
 const eventIds = async (store: Store, type: string) =>
   (await store.read((em) => em.find(EventEntity, { type }))).map(({ sessionId }) => sessionId).sort();
 
-/** Random numbers that are the same at each run: what fails once can be looked at again. */
-function createRandom(seed: number): (below: number) => number {
-  let count = 0;
-  return (below) => createHash('sha256').update(`${seed} ${count++}`).digest().readUInt32BE() % below;
-}
-
 describe('tidying up', () => {
   test.each([1, 2, 3, 4, 5, 6])(
     'deletes what has ended and touches nothing that lives, of any rows (seed %i)',
     async (seed) => {
-      const random = createRandom(seed);
+      const random = createRandom(seed).below;
       const sessionExpireMinutes = 1 + random(120);
       const sessionMaxDays = 1 + random(5);
-      await using t = await open(newFolder(), { sessionExpireMinutes, sessionMaxDays });
+      await using database = await openSharedDatabase();
+      await using t = await open(database, { sessionExpireMinutes, sessionMaxDays });
       const now = t.now();
       const idleMs = sessionExpireMinutes * MINUTE_MS;
       const maxMs = sessionMaxDays * DAY_MS;
@@ -144,7 +138,8 @@ describe('tidying up', () => {
   );
 
   test('spares a session whose last use only memory knows of', async () => {
-    await using t = await open(newFolder());
+    await using database = await openSharedDatabase();
+    await using t = await open(database);
     const row = session({ createdAt: t.now() });
     await t.store.write((em) => em.insert(SessionEntity, row));
     t.set(t.now() + 59 * MINUTE_MS);
@@ -158,7 +153,8 @@ describe('tidying up', () => {
   });
 
   test('goes in steps of 500 at most, until nothing is left', async () => {
-    await using t = await open(newFolder(), { eventRetentionDays: 30 });
+    await using database = await openSharedDatabase();
+    await using t = await open(database, { eventRetentionDays: 30 });
     const { store, services } = t;
     const createdAt = t.now() - 2 * DAY_MS;
     await store.write((em) =>
@@ -178,9 +174,9 @@ describe('tidying up', () => {
   });
 
   test('by two servers at once records each session that expired once', async () => {
-    const dataDir = newFolder();
-    await using one = await open(dataDir);
-    await using two = await open(dataDir);
+    await using database = await openSharedDatabase();
+    await using one = await open(database);
+    await using two = await open(database);
     const createdAt = one.now() - 2 * DAY_MS;
     const rows = Array.from({ length: 1500 }, () => session({ createdAt }));
     await one.store.write((em) => em.insertMany(SessionEntity, rows));
@@ -190,11 +186,11 @@ describe('tidying up', () => {
   });
 
   test('that is cut short by closing leaves the rest for the next start, and records nothing twice', async () => {
-    const dataDir = newFolder();
+    await using database = await openSharedDatabase();
     const rows: SessionRow[] = [];
     let left = 0;
     {
-      await using t = await open(dataDir);
+      await using t = await open(database);
       for (let index = 0; index < 2000; index++) rows.push(session({ createdAt: t.now() - 2 * DAY_MS }));
       await t.store.write((em) => em.insertMany(SessionEntity, rows));
       const { sessions } = t.services;
@@ -215,14 +211,15 @@ describe('tidying up', () => {
       await t.services.tasks.run();
       expect(await sessionIds(t.store)).toHaveLength(left);
     }
-    await using t = await open(dataDir);
+    await using t = await open(database);
     await t.services.tasks.run();
     expect(await sessionIds(t.store)).toEqual([]);
     expect(await eventIds(t.store, 'session.expired')).toEqual(rows.map(({ id }) => id).sort());
   });
 
   test('that fails is told of, and works again when the database does', async () => {
-    await using t = await open(newFolder());
+    await using database = await openSharedDatabase();
+    await using t = await open(database);
     await t.store.write((em) => em.insert(SessionEntity, session({ createdAt: t.now() - 2 * DAY_MS })));
     const { sessions, tasks } = t.services;
     const deleteEnded = sessions.deleteEnded;

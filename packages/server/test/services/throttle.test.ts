@@ -8,6 +8,7 @@ import { createLog } from '../../src/log.ts';
 import type { EventType } from '../../src/services/events.ts';
 import { hashPassword } from '../../src/services/password/hashing.ts';
 import { occupyPasswordCheck, oneAtATime } from '../support/busy.ts';
+import { cookieValue } from '../support/cookies.ts';
 import { refuseInserts, rowsAtRest, tearTable } from '../support/elsewhere.ts';
 import {
   type Answer,
@@ -53,12 +54,6 @@ async function counted(server: TestServer, source: string) {
   return (await server.services.throttle.list()).find((each) => each.source === source);
 }
 const failuresOf = async (server: TestServer, source: string) => (await counted(server, source))?.failures ?? 0;
-
-const cookieOf = (client: TestClient, name: string) =>
-  client.cookie
-    .split('; ')
-    .find((pair) => pair.startsWith(`${name}=`))
-    ?.slice(name.length + 1) ?? '';
 
 /** A browser that has nothing but this in its jar. */
 function withCookie(server: TestServer, name: string, value: string): TestClient {
@@ -231,7 +226,7 @@ describe('however the tries come', () => {
     await using server = await startServer(behindProxy);
     const owner = server.client();
     await owner.signIn();
-    const thief = withCookie(server, 'backchannel_session', cookieOf(owner, 'backchannel_session'));
+    const thief = withCookie(server, 'backchannel_session', cookieValue(owner.cookie, 'backchannel_session'));
     const guess = () => thief.rest('POST', '/auth/step-up', { password: WRONG }, from('198.51.100.66'));
     for (const expected of [403, 403, 403, 403, 403, 429]) expect((await guess()).status).toBe(expected);
     expect((await owner.rest('POST', '/auth/step-up', { password: PASSWORD })).status).toBe(200);

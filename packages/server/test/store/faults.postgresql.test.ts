@@ -52,7 +52,7 @@ test.each([
     await expect.poll(async () => (await call(server.url, 'GET /readyz')).status).toBe(200);
     expect((await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status).toBe(204);
     await expect.poll(async () => (await login(server.url)).status).toBe(200);
-    expect(await server.end('SIGTERM')).toEqual([0, null]);
+    expect(await server.end('SIGTERM')).toEqual({ code: 0, signal: null });
   },
 );
 
@@ -61,5 +61,5 @@ test.each(['pull', 'silence'] as const)('away while the server is told to end (%
   await using over = await startOverCable();
   const { cable, server } = over;
   await cable[how]();
-  expect(await server.end('SIGTERM')).toEqual([0, null]);
+  expect(await server.end('SIGTERM')).toEqual({ code: 0, signal: null });
 });

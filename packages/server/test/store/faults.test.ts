@@ -7,7 +7,7 @@ import Sqlite from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { type Answer, PASSWORD, sqliteFile, startServer, type TestServer } from '../support/harness.ts';
 import { fillDisk, hasPrivateDisks, openPrivateDisk, seenFromOutside } from '../support/private-disk.ts';
-import { call, login, main, untilServing } from '../support/server-process.ts';
+import { call, follow, login, main, untilServing } from '../support/server-process.ts';
 
 function expectWhole(file: string): void {
   const db = new Sqlite(file);
@@ -92,7 +92,7 @@ describe.skipIf(!hasPrivateDisks)('a disk (skipped where a process may have no m
   test('that is full: what writes is 503, what reads goes on, and nothing is lost or broken when there is room', async () => {
     using disk = openPrivateDisk();
     const child = disk.run('size=8m', serve, environment(disk.folder));
-    await using server = await untilServing(child);
+    await using server = await untilServing(follow(child));
     const { url, stderr } = server;
     const folder = seenFromOutside(child, disk.folder);
     const { cookie } = await login(url);
@@ -117,7 +117,7 @@ describe.skipIf(!hasPrivateDisks)('a disk (skipped where a process may have no m
     for (const name of ['backchannel.db', 'backchannel.db-wal']) cpSync(join(folder, 'data', name), join(copy, name));
     expectWhole(join(copy, 'backchannel.db'));
     rmSync(copy, { recursive: true });
-    expect(await server.end('SIGTERM')).toEqual([0, null]);
+    expect(await server.end('SIGTERM')).toEqual({ code: 0, signal: null });
   });
 
   test.each([
@@ -137,7 +137,7 @@ describe.skipIf(!hasPrivateDisks)('a disk (skipped where a process may have no m
   ])('%s keeps it from starting, in one sentence', async (_, options, before, message) => {
     using disk = openPrivateDisk();
     const child = disk.run(options, `cd ${disk.folder} && ${before}; ${serve}`, environment(disk.folder));
-    const failure = await untilServing(child).catch((error: Error) => error);
+    const failure = await untilServing(follow(child)).catch((error: Error) => error);
     expect(failure).toBeInstanceOf(Error);
     expect((failure as Error).message.trim()).toMatch(message);
     expect((failure as Error).message.trim().split('\n')).toHaveLength(1);

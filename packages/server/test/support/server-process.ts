@@ -1,53 +1,68 @@
 // Servers as processes of their own, and requests to them that take nothing for granted.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { cookieOf } from './cookies.ts';
 
 export const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
 export interface ServerProcess extends AsyncDisposable {
   readonly child: ChildProcess;
-  readonly url: string;
+  /** What it has written so far. */
+  stdout(): string;
   stderr(): string;
-  /** Ends it by this signal; its exit code and signal. */
-  end(signal: NodeJS.Signals): Promise<[code: number | null, signal: string | null]>;
+  /** The address that it prints, once it serves. @throws with what it wrote to stderr, where it ends before. */
+  url(): Promise<string>;
+  readonly ended: Promise<{ code: number | null; signal: string | null }>;
+  /** Ends it by this signal. */
+  end(signal: NodeJS.Signals): ServerProcess['ended'];
 }
 
-/** A server with this environment and nothing else of the machine's. @throws with what it said, where it did not start. */
-export const startProcess = (env: Record<string, string>): Promise<ServerProcess> =>
-  untilServing(
-    spawn(process.execPath, [main], {
-      env: { PATH: process.env.PATH ?? '', PORT: '0', LOG_FORMAT: 'json', BCRYPT_COST: '10', ...env },
-    }),
-  );
+/** Runs main.ts with this environment and nothing else of the machine's. It is killed when it is disposed of. */
+export function run(env: Record<string, string>, args: readonly string[] = []): ServerProcess {
+  const own = { PORT: '0', LOG_FORMAT: 'json', BCRYPT_COST: '10', ...env };
+  return follow(spawn(process.execPath, [main, ...args], { env: own }));
+}
 
-/** The same of a child that has been started already. */
-export async function untilServing(child: ChildProcess): Promise<ServerProcess> {
-  let stderr = '';
+/** The same, once it serves. */
+export const startProcess = (env: Record<string, string>): Promise<RunningProcess> => untilServing(run(env));
+
+export type RunningProcess = Omit<ServerProcess, 'url'> & { readonly url: string };
+
+export async function untilServing(server: ServerProcess): Promise<RunningProcess> {
+  const url = await server.url();
+  return { ...server, url: url.replace('localhost', '127.0.0.1') };
+}
+
+/** Follows a server that has been started already. */
+export function follow(child: ChildProcess): ServerProcess {
+  let [stdout, stderr] = ['', ''];
+  const printed = Promise.withResolvers<string>();
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    const [, url] = /^ +URL +(http\S+)\n/m.exec(stdout) ?? [];
+    if (url) printed.resolve(url);
+  });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  const closed = once(child, 'close') as Promise<[number | null, string | null]>;
-  const failed = closed.then(() => {
-    throw new Error(stderr);
-  });
-  failed.catch(() => {});
-  const found = new Promise<string>((resolve) => {
-    if (!child.stdout) return;
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const [, url] = /^ +URL +(http\S+)/.exec(line) ?? [];
-      if (url) resolve(url.replace('localhost', '127.0.0.1'));
-    });
-  });
-  const end = async (signal: NodeJS.Signals) => {
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }));
+  ended.then(
+    () => printed.reject(new Error(stderr)),
+    (error) => printed.reject(error),
+  );
+  // Whoever does not ask for the address need not hear that there is none.
+  printed.promise.catch(() => {});
+  const end = (signal: NodeJS.Signals) => {
     child.kill(signal);
-    return closed;
+    return ended;
   };
   return {
     child,
-    url: await Promise.race([found, failed]),
+    stdout: () => stdout,
     stderr: () => stderr,
+    url: () => printed.promise,
+    ended,
     end,
     [Symbol.asyncDispose]: async () => {
       await end('SIGKILL');
@@ -76,9 +91,8 @@ export async function call(
     ...(body ? { body: JSON.stringify(body) } : {}),
     signal: AbortSignal.timeout(10_000),
   });
-  const cookies = answer.headers.getSetCookie().map((line) => line.split(';')[0]);
   await answer.arrayBuffer();
-  return { status: answer.status, retryAfter: answer.headers.get('retry-after'), cookie: cookies.join('; ') };
+  return { status: answer.status, retryAfter: answer.headers.get('retry-after'), cookie: cookieOf(answer) };
 }
 
 /** Signs in with the password that counts on a fresh data folder. */

@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { hashPassword } from '../../../src/services/password/hashing.ts';
+import { cookieValue } from '../../support/cookies.ts';
 import { openElsewhere, rowsAtRest } from '../../support/elsewhere.ts';
-import { engine, type Face, PASSWORD, startServer, type TestClient } from '../../support/harness.ts';
+import { engine, type Face, PASSWORD, startServer } from '../../support/harness.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-
-const sessionToken = (client: TestClient) => /backchannel_session=([^;]+)/.exec(client.cookie)?.[1] ?? '';
 
 describe('a session', () => {
   test('is opened by the password and shown to its owner', async () => {
@@ -186,7 +185,7 @@ describe('what is at rest', () => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
-    const token = sessionToken(client);
+    const token = cookieValue(client.cookie, 'backchannel_session');
     const { jti } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string };
     expect(Buffer.from(jti, 'base64url')).toHaveLength(32);
     const { dataDir } = server.config;
@@ -222,7 +221,7 @@ describe('a token that was not signed as ours', () => {
     await using server = await startServer({ secretKeys: ['k'.repeat(40)] });
     const client = server.client();
     await client.signIn();
-    const token = sessionToken(client);
+    const token = cookieValue(client.cookie, 'backchannel_session');
     const { jti } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string };
     const forger = server.client();
     forger.cookie = `backchannel_session=${await forge(jti, Buffer.from('k'.repeat(40)))}`;
