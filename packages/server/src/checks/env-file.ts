@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Config } from '../config/config.ts';
-import { settings } from '../config/settings.ts';
+import { knownNames, settings } from '../config/settings.ts';
 import { errorCode } from '../error-code.ts';
 import { advice, checkMode, type Finding, ok } from './finding.ts';
 import { nearest } from './nearest.ts';
@@ -23,7 +23,6 @@ export function checkEnvFile(config: Config | null, root: string): Finding[] {
   ];
 }
 
-const known = settings.flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : [name]));
 const secretNames: ReadonlySet<string> = new Set(settings.filter(({ secret }) => secret).map(({ name }) => name));
 
 function readNames(path: string): string[] | 'missing' | 'unreadable' {
@@ -36,6 +35,6 @@ function readNames(path: string): string[] | 'missing' | 'unreadable' {
 
 /** Other programs' variables may be there too: only what is nearly a setting is worth a word. */
 function checkName(name: string): Finding[] {
-  const meant = known.includes(name) ? null : nearest(name, known);
+  const meant = knownNames.includes(name) ? null : nearest(name, knownNames);
   return meant ? [advice('.env', `${name} is no setting, and nothing reads it: is ${meant} meant?`)] : [];
 }

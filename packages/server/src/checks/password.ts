@@ -1,7 +1,7 @@
 // Which password is in effect, and how strong it is.
 
 import { type Config, isInstalled, nameOfDatabase } from '../config/config.ts';
-import { settings } from '../config/settings.ts';
+import { settingOf } from '../config/settings.ts';
 import { type EffectivePassword, effectivePassword, matchesEffective } from '../services/password/effective.ts';
 import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/password/hashing.ts';
 import type { CheckedDatabase } from './database.ts';
@@ -81,7 +81,7 @@ function checkPlain(plain: string): Finding[] {
 
 function checkExample(hash: string): Finding[] {
   const about = 'MASTER_PASSWORD_HASH';
-  const example = settings.find(({ name }) => name === about)?.example;
+  const example = settingOf(about)?.example;
   if (hashForms(hash).base64 !== example) return [];
   const text =
     'is the example from the messages, of a password that nobody has: make one with `backchannel hash --env`';

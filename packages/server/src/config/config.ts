@@ -5,8 +5,9 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
 import { isLoopback, isLoopbackOrigin } from './address.ts';
+import { Environment } from './environment.ts';
 import { ConfigError, type ConfigProblem } from './problem.ts';
-import { Environment, exampleLine } from './settings.ts';
+import { exampleLine, table, type Values } from './settings.ts';
 import { readSources, type Sources } from './sources.ts';
 import { type DatabaseAddress, DatabaseUrl } from './values.ts';
 
@@ -14,59 +15,25 @@ export { ConfigError, type ConfigProblem } from './problem.ts';
 export { settings } from './settings.ts';
 export type { DatabaseAddress } from './values.ts';
 
-/** Everything that can be set, checked and with defaults filled in. */
-export interface Config {
-  /** Where to listen, as given: an IP address or a host name. */
-  host: string;
-  /** 0 to 65535; 0 is any free port, for tests. */
-  port: number;
-  /** The address people use, as an origin: no slash at the end. */
-  publicUrl: string;
+/** Every setting, checked and with defaults filled in. `settings.ts` describes the fields that are not listed here. */
+export interface Config extends Omit<Values, 'masterPassword' | 'masterPasswordHash' | 'databaseUrl'> {
+  /** The address people use, as an origin without a slash at the end. */
+  readonly publicUrl: string;
   /** Absolute. */
-  dataDir: string;
-  /** The ring: the first signs, all verify. Null when the key kept in `dataDir/secret.key` counts. */
-  secretKeys: readonly string[] | null;
-  password:
+  readonly dataDir: string;
+  readonly password:
     | { from: 'MASTER_PASSWORD_HASH'; hash: string }
     | { from: 'MASTER_PASSWORD'; plain: string }
     | { from: 'database'; builtInAllowed: boolean };
-  sessionExpireMinutes: number;
-  sessionMaxDays: number;
-  /** How many sessions may be live at once. */
-  sessionMaxLive: number;
-  /** How fresh a sign-in must be for what is marked fresh. */
-  stepUpMinutes: number;
-  /** The full name, with `__Host-` before it when cookies are Secure. */
-  cookieName: string;
-  /** True when publicUrl is https. */
-  secureCookies: boolean;
-  /** The domain whose subdomains take the pass cookie, without a dot before it; null for none. */
-  cookieDomain: string | null;
-  /** Origins other than publicUrl's, spelt as browsers send them. */
-  allowedOrigins: readonly string[];
-  /** Addresses, networks (CIDR) and the word `private`: whose X-Forwarded-* headers are believed. */
-  trustedProxies: readonly string[];
+  /** The full name, with `__Host-` before it if cookies are Secure. */
+  readonly cookieName: string;
+  /** True if publicUrl is https. */
+  readonly secureCookies: boolean;
   /** Paths in it are absolute. */
-  database: DatabaseAddress;
-  /** For new hashes, 10 to 20. */
-  bcryptCost: number;
-  /** Failures before a source has to wait. */
-  loginMaxFailures: number;
-  /** The longest that a source waits, and how long its failures are remembered. */
-  loginWindowMinutes: number;
-  eventRetentionDays: number;
-  /** Who upstream applications are told it is, at forward-auth. */
-  operatorName: string;
-  operatorEmail: string | null;
-  docs: 'public' | 'login' | 'off';
-  /** Where metrics are; null where they are off. 0 is any free port, for tests. */
-  metricsPort: number | null;
-  metricsHost: string;
-  /** One of pino's levels, or `silent`. */
-  logLevel: string;
-  logFormat: 'pretty' | 'json';
-  /** Threads of libuv's pool, which bcrypt shares with all else; Node's own UV_THREADPOOL_SIZE. */
-  threadPoolSize: number;
+  readonly database: DatabaseAddress;
+  readonly logFormat: 'pretty' | 'json';
+  /** Threads of libuv's pool, which bcrypt shares with everything else. Node's own UV_THREADPOOL_SIZE. */
+  readonly threadPoolSize: number;
 }
 
 /** What to read instead of the process's own surroundings; for tests and for the CLI. */
@@ -96,39 +63,21 @@ export function loadConfig(options: LoadConfigOptions = {}): Config {
   const problems = [...sources.problems, ...(parsed.error?.issues ?? []).map(toProblem)];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
 
-  const env = parsed.data;
-  const dataDir = resolve(root, env.DATA_DIR);
-  const publicUrl = env.PUBLIC_URL ?? new URL(`http://localhost:${env.PORT}`).origin;
+  const { masterPassword, masterPasswordHash, databaseUrl, ...values } = parsed.data;
+  const { host, port, cookieName } = values;
+  const dataDir = resolve(root, values.dataDir);
+  const publicUrl = values.publicUrl ?? new URL(`http://localhost:${port}`).origin;
   const secureCookies = publicUrl.startsWith('https:');
   const isTerminal = options.isTerminal ?? process.stdout.isTTY === true;
   return {
-    host: env.HOST,
-    port: env.PORT,
+    ...values,
     publicUrl,
     dataDir,
-    secretKeys: env.SECRET_KEY ?? null,
-    password: choosePassword(env, builtInAllowed(env.HOST, publicUrl, sources)),
-    sessionExpireMinutes: env.SESSION_EXPIRE_MINUTES,
-    sessionMaxDays: env.SESSION_MAX_DAYS,
-    sessionMaxLive: env.SESSION_MAX_LIVE,
-    stepUpMinutes: env.STEP_UP_MINUTES,
-    cookieName: secureCookies ? `__Host-${env.COOKIE_NAME}` : env.COOKIE_NAME,
+    password: choosePassword({ masterPassword, masterPasswordHash }, builtInAllowed(host, publicUrl, sources)),
+    cookieName: secureCookies ? `__Host-${cookieName}` : cookieName,
     secureCookies,
-    cookieDomain: env.COOKIE_DOMAIN ?? null,
-    allowedOrigins: env.ALLOWED_ORIGINS ?? [],
-    trustedProxies: env.TRUSTED_PROXIES ?? [],
-    database: resolveDatabase(env.DATABASE_URL ?? { engine: 'sqlite', file: join(dataDir, 'backchannel.db') }, root),
-    bcryptCost: env.BCRYPT_COST,
-    loginMaxFailures: env.LOGIN_MAX_FAILURES,
-    loginWindowMinutes: env.LOGIN_WINDOW_MINUTES,
-    eventRetentionDays: env.EVENT_RETENTION_DAYS,
-    operatorName: env.OPERATOR_NAME,
-    operatorEmail: env.OPERATOR_EMAIL ?? null,
-    docs: env.DOCS,
-    metricsPort: env.METRICS_PORT ?? null,
-    metricsHost: env.METRICS_HOST,
-    logLevel: env.LOG_LEVEL,
-    logFormat: env.LOG_FORMAT ?? (isTerminal ? 'pretty' : 'json'),
+    database: resolveDatabase(databaseUrl ?? { engine: 'sqlite', file: join(dataDir, 'backchannel.db') }, root),
+    logFormat: values.logFormat ?? (isTerminal ? 'pretty' : 'json'),
     threadPoolSize: Number((options.env ?? process.env).UV_THREADPOOL_SIZE) || 4,
   };
 }
@@ -150,8 +99,6 @@ export function findRoot(): string {
 export const isStartedByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
   /[\\/]_npx[\\/]/.test(env.npm_execpath ?? '');
 
-type Parsed = ReturnType<typeof Environment.parse>;
-
 /** A DATABASE_URL that is given by hand, or what is wrong with it. Relative paths in it start from `root`. */
 export function parseDatabaseUrl(url: string, root = findRoot()): DatabaseAddress | { problem: string } {
   const { success, data, error } = DatabaseUrl.safeParse(url);
@@ -168,10 +115,13 @@ function resolveDatabase(database: DatabaseAddress, root: string): DatabaseAddre
   return { ...database, tlsFiles: Object.fromEntries(tlsFiles) };
 }
 
-function choosePassword(env: Parsed, builtIn: boolean): Config['password'] {
-  if (env.MASTER_PASSWORD_HASH !== undefined) return { from: 'MASTER_PASSWORD_HASH', hash: env.MASTER_PASSWORD_HASH };
-  if (env.MASTER_PASSWORD !== undefined) return { from: 'MASTER_PASSWORD', plain: env.MASTER_PASSWORD };
-  return { from: 'database', builtInAllowed: builtIn };
+function choosePassword(
+  { masterPassword, masterPasswordHash }: Pick<Values, 'masterPassword' | 'masterPasswordHash'>,
+  builtInAllowed: boolean,
+): Config['password'] {
+  if (masterPasswordHash !== null) return { from: 'MASTER_PASSWORD_HASH', hash: masterPasswordHash };
+  if (masterPassword !== null) return { from: 'MASTER_PASSWORD', plain: masterPassword };
+  return { from: 'database', builtInAllowed };
 }
 
 /** The seed's `admin123` is known to everybody, so it may count only where nobody but this machine gets to it. */
@@ -184,6 +134,10 @@ function builtInAllowed(host: string, publicUrl: string, sources: Sources): bool
 }
 
 function toProblem(issue: { path: PropertyKey[]; message: string }): ConfigProblem {
-  const variable = String(issue.path[0]);
+  const variable = nameOf(issue.path[0]);
   return { variable, problem: issue.message, example: exampleLine(variable) };
 }
+
+/** The variable of a field. */
+const nameOf = (field: PropertyKey | undefined): string =>
+  Object.entries(table).find(([each]) => each === field)?.[1].name ?? String(field);

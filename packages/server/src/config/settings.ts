@@ -1,10 +1,10 @@
 /**
- * The table of settings: names, defaults, examples that work, and what must hold between two of them. It reads neither
- * the environment nor a file.
+ * The table of settings. Config's type, `.env.example`, the README's table, `--help` and the list of known names come
+ * from it. It reads neither the environment nor a file.
  */
 import { randomBytes } from 'node:crypto';
-import * as z from 'zod';
-import { isUnder } from './address.ts';
+import type * as z from 'zod';
+import { fixed, open, type Setting, secret } from './setting.ts';
 import {
   AllowedOrigins,
   CookieDomain,
@@ -23,115 +23,245 @@ import {
   wholeNumber,
 } from './values.ts';
 
-/** What is to be told about a setting, for docs, `.env.example` and problem lines. */
-export interface SettingFacts {
-  /** Never shown, and may also be given as NAME_FILE. */
-  secret: boolean;
-  /** What holds on a fresh machine; empty where nothing is set. */
-  default: string;
-  /** A value that works. A secret's is made anew in each process: one that is printed for all would be no secret. */
-  example: string;
-}
+const MAX_DAYS = 3650;
+const MAX_PORT = 65_535;
 
-const facts = z.registry<SettingFacts>();
+/** The hash of a random password that nobody kept. Whoever copies this example is locked out, but not broken into. */
+const unknownPasswordHash = 'JDJiJDEyJDNJdllvL1lTOGRTUzgzTFFmeWFsTi5JaUpEQUcxYTFCR3Ivc3BlMHF4MzM2MXUwd3Q2Z1Rt';
 
-/** A setting with one default, which is parsed as if it had been written. */
-function fixed<T>(schema: z.ZodType<T, string>, fallback: string, example: string) {
-  return schema.prefault(fallback).register(facts, { secret: false, default: fallback, example });
-}
+/** By the field of Config that holds the value. The order is that of the README. */
+export const table = {
+  /** Where to listen, as given: an IP address or a host name. */
+  host: fixed('HOST', Host, {
+    section: 'Where it listens',
+    default: '127.0.0.1',
+    example: '127.0.0.1',
+    description: 'The address to listen on. `0.0.0.0` or `::` is every network (the container image sets `0.0.0.0`).',
+    details: '127.0.0.1 is this machine only.',
+  }),
+  /** 0 to 65535. 0 is any free port, for tests. */
+  port: fixed('PORT', wholeNumber(0, MAX_PORT), {
+    section: 'Where it listens',
+    default: '8000',
+    example: '8000',
+    description: 'The port to listen on.',
+  }),
+  publicUrl: open('PUBLIC_URL', PublicUrl, {
+    section: 'Where it listens',
+    default: 'http://localhost:8000',
+    example: 'https://auth.example.com',
+    description:
+      'The address people type, without a path. It follows PORT if left out. With https, cookies are Secure.',
+    details:
+      'Set it as soon as another machine or a proxy is involved. Secure cookies work over https only, so people can then ' +
+      'no longer sign in over http.',
+  }),
+  dataDir: fixed('DATA_DIR', Path, {
+    section: 'Data',
+    default: 'data',
+    example: '/var/lib/backchannel',
+    description: 'The folder that holds the key and the SQLite database.',
+    details: 'Back it up, and let nobody else read it.',
+  }),
+  /** The key ring: the first key signs, all verify. Null if the key in `dataDir/secret.key` is used. */
+  secretKeys: secret('SECRET_KEY', SecretKeys, {
+    section: 'Sessions',
+    example: randomBytes(32).toString('base64url'),
+    description:
+      'The key that signs cookies, at least 32 characters. If left out, one is created and kept in ' +
+      '`DATA_DIR/secret.key`. Several keys with commas between them are a key ring: the first signs, all verify.',
+    details:
+      'With PostgreSQL it must be set. To change it without signing anybody out, put the new key first and the old one ' +
+      'after a comma.',
+  }),
+  masterPassword: secret('MASTER_PASSWORD', PlainPassword, {
+    section: 'The password',
+    example: randomBytes(15).toString('base64url'),
+    description: 'The master password in plain text, 72 bytes at most.',
+    details:
+      'Better 15 characters or more. If no password is set, the built-in admin123 works as long as only this machine can ' +
+      'connect. Otherwise, or if this line is there but empty, the first start creates a password and shows it once.',
+  }),
+  masterPasswordHash: secret('MASTER_PASSWORD_HASH', PasswordHash, {
+    section: 'The password',
+    example: unknownPasswordHash,
+    description: 'Its bcrypt hash, as it is or in base64. If it is set, MASTER_PASSWORD is ignored.',
+    details:
+      'It keeps the plain text out of this file. "backchannel hash --env" prints the whole line: with the hash in single ' +
+      'quotes ($2b$12$...), or with --base64 in a form that no tool changes.',
+  }),
+  sessionExpireMinutes: fixed('SESSION_EXPIRE_MINUTES', wholeNumber(1, MAX_DAYS * 24 * 60), {
+    section: 'Sessions',
+    default: '60',
+    example: '60',
+    description: 'A session ends this many minutes after its last use.',
+    details: 'No longer than SESSION_MAX_DAYS.',
+  }),
+  sessionMaxDays: fixed('SESSION_MAX_DAYS', wholeNumber(1, MAX_DAYS), {
+    section: 'Sessions',
+    default: '30',
+    example: '30',
+    description: 'A session ends this many days after sign-in, used or not. A remembered session has no other end.',
+    details: 'Up to 3650.',
+  }),
+  /** How many sessions may be live at once. */
+  sessionMaxLive: fixed('SESSION_MAX_LIVE', wholeNumber(1, 100_000), {
+    section: 'Sessions',
+    default: '100',
+    example: '100',
+    description: 'How many sessions may be live at once. Beyond it, the least recently used one ends.',
+  }),
+  /** How recent a sign-in must be for what is marked fresh. */
+  stepUpMinutes: fixed('STEP_UP_MINUTES', wholeNumber(1, 24 * 60), {
+    section: 'Sessions',
+    default: '15',
+    example: '15',
+    description: 'How many minutes ago the password may have been entered for what needs a fresh sign-in.',
+    details: 'Creating an API token is an example.',
+  }),
+  cookieName: fixed('COOKIE_NAME', CookieName, {
+    section: 'Sessions',
+    default: 'backchannel_session',
+    example: 'backchannel_session',
+    description: "The session cookie's name. With an https PUBLIC_URL, `__Host-` goes before it.",
+    details: 'Change it if two of these run on one host name.',
+  }),
+  /** The domain whose subdomains get the pass cookie, without a leading dot. Null for none. */
+  cookieDomain: open('COOKIE_DOMAIN', CookieDomain, {
+    section: 'Sessions',
+    example: 'example.com',
+    description: 'The domain whose subdomains forward-auth protects. It needs an https PUBLIC_URL under it.',
+    details:
+      'With example.com, forward-auth protects photos.example.com: browsers that sign in carry a second cookie to all ' +
+      "subdomains, valid at forward-auth and nowhere else. If left out, it protects applications on PUBLIC_URL's own host.",
+  }),
+  /** Origins other than publicUrl's, spelled as browsers send them. */
+  allowedOrigins: fixed('ALLOWED_ORIGINS', AllowedOrigins, {
+    section: 'Where it listens',
+    default: '',
+    example: 'https://app.example.com,http://localhost:5173',
+    description: 'Other origins whose pages may call the API with the cookie, with commas between them.',
+    details: 'For example https://app.example.com,http://localhost:5173. "*" is refused.',
+  }),
+  /** Addresses, networks (CIDR) and the word `private`: the proxies whose X-Forwarded-* headers are trusted. */
+  trustedProxies: fixed('TRUSTED_PROXIES', TrustedProxies, {
+    section: 'Where it listens',
+    default: '',
+    example: '127.0.0.1,10.0.0.0/8',
+    description:
+      'The proxies whose `X-Forwarded-*` headers are trusted: addresses, networks (`10.0.0.0/8`) or `private`, with ' +
+      'commas between them.',
+    details: '"private" is loopback and all private networks. Nobody is trusted by default.',
+  }),
+  databaseUrl: secret('DATABASE_URL', DatabaseUrl, {
+    section: 'Data',
+    default: 'sqlite:data/backchannel.db',
+    example: 'sqlite:/var/lib/backchannel/backchannel.db',
+    description:
+      '`sqlite:PATH`, which follows DATA_DIR if left out, or `postgresql://USER:PASSWORD@HOST:5432/DATABASE` for ' +
+      '[several instances](docs/postgresql.md).',
+    details: 'PostgreSQL needs SECRET_KEY.',
+  }),
+  /** Failed attempts before a source has to wait. */
+  loginMaxFailures: fixed('LOGIN_MAX_FAILURES', wholeNumber(1, 100), {
+    section: 'The password',
+    default: '5',
+    example: '5',
+    description: 'After this many wrong passwords in a row, a source has to wait.',
+    details:
+      'It waits half a minute at first, and twice as long after each further one. A browser that has signed in before is ' +
+      'counted on its own.',
+  }),
+  /** The longest wait of a source, and how long its failures are remembered. */
+  loginWindowMinutes: fixed('LOGIN_WINDOW_MINUTES', wholeNumber(1, 24 * 60), {
+    section: 'The password',
+    default: '15',
+    example: '15',
+    description: 'The longest wait of a source, in minutes, and how long after that its failures are remembered.',
+  }),
+  /** For new hashes, 10 to 20. */
+  bcryptCost: fixed(
+    'BCRYPT_COST',
+    wholeNumber(10, 20, {
+      below: ': below 10 a stolen hash is too quick to guess against',
+      above: ': above 20 each sign-in would take minutes',
+    }),
+    {
+      section: 'The password',
+      default: '12',
+      example: '12',
+      description: 'The cost of new hashes, 10 to 20. Each step doubles the time of a sign-in, and of each guess.',
+    },
+  ),
+  eventRetentionDays: fixed('EVENT_RETENTION_DAYS', wholeNumber(1, MAX_DAYS), {
+    section: 'Data',
+    default: '365',
+    example: '365',
+    description: 'Events, such as sign-ins and failures, are deleted after this many days.',
+  }),
+  operatorName: fixed('OPERATOR_NAME', OperatorName, {
+    section: 'Sessions',
+    default: 'operator',
+    example: 'alice',
+    description: "The operator's name for applications behind forward-auth, in the header `Remote-User`.",
+  }),
+  operatorEmail: open('OPERATOR_EMAIL', OperatorEmail, {
+    section: 'Sessions',
+    example: 'alice@example.com',
+    description: "The operator's address, in the header `Remote-Email`. If left out, there is no such header.",
+  }),
+  docs: fixed('DOCS', oneOf(['public', 'login', 'off']), {
+    section: 'Docs and logs',
+    default: 'public',
+    example: 'login',
+    description:
+      'Who sees `/docs`, `/redoc` and `/openapi.json`: `public` (everybody), `login` (whoever is signed in; others are ' +
+      'sent to `/login`) or `off` (nobody).',
+  }),
+  /** Where metrics are. Null if they are off, 0 for any free port. */
+  metricsPort: open('METRICS_PORT', wholeNumber(0, MAX_PORT), {
+    section: 'Docs and logs',
+    example: '9464',
+    description:
+      '[Metrics](docs/operations.md#what-to-watch) for Prometheus at `/metrics`, on a port of their own. Off unless set.',
+  }),
+  metricsHost: fixed('METRICS_HOST', Host, {
+    section: 'Docs and logs',
+    default: '127.0.0.1',
+    example: '127.0.0.1',
+    description: 'The address that METRICS_PORT listens on. Whoever reaches it can read the metrics.',
+  }),
+  logLevel: fixed('LOG_LEVEL', oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), {
+    section: 'Docs and logs',
+    default: 'info',
+    example: 'debug',
+    description: 'How much is logged: `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`.',
+  }),
+  logFormat: open('LOG_FORMAT', oneOf(['pretty', 'json']), {
+    section: 'Docs and logs',
+    default: 'pretty',
+    example: 'json',
+    description:
+      '`pretty` for people, `json` for machines. If left out, it is `pretty` on a terminal and `json` elsewhere.',
+  }),
+};
 
-/** A setting whose absence means something: its default follows from other settings, or there is none. */
-function open<T>(schema: z.ZodType<T, string>, fallback: string, example: string) {
-  return schema.optional().register(facts, { secret: false, default: fallback, example });
-}
+export type Field = keyof typeof table;
 
-function secret<T>(schema: z.ZodType<T, string>, fallback: string, example: string) {
-  return schema.optional().register(facts, { secret: true, default: fallback, example });
-}
+/** The settings' values, with defaults filled in. */
+export type Values = { readonly [F in keyof typeof table]: z.output<(typeof table)[F]['schema']> };
 
-const mostDays = 3650;
+/** Every setting, in the README's order. The secret ones may also be given as `NAME_FILE`. */
+export const settings: readonly Setting[] = Object.values(table);
 
-/** Hash of a random password that nobody kept: who copies this example is locked out, not broken into. */
-const strangersHash = 'JDJiJDEyJDNJdllvL1lTOGRTUzgzTFFmeWFsTi5JaUpEQUcxYTFCR3Ivc3BlMHF4MzM2MXUwd3Q2Z1Rt';
+/** All variables that are read. */
+export const knownNames: readonly string[] = settings.flatMap(({ name, secret }) =>
+  secret ? [name, `${name}_FILE`] : [name],
+);
 
-/** The environment as text in, as values out. Issues carry our own words, and never a secret. */
-export const Environment = z
-  .object({
-    HOST: fixed(Host, '127.0.0.1', '127.0.0.1'),
-    PORT: fixed(wholeNumber(0, 65_535), '8000', '8000'),
-    PUBLIC_URL: open(PublicUrl, 'http://localhost:8000', 'https://auth.example.com'),
-    DATA_DIR: fixed(Path, 'data', '/var/lib/backchannel'),
-    SECRET_KEY: secret(SecretKeys, '', randomBytes(32).toString('base64url')),
-    MASTER_PASSWORD: secret(PlainPassword, '', randomBytes(15).toString('base64url')),
-    MASTER_PASSWORD_HASH: secret(PasswordHash, '', strangersHash),
-    SESSION_EXPIRE_MINUTES: fixed(wholeNumber(1, mostDays * 24 * 60), '60', '60'),
-    SESSION_MAX_DAYS: fixed(wholeNumber(1, mostDays), '30', '30'),
-    SESSION_MAX_LIVE: fixed(wholeNumber(1, 100_000), '100', '100'),
-    STEP_UP_MINUTES: fixed(wholeNumber(1, 24 * 60), '15', '15'),
-    COOKIE_NAME: fixed(CookieName, 'backchannel_session', 'backchannel_session'),
-    COOKIE_DOMAIN: open(CookieDomain, '', 'example.com'),
-    ALLOWED_ORIGINS: open(AllowedOrigins, '', 'https://app.example.com,http://localhost:5173'),
-    TRUSTED_PROXIES: open(TrustedProxies, '', '127.0.0.1,10.0.0.0/8'),
-    DATABASE_URL: secret(DatabaseUrl, 'sqlite:data/backchannel.db', 'sqlite:/var/lib/backchannel/backchannel.db'),
-    LOGIN_MAX_FAILURES: fixed(wholeNumber(1, 100), '5', '5'),
-    LOGIN_WINDOW_MINUTES: fixed(wholeNumber(1, 24 * 60), '15', '15'),
-    BCRYPT_COST: fixed(
-      wholeNumber(10, 20, {
-        below: ': below 10 a stolen hash is too quick to guess against',
-        above: ': above 20 each sign-in would take minutes',
-      }),
-      '12',
-      '12',
-    ),
-    EVENT_RETENTION_DAYS: fixed(wholeNumber(1, mostDays), '365', '365'),
-    OPERATOR_NAME: fixed(OperatorName, 'operator', 'alice'),
-    OPERATOR_EMAIL: open(OperatorEmail, '', 'alice@example.com'),
-    DOCS: fixed(oneOf(['public', 'login', 'off']), 'public', 'login'),
-    METRICS_PORT: open(wholeNumber(0, 65_535), '', '9464'),
-    METRICS_HOST: fixed(Host, '127.0.0.1', '127.0.0.1'),
-    LOG_LEVEL: fixed(oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']), 'info', 'debug'),
-    LOG_FORMAT: open(oneOf(['pretty', 'json']), 'pretty', 'json'),
-  })
-  .refine((env) => env.SESSION_EXPIRE_MINUTES <= env.SESSION_MAX_DAYS * 24 * 60, {
-    path: ['SESSION_EXPIRE_MINUTES'],
-    error: 'is longer than SESSION_MAX_DAYS, so that no session could ever be idle for so long: lower it or raise that',
-    // Also when other settings are wrong: the list of problems is to be complete.
-    when: ({ issues }) => !issues.some((issue) => String(issue.path?.[0]).startsWith('SESSION_')),
-  })
-  .refine((env) => env.METRICS_PORT === undefined || env.METRICS_PORT === 0 || env.METRICS_PORT !== env.PORT, {
-    path: ['METRICS_PORT'],
-    error: 'is PORT, too: metrics have a port of their own',
-    when: ({ issues }) => !issues.some((issue) => ['PORT', 'METRICS_PORT'].includes(String(issue.path?.[0]))),
-  })
-  .refine((env) => env.DATABASE_URL?.engine !== 'postgresql' || env.SECRET_KEY !== undefined, {
-    path: ['SECRET_KEY'],
-    error: 'is not set, and with PostgreSQL it has to be: all instances sign with the same key',
-    when: ({ issues }) => !issues.some((issue) => ['DATABASE_URL', 'SECRET_KEY'].includes(String(issue.path?.[0]))),
-  })
-  .refine((env) => env.COOKIE_DOMAIN === undefined || isHttpsUnder(env.PUBLIC_URL, env.COOKIE_DOMAIN), {
-    path: ['COOKIE_DOMAIN'],
-    error: 'needs PUBLIC_URL to be https and at this domain or under it, such as PUBLIC_URL=https://auth.example.com',
-    when: ({ issues }) => !issues.some((issue) => ['COOKIE_DOMAIN', 'PUBLIC_URL'].includes(String(issue.path?.[0]))),
-  });
-
-function isHttpsUnder(publicUrl: string | undefined, domain: string): boolean {
-  if (publicUrl === undefined) return false;
-  const { protocol, hostname } = new URL(publicUrl);
-  return protocol === 'https:' && isUnder(hostname, domain);
-}
-
-export type SettingName = keyof typeof Environment.shape;
-
-const names = Object.keys(Environment.shape) as SettingName[];
-
-/** Every setting, in the order of the docs. The secret ones may also be given as `NAME_FILE`. */
-export const settings: readonly (SettingFacts & { name: SettingName })[] = names.map((name) => {
-  const about = facts.get(Environment.shape[name]);
-  if (about === undefined) throw new Error(`the setting ${name} has no facts`);
-  return { name, ...about };
-});
+/** The setting that a variable sets, directly or as `NAME_FILE`. */
+export const settingOf = (variable: string): Setting | undefined =>
+  settings.find(({ name, secret }) => variable === name || (secret && variable === `${name}_FILE`));
 
 /** A whole line that works, for problem lines. */
-export function exampleLine(name: string): string {
-  return `${name}=${settings.find((setting) => setting.name === name)?.example ?? ''}`;
-}
+export const exampleLine = (name: string): string => `${name}=${settingOf(name)?.example ?? ''}`;

@@ -1,21 +1,21 @@
 /**
- * Where the text of a setting comes from: the environment, the `.env` file, a file that NAME_FILE names. It knows which
- * settings there are and which are secret, not what their values mean.
+ * Where the text of a setting comes from: the environment, the `.env` file, or a file named by NAME_FILE. It knows which
+ * settings there are and which are secret, but not what their values mean.
  */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { errorCode } from '../error-code.ts';
 import { type ConfigProblem, quoted } from './problem.ts';
-import { exampleLine, type SettingName, settings } from './settings.ts';
+import { exampleLine, settingOf, table } from './settings.ts';
 
-/** The settings' texts as they were found, and what kept others from being found. */
+/** The texts of the settings, and the problems with reading others. */
 export interface Sources {
-  /** Only what is set; never an empty string. */
-  values: Partial<Record<SettingName, string>>;
+  /** By the field of Config. Only what is set; never an empty string. */
+  values: Record<string, string>;
   /** The text of any variable, set or file, that is not empty. */
   lookUp(name: string): string | undefined;
-  /** True if a variable is there at all, though it be empty. */
+  /** True if a variable is there at all, even an empty one. */
   mentions(name: string): boolean;
   problems: readonly ConfigProblem[];
 }
@@ -33,11 +33,11 @@ export function readSources(env: NodeJS.ProcessEnv, root: string): Sources {
   const hashIsSet = (lookUp('MASTER_PASSWORD_HASH') ?? lookUp('MASTER_PASSWORD_HASH_FILE')) !== undefined;
 
   const values: Sources['values'] = {};
-  for (const { name, secret } of settings) {
-    // The hash makes the plain password meaningless, and with it whatever is wrong with it.
+  for (const [field, { name, secret }] of Object.entries(table)) {
+    // The plain password is ignored if there is a hash, and so is whatever is wrong with it.
     if (name === 'MASTER_PASSWORD' && hashIsSet) continue;
     const value = secret ? readSecret(name, lookUp, root, problems) : lookUp(name);
-    if (value !== undefined) values[name] = value;
+    if (value !== undefined) values[field] = value;
   }
   return { values, lookUp, mentions, problems };
 }
@@ -54,7 +54,7 @@ function readSecret(name: string, lookUp: Sources['lookUp'], root: string, probl
   const file = resolve(root, path);
   const content = readText(file);
   if ('problem' in content) return refuse(`the file ${quoted(file)} ${content.problem}`);
-  // Editors and echo put a line break at the end, and no secret has one there.
+  // Editors and echo add a line break at the end. No secret ends with one.
   const value = content.text.replace(/[\r\n]+$/, '');
   return value === '' ? refuse(`the file ${quoted(file)} is empty`) : value;
 }
@@ -71,9 +71,9 @@ function readDotEnv(root: string, env: NodeJS.ProcessEnv, problems: ConfigProble
 
   const values: NodeJS.Dict<string> = { ...parseEnv(content.text) };
   for (const name of cutByHash(content.text)) {
-    const setting = settings.find((each) => name === each.name || (each.secret && name === `${each.name}_FILE`));
+    const setting = settingOf(name);
     if (setting === undefined || env[name]) continue;
-    // Not the value's to be judged: it isn't the one that was meant.
+    // This value isn't the intended one, so it isn't checked any further.
     delete values[name];
     problems.push({
       variable: name,
@@ -86,8 +86,8 @@ function readDotEnv(root: string, env: NodeJS.ProcessEnv, problems: ConfigProble
 }
 
 /**
- * Names of the variables whose unquoted value goes on right up to a `#`. parseEnv takes the rest for a comment, which
- * makes of MASTER_PASSWORD=a#b the password `a` without a word.
+ * Names of the variables whose unquoted value runs right up to a `#`. parseEnv treats the rest as a comment, so
+ * MASTER_PASSWORD=a#b would silently become the password `a`.
  */
 function cutByHash(text: string): string[] {
   const lines = text.matchAll(/^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=(?![ \t]*['"`])[^#\r\n]*(?<![ \t])#/gm);
@@ -96,7 +96,7 @@ function cutByHash(text: string): string[] {
 
 const notUtf8 = 'is not UTF-8 text; save it as that';
 
-/** A text file without its byte order mark, or what kept it from being read, to be said after its name. */
+/** A text file without its byte order mark, or why it can't be read, to follow its name. */
 function readText(path: string): { text: string } | { problem: string; code: string } {
   try {
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)) };

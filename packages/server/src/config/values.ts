@@ -39,7 +39,7 @@ export const PublicUrl = z.string().transform((value, context) => {
   return z.NEVER;
 });
 
-export const AllowedOrigins = z.string().transform((value, context) => {
+export const AllowedOrigins = z.string().transform((value, context): readonly string[] => {
   const origins = new Set<string>();
   for (const entry of listed(value).filter((each) => each !== '')) {
     const parsed = parseAllowedOrigin(entry);
@@ -100,7 +100,7 @@ export const OperatorEmail = z.email({ error: (issue) => `${quoted(issue.input)}
   error: 'is longer than the 254 characters of an email address',
 });
 
-export const SecretKeys = z.string().transform((value, context) => {
+export const SecretKeys = z.string().transform((value, context): readonly string[] => {
   const keys = listed(value);
   keys.forEach((key, index) => {
     const which = keys.length === 1 ? 'it' : `key ${index + 1} of ${keys.length}`;
@@ -162,7 +162,7 @@ export const DatabaseUrl = z.string().transform((value, context): DatabaseAddres
 });
 
 /** Addresses and networks (CIDR), or `private` for all that no stranger's packets come from. */
-export const TrustedProxies = z.string().transform((value, context) => {
+export const TrustedProxies = z.string().transform((value, context): readonly string[] => {
   const entries = listed(value).filter((each) => each !== '');
   for (const entry of entries.filter((each) => each !== 'private' && !isNetwork(each))) {
     const message = `${quoted(entry)} is no address, no network such as 10.0.0.0/8, and not the word private`;

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { envExample, settingsTable, withTable } from '../../reference.ts';
 import { type Config, ConfigError, findRoot, loadConfig, settings } from '../../src/config/config.ts';
 import { createRandom } from '../support/random.ts';
 
@@ -831,6 +832,13 @@ describe('choices', () => {
 describe('.env.example', () => {
   const example = readFileSync(join(repository, '.env.example'), 'utf8');
   const uncommented = example.replace(/^#(?=[A-Z_]+=)/gm, '');
+
+  test('it and the README’s table are what `pnpm --filter server reference` writes', () => {
+    const readme = readFileSync(join(repository, 'README.md'), 'utf8');
+    expect(example).toBe(envExample());
+    expect(readme).toContain(settingsTable());
+    expect(withTable(readme)).toBe(readme);
+  });
 
   test('it has every setting with its default, commented out, and nothing else', () => {
     expect(parseEnv(example)).toEqual({});

@@ -14,7 +14,7 @@ afterEach(() => write.mockRestore());
 /** What has been logged since the test began. */
 const lines = () => write.mock.calls.map(([line]) => JSON.parse(String(line)));
 const requests = () => lines().filter(({ msg }) => msg === 'request');
-const logAt = (logLevel: string) => ({ log: createLog({ logLevel, logFormat: 'json' }) });
+const logAt = (logLevel: 'trace' | 'debug' | 'info') => ({ log: createLog({ logLevel, logFormat: 'json' }) });
 const idOf = ({ headers }: RawAnswer) => headers['x-request-id'];
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const me = '/api/v1/auth/me';
