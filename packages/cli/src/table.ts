@@ -1,7 +1,7 @@
-// Rows in columns, for people. Whatever a cell holds, it cannot drive the terminal.
+// Rows in columns, for people. Control characters in a cell are escaped, so it can't drive the terminal.
 import { escapeControlCharacters } from '@backchannel/server/text';
 
-/** One line a row, two spaces between columns. */
+/** One line per row, two spaces between columns. */
 export function table(rows: readonly (readonly string[])[]): string {
   const cells = rows.map((row) => row.map(escapeControlCharacters));
   const widths: number[] = [];
@@ -12,7 +12,7 @@ export function table(rows: readonly (readonly string[])[]): string {
   return cells.map((row) => line(row).trimEnd()).join('\n');
 }
 
-/** Records as a table with a heading; nothing where there are none. What is null shows as a dash. */
+/** Records as a table with a heading. Empty without records. Null shows as a dash. */
 export function listing<T>(
   records: readonly T[],
   columns: Readonly<Record<string, (record: T) => string | null>>,

@@ -1,4 +1,4 @@
-// HOST, PORT and PUBLIC_URL held against one another: who gets here, by what address, and whether over TLS.
+// Whether HOST, PORT and PUBLIC_URL fit together: who can connect, at what address, and whether over TLS.
 import { bracketed, isLoopback, isLoopbackOrigin } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import { advice, type Finding, ok } from './finding.ts';

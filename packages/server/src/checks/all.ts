@@ -1,5 +1,5 @@
-// Every check of a configuration, in one order: for `check-config`, for the server's start, and for whoever asks later. It
-// knows no command line, and changes nothing.
+// Every check of a configuration, in one order, for `check-config` and for the server's start. It knows no command line and
+// changes nothing.
 import { type Config, ConfigError, findRoot, loadConfig } from '../config/config.ts';
 import { effectivePassword, type PasswordOrigin } from '../services/password/effective.ts';
 import { checkAddresses } from './addresses.ts';
@@ -16,8 +16,8 @@ import { checkProxies } from './proxies.ts';
 import { checkSecretKey } from './secret-key.ts';
 
 /**
- * All findings, also where the configuration cannot be loaded. This is slow: it looks into the database, and tries the
- * built-in password with one bcrypt.
+ * All findings, even if the configuration can't be loaded. This is slow: it opens the database and compares the built-in
+ * password with a hash (one bcrypt).
  */
 export async function checkThoroughly(options: { env?: NodeJS.ProcessEnv; root?: string } = {}): Promise<Finding[]> {
   const { root = findRoot() } = options;
@@ -31,11 +31,11 @@ export async function checkThoroughly(options: { env?: NodeJS.ProcessEnv; root?:
 }
 
 /**
- * The findings of a server that runs, without bcrypt and without the database. `origin` is where its password comes from;
- * `config` has the port that is listened on.
+ * The findings of a running server, without bcrypt and without the database. `origin` is where its password comes from.
+ * `config` has the port that the server listens on.
  */
 export function checkRunning(config: Config, { root, origin }: { root: string; origin: PasswordOrigin }): Finding[] {
-  // The start does not judge a password that is kept in the database; `check-config` does.
+  // The start does not judge a stored password. `check-config` does.
   const isStored = origin === 'stored' || origin === 'generated';
   const effective = isStored ? null : effectivePassword(config.password, null);
   return listFindings(config, { root, password: checkPassword(config, effective), data: checkModes(config) });
@@ -53,18 +53,18 @@ function listFindings(config: Config, found: { root: string; password: Finding[]
   ];
 }
 
-/** What only the data folder and the database can tell. */
+/** The findings that need the data folder and the database. */
 async function checkStorage(config: Config): Promise<{ password: Finding[]; data: Finding[] }> {
   const folders = checkData(config);
   const foreign = findForeignOwner(config);
-  // A folder that cannot be used does not show what is in it.
+  // Nothing can be said about files in a folder that can't be used.
   const isUsable = !folders.some(isFault);
   const database = isUsable && !foreign ? await checkDatabase(config) : unseenDatabase;
   return {
     password: await checkEffectivePassword(config, database),
     data: [
       ...folders,
-      // No fault: the server may be able to do what this user can't.
+      // Not a fault: the server may have rights that this user lacks.
       ...(foreign ? [advice('DATA_DIR', foreign.text)] : []),
       ...database.findings,
       ...(isUsable ? [...checkSecretKey(config, database.signingKeys), ...checkModes(config)] : []),

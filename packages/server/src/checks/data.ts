@@ -1,4 +1,4 @@
-// Whether the data folder and the database file are there or can be made, and can be written. It makes and changes nothing.
+// Whether the data folder and the database file can be used, or created by the first start. It creates and changes nothing.
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
@@ -7,7 +7,7 @@ import { DataFolderError, prepareDataFolder } from '../store/data-folder.ts';
 import { type Finding, faultOf, isFault, ok } from './finding.ts';
 
 export function checkData({ dataDir, database }: Config): Finding[] {
-  // Nothing is kept in the data folder then: the key is in the configuration.
+  // With PostgreSQL the data folder holds nothing: the key is in the configuration.
   if (database.engine !== 'sqlite') return [];
   const { file } = database;
   const folder = dirname(file);
@@ -15,7 +15,7 @@ export function checkData({ dataDir, database }: Config): Finding[] {
     ...checkFolder('DATA_DIR', dataDir),
     ...(folder === dataDir ? [] : checkFolder('DATABASE_URL', folder)),
   ];
-  // A folder that can't be entered does not show what is in it.
+  // Nothing can be said about a file in a folder that can't be used.
   return folders.some(isFault) ? folders : [...folders, ...checkFile(file)];
 }
 
@@ -23,7 +23,7 @@ function checkFolder(about: string, path: string): Finding[] {
   const isThere = existsSync(path);
   if (!isThere && canMake(path)) return [ok(about, `the first start makes ${path}`)];
   try {
-    // Nothing is made: it is there, or can't be made.
+    // This creates nothing: the folder either exists or can't be created.
     prepareDataFolder(path);
   } catch (error) {
     if (error instanceof DataFolderError) return [{ ...faultOf(error), about }];
@@ -32,7 +32,7 @@ function checkFolder(about: string, path: string): Finding[] {
   return [ok(about, `${path} can be written`)];
 }
 
-/** Whether the nearest folder above that is there can be written. */
+/** Whether the nearest existing parent folder is writable. */
 function canMake(path: string): boolean {
   const parent = dirname(path);
   if (!existsSync(parent)) return parent !== path && canMake(parent);

@@ -1,4 +1,4 @@
-// Whether what is in the database crosses a network that others may listen on.
+// Whether database traffic crosses a network unencrypted.
 
 import type { Config } from '../config/config.ts';
 import { isLocalDatabase } from '../config/postgres-url.ts';

@@ -1,4 +1,4 @@
-// Whether the database, if there is one, can be read and belongs to this version. It is looked at and not changed.
+// Whether an existing database can be read and matches this version. It only reads.
 import { existsSync } from 'node:fs';
 import { type Config, type DatabaseAddress, nameOfDatabase } from '../config/config.ts';
 import type { DatabaseState } from '../store/inspect.ts';
@@ -8,16 +8,16 @@ const about = 'database';
 
 export interface CheckedDatabase {
   findings: Finding[];
-  /** The hash of the master password that is kept; null where none is, or there is no database; undefined if unknown. */
+  /** The hash of the stored master password. Null if there is none, or no database yet. Undefined if unknown. */
   passwordHash: string | null | undefined;
-  /** The ids of the keys that were last used there, as far as they are known. */
+  /** The ids of the keys last used with the database. Empty if unknown. */
   signingKeys: readonly string[];
 }
 
-/** What is known of a database that nobody looked into. */
+/** What is known about a database that was not opened. */
 export const unseenDatabase: CheckedDatabase = { findings: [], passwordHash: undefined, signingKeys: [] };
 
-/** The database cannot be looked into. The message is one sentence, fit to be shown. */
+/** The database can't be read. The message is one sentence for the user. */
 export class DatabaseUnusableError extends Error {
   override readonly name = 'DatabaseUnusableError';
 
@@ -27,12 +27,12 @@ export class DatabaseUnusableError extends Error {
 }
 
 /**
- * What the database holds, without a migration or any other change; null where there is none.
+ * What the database contains, without a migration or any other change. Null if there is no database yet.
  * @throws DatabaseUnusableError
  */
 export async function readDatabaseState(database: DatabaseAddress): Promise<DatabaseState | null> {
   if (database.engine === 'sqlite' && !existsSync(database.file)) return null;
-  // Loaded here, for the drivers are slow to load and most commands need none.
+  // Loaded here because the drivers are slow to load and most commands need none.
   const { inspectDatabase, inspectPostgres } = await import('../store/inspect.ts');
   try {
     return database.engine === 'sqlite' ? inspectDatabase(database.file) : await inspectPostgres(database);

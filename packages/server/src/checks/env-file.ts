@@ -1,4 +1,4 @@
-// Where `.env` is looked for, who can read it, and names in it that are probably slips.
+// Where `.env` is, who can read it, and names in it that are probably typos.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -8,12 +8,12 @@ import { errorCode } from '../error-code.ts';
 import { advice, checkMode, type Finding, ok } from './finding.ts';
 import { nearest } from './nearest.ts';
 
-/** Without a config, only what can be told from the file alone. */
+/** If config is null (it can't be loaded), only what the file alone shows. */
 export function checkEnvFile(config: Config | null, root: string): Finding[] {
   const path = join(root, '.env');
   const names = readNames(path);
   if (names === 'missing') return [ok('.env', `${path} is not there, and need not be`)];
-  // What keeps it from being read is a problem of the configuration, which tells it.
+  // Loading the configuration already reports why it can't be read.
   if (names === 'unreadable') return [];
   const holdsSecrets = config !== null && names.some((name) => secretNames.has(name));
   return [
@@ -33,7 +33,7 @@ function readNames(path: string): string[] | 'missing' | 'unreadable' {
   }
 }
 
-/** Other programs' variables may be there too: only what is nearly a setting is worth a word. */
+/** Other programs' variables may be there too, so this reports only near misses. */
 function checkName(name: string): Finding[] {
   const meant = knownNames.includes(name) ? null : nearest(name, knownNames);
   return meant ? [advice('.env', `${name} is no setting, and nothing reads it: is ${meant} meant?`)] : [];

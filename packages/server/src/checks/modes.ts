@@ -1,11 +1,11 @@
-// Whether what is to be private is: the data folder 0700, the files in it 0600.
+// Whether private files are private: the data folder 0700, the files in it 0600.
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { checkMode, type Finding } from './finding.ts';
 
-/** Advice for each that is there and that others have a right to, with the line that mends it. */
+/** Advice for each existing file or folder that others can access, with the command that fixes it. */
 export function checkModes({ dataDir, database, secretKeys }: Config): Finding[] {
-  // What has not been moved into the database yet is in the one beside it.
+  // The write-ahead log (-wal) holds data that has not reached the database file yet.
   const files = database.engine === 'sqlite' ? [database.file, `${database.file}-wal`] : [];
   return [
     ...checkMode('DATA_DIR', dataDir, { most: 0o700 }),

@@ -1,22 +1,22 @@
-// Whose files they are. What another user makes in a data folder, root included, its server could not use any more.
+// Which user owns the data. The server can't use files that another user (root included) creates there.
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
 
-/** The data belongs to somebody else. */
+/** The data belongs to another user. */
 export interface ForeignOwner {
-  /** One sentence, with the line that is to be run instead. */
+  /** One sentence, with the command to run instead. */
   text: string;
 }
 
 const ROOT = 0;
 
-/** Who has to run this, where the data belongs to another user than the one who does; else null. */
+/** Which user must run this if the data belongs to another one. Otherwise null. */
 export function findForeignOwner({ dataDir, database }: Pick<Config, 'dataDir' | 'database'>): ForeignOwner | null {
   const me = process.getuid?.();
-  // On Windows there is no such number, and no sudo to mend it.
+  // Windows has neither user ids nor sudo.
   if (me === undefined) return null;
-  // On a database server there are no files to be anybody's.
+  // With PostgreSQL there are no files.
   if (database.engine !== 'sqlite') return null;
   for (const folder of new Set([dataDir, dirname(database.file)])) {
     const owner = findOwner(folder, database.file);
@@ -29,20 +29,20 @@ export function findForeignOwner({ dataDir, database }: Pick<Config, 'dataDir' |
   return null;
 }
 
-/** Who makes files in a folder; null where nobody has yet. */
+/** The user who creates files in a folder. Null if nobody has yet. */
 function findOwner(folder: string, file: string): { folder: string; uid: number } | null {
   const uid = uidOf(folder);
   if (uid === 'missing') {
     const above = dirname(folder) === folder ? null : findOwner(dirname(folder), file);
-    // System folders are root's, and what is made in them may well be somebody else's.
+    // Root owns system folders, but another user may own what is created in them.
     return above?.uid === ROOT ? null : above;
   }
-  // A mounted volume often belongs to root, though the server that writes in it is another user: its file tells.
+  // A mounted volume often belongs to root while another user's server writes to it. The database file shows which.
   const writer = uid === ROOT ? uidOf(file) : uid;
   return writer === 'missing' ? null : { folder, uid: writer };
 }
 
-/** Root's where it is not to be told: then a folder of root's keeps us out. */
+/** Root's id if the owner can't be read, because then a folder of root's blocks the way. */
 function uidOf(path: string): number | 'missing' {
   try {
     return statSync(path).uid;
@@ -52,7 +52,7 @@ function uidOf(path: string): number | 'missing' {
   }
 }
 
-/** As `sudo -u` takes it: `'#1000'`, quoted for the shell, where the number has no name. */
+/** The user for `sudo -u`: a name, or `'#1000'` (quoted for the shell) if the id has no name. */
 function nameOf(uid: number): string {
   const entries = readUsers().map((line) => line.split(':'));
   const name = entries.find(([, , number]) => number === String(uid))?.[0] ?? '';

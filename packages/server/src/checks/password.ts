@@ -7,7 +7,7 @@ import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/pass
 import type { CheckedDatabase } from './database.ts';
 import { advice, type Finding, ok } from './finding.ts';
 
-/** From here on a check takes seconds. */
+/** From this cost on, checking a password takes seconds. */
 const SLOW_COST = 15;
 const LOWEST_COST = 10;
 
@@ -15,8 +15,8 @@ const LOWEST_COST = 10;
 const costOf = (hash: string): number => Number(hash.slice(4, 6));
 
 /**
- * What can be said without a bcrypt: a start waits for it. `effective` is null for a password that is kept in the database
- * and not looked at.
+ * The findings without bcrypt, because a start waits for them. `effective` is null for a stored password that was not
+ * read.
  */
 export function checkPassword(config: Pick<Config, 'bcryptCost'>, effective: EffectivePassword | null): Finding[] {
   const kept = ok('password', 'the one kept in the database counts');
@@ -43,7 +43,7 @@ export function checkPassword(config: Pick<Config, 'bcryptCost'>, effective: Eff
   }
 }
 
-/** The same with what the database holds, and with one bcrypt to find the built-in password in disguise. */
+/** The same with the stored password, and with one bcrypt to recognize a hash of the built-in password. */
 export async function checkEffectivePassword(
   config: Config,
   { passwordHash }: Pick<CheckedDatabase, 'passwordHash'>,
@@ -57,7 +57,7 @@ export async function checkEffectivePassword(
   const effective = effectivePassword(password, passwordHash ?? null);
   if (!effective) return [ok('password', `${neither}: the first start makes a password and shows it once`)];
   const findings = checkPassword(config, effective);
-  // A slow hash already has its finding; trying it would take too long.
+  // A slow hash already has its finding, and trying it would take too long.
   const isQuick = 'hash' in effective && costOf(effective.hash) < SLOW_COST;
   if (isQuick && (await matchesEffective(BUILT_IN_PASSWORD, effective))) {
     findings.push(isBuiltIn(effective.origin === 'stored' ? 'password' : effective.origin));

@@ -1,4 +1,4 @@
-// TRUSTED_PROXIES held against the addresses: whose word is taken for where a caller is.
+// Whether TRUSTED_PROXIES fits HOST and PUBLIC_URL: who may say what a caller's address is.
 import { isIP } from 'node:net';
 import { isLoopback } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
@@ -23,7 +23,7 @@ export function checkProxies({ trustedProxies, secureCookies, host }: Config): F
   if (isLoopback(host) && !['127.0.0.1', '::1'].some(createTrust(trustedProxies))) {
     findings.push(advice(about, `has no address of this machine, and no other gets to HOST=${host}: set 127.0.0.1`));
   }
-  // With https it is the proxy that people reach; without, it is likely this server itself.
+  // With https, people reach the proxy. Without, they probably reach this server directly.
   if (trustedProxies.includes('private') && !secureCookies && !isLoopback(host)) {
     findings.push(
       advice(
@@ -40,7 +40,7 @@ const isPrivate = createTrust(['private']);
 function isVast(entry: string): boolean {
   const [address = '', bits] = entry.split('/');
   if (bits === undefined) return false;
-  // The widest private network of IPv6 is fc00::/7; those of IPv4 have 8 bits and more.
+  // The widest private IPv6 network is fc00::/7. Those of IPv4 have 8 bits or more.
   const least = isIP(address) === 4 ? 8 : isPrivate(address) ? 7 : 16;
   return Number(bits) < least;
 }

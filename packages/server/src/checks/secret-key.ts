@@ -1,4 +1,4 @@
-// Which key signs sessions, and whether the one that is kept can be used. It makes none.
+// Which key signs sessions, and whether the key file can be used. It creates no key.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
@@ -6,7 +6,7 @@ import { loadSecretKey, SecretKeyError } from '../services/key-file.ts';
 import { createKeyRing, FOREIGN_RING, isForeignRing } from '../services/keys.ts';
 import { type Finding, faultOf, ok } from './finding.ts';
 
-/** `signingKeys` are those that were last used on the database, where others have to have one of them. */
+/** `signingKeys` are the ids of the keys last used with the database. The configuration must share one of them. */
 export function checkSecretKey({ secretKeys, dataDir }: Config, signingKeys: readonly string[] = []): Finding[] {
   const about = 'SECRET_KEY';
   const file = join(dataDir, 'secret.key');
@@ -19,7 +19,7 @@ export function checkSecretKey({ secretKeys, dataDir }: Config, signingKeys: rea
   }
   if (!isKept) return [ok(about, `the first start makes one and keeps it in ${file}`)];
   try {
-    // As the file is there, this reads and makes nothing.
+    // The file exists, so this only reads.
     loadSecretKey(dataDir);
   } catch (error) {
     if (error instanceof SecretKeyError) return [faultOf(error)];

@@ -1,6 +1,5 @@
 /**
- * Host names, addresses and origins as they may stand in the configuration. It looks nothing up: a name is judged by
- * how it is written.
+ * Host names, addresses and origins in the configuration. It looks nothing up: only the spelling counts.
  */
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { quoted } from './problem.ts';
@@ -12,7 +11,7 @@ loopback.addAddress('::1', 'ipv6');
 /** An IP address (IPv6 without brackets) or a host name (RFC 1123 labels, and the underscore that containers use). */
 export function isHost(value: string): boolean {
   if (isIP(value) !== 0) return true;
-  // A last label of digits is a mistyped IPv4 address ("127.0.0.256"), which resolvers would read in ways of their own.
+  // A last label of digits is a mistyped IPv4 address ("127.0.0.256"). Resolvers disagree about those.
   if (value.length > 253 || /(?:^|\.)\d+$/.test(value)) return false;
   return value.split('.').every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label));
 }
@@ -25,13 +24,13 @@ export function isNetwork(value: string): boolean {
   return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }
 
-/** True for `localhost`, 127.0.0.0/8 and ::1 in any spelling: nobody else's machine gets there. */
+/** True for `localhost`, 127.0.0.0/8 and ::1 in any spelling. Only this machine can connect to them. */
 export function isLoopback(host: string): boolean {
   if (isIP(host) === 0) return host.toLowerCase() === 'localhost';
   return loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4');
 }
 
-/** The same of an origin's host; browsers hold `*.localhost` for this machine too (RFC 6761, section 6.3). */
+/** The same for an origin's host. Browsers resolve `*.localhost` to this machine too (RFC 6761, section 6.3). */
 export function isLoopbackOrigin(origin: string): boolean {
   const host = bareHostname(new URL(origin));
   return isLoopback(host) || host.endsWith('.localhost');
@@ -54,8 +53,8 @@ export function commonDomain(one: string, other: string): string | null {
 }
 
 /**
- * Reads exactly an origin (RFC 6454): scheme, host and perhaps a port, in the spelling that browsers send.
- * @returns the origin, or what keeps the value from being one.
+ * Parses an origin (RFC 6454) and nothing more: scheme, host and perhaps a port.
+ * @returns the origin as browsers spell it, or why the value is none
  */
 export function parseOrigin(value: string): { origin: string } | { problem: string } {
   const rest = /^https?:\/\/(.*)$/is.exec(value)?.[1];
@@ -63,7 +62,7 @@ export function parseOrigin(value: string): { origin: string } | { problem: stri
   const authority = rest.split(/[/?#\\]/, 1)[0] ?? '';
   if (authority.includes('@')) return { problem: 'has a user or password in its address' };
   if (authority !== rest) return { problem: `${quoted(value)} has something after the host and port` };
-  // URL drops tabs and line breaks and takes `*` for a letter, so the host is looked at again.
+  // URL drops tabs and line breaks and accepts `*` as a letter, so this checks the host again.
   const url = /\s/.test(value) ? null : URL.parse(value);
   if (url === null || !isHost(bareHostname(url))) return { problem: `${quoted(value)} has no valid host and port` };
   return { origin: url.origin };
@@ -73,5 +72,5 @@ function bareHostname(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
-/** A host as it stands before a port: IPv6 in brackets (RFC 3986, 3.2.2). */
+/** A host to put before a port: IPv6 in brackets (RFC 3986, 3.2.2). */
 export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);

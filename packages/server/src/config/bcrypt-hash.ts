@@ -1,6 +1,6 @@
 /**
- * The bcrypt hash in MASTER_PASSWORD_HASH: its two forms, and what probably happened to one that isn't whole. It
- * computes no bcrypt, and no part of a value gets into a diagnosis.
+ * The bcrypt hash in MASTER_PASSWORD_HASH: its two forms, and what probably damaged one that is incomplete. It runs no
+ * bcrypt, and a diagnosis contains no part of the value.
  */
 
 const bcryptHash = /^\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/;
@@ -11,15 +11,15 @@ const eaten =
 
 const plain = 'put a plain password in MASTER_PASSWORD';
 
-/** True for a bcrypt hash as it is, `$2a$`, `$2b$` or `$2y$`, of any cost that bcrypt has (4 to 31). */
+/** True for a raw bcrypt hash (`$2a$`, `$2b$` or `$2y$`) of any cost from 4 to 31. */
 export function isBcryptHash(value: string): boolean {
   return bcryptHash.test(value);
 }
 
 /**
- * Reads a hash as it is or in base64. White space around it, and the line breaks that `base64` makes at 76 characters,
- * don't count; nor does a newline that was encoded with it (`echo '…' | base64`).
- * @returns the raw hash, or null when the value is none.
+ * Reads a raw hash or one in base64. It ignores white space around it, the line breaks that `base64` adds every 76
+ * characters, and a newline that was encoded along with it (`echo '…' | base64`).
+ * @returns the raw hash, or null if the value is none
  */
 export function parseBcryptHash(value: string): string | null {
   const raw = value.trim();
@@ -32,7 +32,7 @@ export function parseBcryptHash(value: string): string | null {
   return isBcryptHash(decoded) ? decoded : null;
 }
 
-/** Says what is likely wrong with a value that parseBcryptHash refused. */
+/** What is probably wrong with a value that parseBcryptHash refused. */
 export function diagnoseHash(value: string): string {
   const text = value.trim().replace(/^(['"])(.*)\1$/s, '$2');
   const whole = (changed: string) => parseBcryptHash(changed) !== null;
@@ -44,17 +44,17 @@ export function diagnoseHash(value: string): string {
   if (/^\$(?!2)[a-z0-9-]+\$/.test(text)) return 'is a hash, but not of bcrypt; `backchannel hash` makes the right one';
   if (text.startsWith('JDJ')) return 'begins like the base64 form of a bcrypt hash, but is cut short or changed';
   if (remainders.some((remainder) => remainder.test(text))) return `is no bcrypt hash: ${eaten}`;
-  // What is left of a hash can look like a password, and the other way round: then both are said.
+  // A damaged hash can look like a password, and the reverse. Then the diagnosis mentions both.
   if (/^[./A-Za-z0-9]{1,55}$/.test(text)) return `is no bcrypt hash: ${plain}. If it was a hash, ${eaten}`;
   return `is no bcrypt hash: ${plain}`;
 }
 
-/** What is left of `$2b$12$name/rest` when something takes its `$…` for variables. */
+/** What is left of `$2b$12$name/rest` after something expanded its `$…` as variables. */
 const remainders = [
-  // Docker Compose: no name begins with a digit, so only `$name` goes.
+  // Docker Compose: names don't begin with a digit, so only `$name` disappears.
   /^\$2[aby]?(?:\$|$)/,
-  // Tools that take `$2b` and `$12` whole leave `/rest`; a shell takes `$2` and `$1` and leaves `b2/rest`.
+  // Tools that expand `$2b` and `$12` leave `/rest`. A shell expands `$2` and `$1` and leaves `b2/rest`.
   /^(?:[aby]\d)?\$?[./][./A-Za-z0-9]*$/,
-  // A shell, where the salt begins with a digit: nearly all of it is left.
+  // A shell, if the salt begins with a digit: nearly all of it is left.
   /^[aby]\d[./A-Za-z0-9]{20,53}$/,
 ];

@@ -1,6 +1,6 @@
 /**
- * The configuration: the only place that reads `process.env`, once. It creates and opens nothing; what the data folder
- * and the database hold is for others to find out.
+ * Loads the configuration. Only this file reads `process.env`, and it does so once. It creates nothing, and it knows nothing
+ * about what the data folder and the database contain.
  */
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
@@ -36,10 +36,10 @@ export interface Config extends Omit<Values, 'masterPassword' | 'masterPasswordH
   readonly threadPoolSize: number;
 }
 
-/** What to read instead of the process's own surroundings; for tests and for the CLI. */
+/** Replacements for the process's own environment, for tests and for the CLI. */
 export interface LoadConfigOptions {
   env?: NodeJS.ProcessEnv;
-  /** The folder of `.env`, which relative paths start from. */
+  /** The folder of `.env`. Relative paths start there. */
   root?: string;
   /** Whether a person reads the log as it is written. */
   isTerminal?: boolean;
@@ -48,13 +48,12 @@ export interface LoadConfigOptions {
 /**
  * Reads the environment and `root/.env`, and creates nothing.
  *
- * A variable that is set wins over the file. An empty one counts as not set, so that the file's value or the default
- * holds, as Docker Compose passes `${NAME:-}` when it has nothing to pass. One thing is kept of it: where
- * MASTER_PASSWORD, MASTER_PASSWORD_HASH or their _FILE variable is there but empty, somebody meant to set a password
- * (or a shell ate the whole hash), and the built-in password is not allowed.
+ * An environment variable wins over the file. An empty one counts as not set, because Docker Compose passes `${NAME:-}` as
+ * an empty string. There is one exception: if MASTER_PASSWORD, MASTER_PASSWORD_HASH or their _FILE variable is there but
+ * empty, somebody meant to set a password (or a shell expanded the hash away), so the built-in password is not allowed.
  *
- * With PORT=0 and no PUBLIC_URL, publicUrl has port 0: the caller knows the real one after listening.
- * @throws ConfigError with every problem at once; its message is fit to be shown, and holds no secret.
+ * With PORT=0 and no PUBLIC_URL, publicUrl has port 0. The caller knows the real port after listening.
+ * @throws ConfigError with every problem at once. Its message is ready to print and contains no secret.
  */
 export function loadConfig(options: LoadConfigOptions = {}): Config {
   const root = resolve(options.root ?? findRoot());
@@ -82,12 +81,12 @@ export function loadConfig(options: LoadConfigOptions = {}): Config {
   };
 }
 
-/** Whether this code was installed from npm; else it runs from a checkout. */
+/** Whether this code was installed from npm. Otherwise it runs from a checkout. */
 export const isInstalled = import.meta.dirname.split(sep).includes('node_modules');
 
-/** The checkout's root, the folder with pnpm-workspace.yaml above this file; installed from npm: the working folder. */
+/** The checkout's root (the folder above with pnpm-workspace.yaml), or the working folder if installed from npm. */
 export function findRoot(): string {
-  // Installed below somebody else's workspace, that one's file is not ours to read.
+  // A workspace that this package is installed in has a file of that name too, but it isn't ours.
   if (isInstalled) return process.cwd();
   for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
     if (existsSync(join(folder, 'pnpm-workspace.yaml'))) return folder;
@@ -95,17 +94,17 @@ export function findRoot(): string {
   return process.cwd();
 }
 
-/** Whether npx started the package manager that started this process; no setting, but a trace that npx leaves. */
+/** Whether npx started the package manager that started this process. This is not a setting, but a trace npx leaves. */
 export const isStartedByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
   /[\\/]_npx[\\/]/.test(env.npm_execpath ?? '');
 
-/** A DATABASE_URL that is given by hand, or what is wrong with it. Relative paths in it start from `root`. */
+/** Parses a DATABASE_URL from elsewhere, or says what is wrong with it. Relative paths in it start from `root`. */
 export function parseDatabaseUrl(url: string, root = findRoot()): DatabaseAddress | { problem: string } {
   const { success, data, error } = DatabaseUrl.safeParse(url);
   return success ? resolveDatabase(data, root) : { problem: error.issues[0]?.message ?? 'is none' };
 }
 
-/** The database as it may be shown: the file, or the URL without its password. */
+/** The database for messages: the file, or the URL without its password. */
 export const nameOfDatabase = (database: DatabaseAddress): string =>
   database.engine === 'sqlite' ? database.file : database.shown;
 
@@ -124,7 +123,7 @@ function choosePassword(
   return { from: 'database', builtInAllowed };
 }
 
-/** The seed's `admin123` is known to everybody, so it may count only where nobody but this machine gets to it. */
+/** Everybody knows the built-in `admin123`, so it is allowed only if nothing but this machine can connect. */
 function builtInAllowed(host: string, publicUrl: string, sources: Sources): boolean {
   const meantToBeSet = ['MASTER_PASSWORD', 'MASTER_PASSWORD_HASH'].some(
     (name) => sources.mentions(name) || sources.mentions(`${name}_FILE`),

@@ -1,11 +1,10 @@
 /**
- * A postgresql:// URL as PostgreSQL's own tools take it (libpq, "Connection URIs"), several hosts included, into the
- * parts that a connection needs. It opens and reads nothing. A password may be anywhere in a URL that is not one, so no
- * problem repeats any of it.
+ * Parses a postgresql:// URL as PostgreSQL's own tools do (libpq, "Connection URIs"), with several hosts. It opens and
+ * reads nothing. In a malformed URL the password may be anywhere, so no problem repeats any of it.
  */
 import { bracketed, isHost, isLoopback } from './address.ts';
 
-/** How the connection is encrypted, and what is checked of the server; the words are libpq's. */
+/** How the connection is encrypted and the server is verified, in libpq's words. */
 export type TlsMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
 
 export interface PostgresAddress {
@@ -13,27 +12,27 @@ export interface PostgresAddress {
   readonly hosts: readonly { readonly host: string; readonly port: number }[];
   readonly database: string;
   readonly user: string;
-  /** Null where none is given. */
+  /** Null if the URL has none. */
   readonly password: string | null;
-  /** Null where the URL says nothing: then it is not encrypted. */
+  /** Null if the URL doesn't say. Then the connection is not encrypted. */
   readonly tlsMode: TlsMode | null;
   /** Paths of PEM files: who signs the server's certificate, and this client's own certificate and key. */
   readonly tlsFiles: { readonly rootCert?: string; readonly cert?: string; readonly key?: string };
-  /** Connections at most. */
+  /** The maximum number of connections. */
   readonly poolSize: number;
   readonly connectTimeoutMs: number;
-  /** What one statement may take on the server; 0 is no limit. */
+  /** The time limit of a statement on the server. 0 is no limit. */
   readonly statementTimeoutMs: number;
   readonly applicationName: string;
   /** Command-line options for the server: `-c search_path=auth`, or `--cluster=name` for CockroachDB. */
   readonly options: string | null;
-  /** The URL without password and parameters: what may be shown. */
+  /** The URL without its password and parameters, for messages. */
   readonly shown: string;
 }
 
 const DEFAULT_PORT = 5432;
 
-/** What may follow the `?`, with what is wrong about a value; null where nothing is. */
+/** The known parameters after the `?`. Each returns what is wrong with a value, or null. */
 const parameters: Readonly<Record<string, (value: string) => string | null>> = {
   sslmode: (value) => {
     if (['allow', 'prefer'].includes(value)) {
@@ -55,9 +54,9 @@ const parameters: Readonly<Record<string, (value: string) => string | null>> = {
   port: wholeNumber(1, 65_535),
 };
 
-/** The parts of a postgresql:// or postgres:// URL, or what keeps it from being one. */
+/** The parts of a postgresql:// or postgres:// URL, or why it is none. */
 export function parsePostgresUrl(url: string): PostgresAddress | { problem: string } {
-  // The last @ before the path ends the password: an unescaped one in it is common, and not worth a riddle.
+  // The last @ before the path ends the password, because passwords often contain an unescaped one.
   const [, userInfo, authority = '', path = '', query = ''] =
     /^postgres(?:ql)?:\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^/?#@]*))?(?:\?([^#]*))?$/i.exec(url) ?? [];
   if (/[#\s]/.test(url) || !/^postgres(?:ql)?:\/\//i.test(url) || (authority === '' && !/[?&]host=/.test(url))) {
@@ -110,7 +109,7 @@ export function parsePostgresUrl(url: string): PostgresAddress | { problem: stri
   };
 }
 
-/** Whether nobody else's machine is between here and there. */
+/** Whether the connection stays on this machine. */
 export const isLocalDatabase = ({ hosts }: PostgresAddress): boolean =>
   hosts.every(({ host }) => host.startsWith('/') || isLoopback(host));
 

@@ -1,11 +1,11 @@
 /**
- * What a faulty configuration looks like to the person who mends it: one line a problem. It knows no single setting,
- * and no secret's value may ever be handed to it.
+ * How problems with a configuration are reported: one line each. It knows no single setting. Never pass it the value of a
+ * secret.
  */
 
 /** One thing that is wrong with the configuration. */
 export interface ConfigProblem {
-  /** The variable to mend, `NAME` or `NAME_FILE`; `.env` when the file itself can't be read. */
+  /** The variable to fix, `NAME` or `NAME_FILE`. `.env` if the file itself can't be read. */
   variable: string;
   /** What is wrong, in plain words, without a full stop. */
   problem: string;
@@ -13,7 +13,7 @@ export interface ConfigProblem {
   example: string;
 }
 
-/** Every problem of a configuration at once. The message has one line for each and is meant to be shown as it is. */
+/** Every problem of a configuration at once. The message has one line for each, ready to print. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
@@ -25,8 +25,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * A value as it may stand in a problem line: in quotes, at most 60 characters, without anything that could break the
- * line or drive a terminal, and without the user and password of a URL. Not for secrets.
+ * A value for a problem line: in quotes, at most 60 characters, without line breaks and control characters, and without the
+ * user and password of a URL. Not for secrets.
  */
 export function quoted(value: unknown): string {
   const text = String(value).replace(/\/\/[^/]*@/g, '//…@');

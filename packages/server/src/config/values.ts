@@ -1,6 +1,6 @@
 /**
- * How the text of each setting becomes a value, or a reason why it can't, in our own words. It knows no defaults and
- * resolves no path; a reason about a secret never repeats any of it.
+ * How the text of each setting becomes a value, or a problem in our own words. It knows no defaults and resolves no path.
+ * A problem with a secret never repeats any of it.
  */
 import { isIP } from 'node:net';
 import * as z from 'zod';
@@ -57,7 +57,7 @@ function parseAllowedOrigin(entry: string): ReturnType<typeof parseOrigin> {
   return parseOrigin(entry);
 }
 
-/** Cookies that BackChannel sets beside the session's. */
+/** The other cookies that BackChannel sets. */
 const companionCookies = ['backchannel_device', 'backchannel_pass'];
 
 export const CookieName = z
@@ -66,7 +66,7 @@ export const CookieName = z
     error: (issue) =>
       `${quoted(issue.input)} is no cookie name: 1 to 64 letters, digits or !#$%&'*+-.^_\`|~ (RFC 6265)`,
   })
-  // `__Http-` and `__Host-Http-` are browsers' newer ones (draft-ietf-httpbis-rfc6265bis).
+  // Newer browsers also reserve `__Http-` and `__Host-Http-` (draft-ietf-httpbis-rfc6265bis).
   .refine((name) => !/^__(?:Host|Secure|Http)-/i.test(name), {
     error: 'has a prefix already; __Host- is put before it when PUBLIC_URL is https',
   })
@@ -74,7 +74,7 @@ export const CookieName = z
     error: (issue) => `${quoted(issue.input)} is the name of another of BackChannel's cookies`,
   });
 
-/** The parent domain of applications behind forward-auth, in the spelling that browsers use; one dot before it is taken off. */
+/** The parent domain of applications behind forward-auth, spelled as browsers do, without a leading dot. */
 export const CookieDomain = z.string().transform((value, context) => {
   const refuse = (message: string) => {
     context.addIssue({ code: 'custom', message });
@@ -90,7 +90,7 @@ export const CookieDomain = z.string().transform((value, context) => {
   return domain;
 });
 
-/** What may stand in an HTTP header and reach the other end as it was written (RFC 9110, 5.5). */
+/** Text that passes through an HTTP header unchanged (RFC 9110, 5.5). */
 export const OperatorName = z.string().regex(/^[!-~](?:[ -~]{0,62}[!-~])?$/, {
   error: (issue) =>
     `${quoted(issue.input)} is no name of 1 to 64 printable ASCII characters, none of them a space at its ends`,
@@ -134,12 +134,12 @@ export const Path = z
   .refine((value) => !/\p{Cc}/u.test(value), { error: 'has a control character in its path' })
   .refine((value) => !/^~(?:$|\/)/.test(value), { error: '~ is not expanded here: write the whole path' });
 
-/** Where the data is kept. */
+/** Where the data is. */
 export type DatabaseAddress =
   | { readonly engine: 'sqlite'; readonly file: string }
   | ({ readonly engine: 'postgresql' } & PostgresAddress);
 
-/** `sqlite:PATH` or a postgresql:// URL. Its value may hold a password, so none of it is ever repeated. */
+/** `sqlite:PATH` or a postgresql:// URL. The value may contain a password, so no problem repeats any of it. */
 export const DatabaseUrl = z.string().transform((value, context): DatabaseAddress => {
   const refuse = (message: string) => {
     context.addIssue({ code: 'custom', message });
@@ -161,7 +161,7 @@ export const DatabaseUrl = z.string().transform((value, context): DatabaseAddres
   return { engine: 'sqlite', file };
 });
 
-/** Addresses and networks (CIDR), or `private` for all that no stranger's packets come from. */
+/** Addresses and networks (CIDR), or `private` for loopback and all private networks. */
 export const TrustedProxies = z.string().transform((value, context): readonly string[] => {
   const entries = listed(value).filter((each) => each !== '');
   for (const entry of entries.filter((each) => each !== 'private' && !isNetwork(each))) {

@@ -1,4 +1,5 @@
-// The address of the caller: the socket's, or, behind proxies that the operator trusts, the one that they saw.
+// The caller's address: the socket's, or the one that trusted proxies report. It parses with node:net, which proxy-addr and
+// ipaddr.js can't replace: they are several times slower, and ipaddr.js throws on addresses such as ::192.0.2.1.
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import type { Config } from '../config/config.ts';
@@ -17,22 +18,22 @@ const privateNetworks = [
 
 export type ClientAddress = (req: IncomingMessage) => string | null;
 
-/** Nobody is believed by default. A stranger that sends X-Forwarded-For is told of once, with the line that trusts it. */
+/** Nobody is trusted by default. The first untrusted X-Forwarded-For is logged, with the setting that would trust it. */
 export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log: Log): ClientAddress {
   const isTrusted = createTrust(config.trustedProxies);
   const lineFor = (peer: string) => `TRUSTED_PROXIES=${[...config.trustedProxies, peer].join(',')}`;
-  let isTold = false;
+  let hasWarned = false;
 
   return (req) => {
     const peer = peerOf(req);
     const forwarded = req.headers['x-forwarded-for'];
     if (peer === null || forwarded === undefined) return peer;
     if (!isTrusted(peer)) {
-      if (!isTold) log.warn(`X-Forwarded-For from ${peer} is not believed; if it is your proxy: ${lineFor(peer)}`);
-      isTold = true;
+      if (!hasWarned) log.warn(`X-Forwarded-For from ${peer} is not believed; if it is your proxy: ${lineFor(peer)}`);
+      hasWarned = true;
       return peer;
     }
-    // Each proxy adds the address that it saw at the end: the first one from there that is no proxy of ours is the caller.
+    // Each proxy appends the address it saw. From the end, the first address that is no trusted proxy is the caller.
     let caller = peer;
     for (const hop of String(forwarded).split(',').reverse()) {
       const address = foldAddress(withoutPort(hop.trim()));
@@ -44,10 +45,10 @@ export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log:
   };
 }
 
-/** The address at the other end of a request's connection; null once that is gone. */
+/** The address at the other end of a request's connection. Null once it is closed. */
 export const peerOf = (req: IncomingMessage): string | null => foldAddress(req.socket.remoteAddress);
 
-/** Whether what a request says in X-Forwarded-* and the like is believed: a trusted proxy sent it. */
+/** Whether a trusted proxy sent a request, so that its X-Forwarded-* headers count. */
 export function createPeerTrust(config: Pick<Config, 'trustedProxies'>): (req: IncomingMessage) => boolean {
   const isTrusted = createTrust(config.trustedProxies);
   return (req) => {
@@ -68,7 +69,7 @@ export function createTrust(trustedProxies: readonly string[]): (address: string
   return (address) => networks.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** One spelling for one address (RFC 5952), IPv4-mapped IPv6 as IPv4, without a zone; null for what is no address. */
+/** One spelling per address (RFC 5952): IPv4-mapped IPv6 as IPv4, no zone. Null if the text is no address. */
 export function foldAddress(text: string | undefined): string | null {
   const version = isIP(text ?? '');
   if (text === undefined || version === 0) return null;
@@ -77,7 +78,7 @@ export function foldAddress(text: string | undefined): string | null {
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1] ?? address;
 }
 
-/** Some proxies write the port, too: `203.0.113.7:1234`, `[2001:db8::1]:1234`. */
+/** Some proxies add the port: `203.0.113.7:1234`, `[2001:db8::1]:1234`. */
 function withoutPort(hop: string): string {
   return /^\[(.+)\](?::\d+)?$/.exec(hop)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(hop)?.[1] ?? hop;
 }

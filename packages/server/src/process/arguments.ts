@@ -1,18 +1,18 @@
-// What may follow `backchannel-server`: nothing, mostly. Settings are not given here, where every user of the machine
-// could read them in the list of processes.
+// The arguments of `backchannel-server`. Settings are not among them: every user of the machine can read arguments in the
+// list of processes.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { findRoot, isInstalled, settings } from '../config/config.ts';
 import { version } from '../version.ts';
 
-/** To serve, or a text for stdout or for stderr instead. */
+/** Whether to serve, or a text for stdout or stderr instead. */
 export type Asked = { exitWithParent: boolean } | { answer: string } | { refusal: string };
 
 export function readArguments(args: readonly string[]): Asked {
   if (args.some((arg) => arg === '--help' || arg === '-h')) return { answer: help() };
   if (args.some((arg) => arg === '--version' || arg === '-v')) return { answer: version };
-  // For the package script `start`: it is pnpm's child, and pnpm tells it nothing when it goes.
+  // For the package script `start`: pnpm sends its child no signal when it ends.
   const unknown = args.find((arg) => arg !== '--exit-with-parent');
   if (unknown === undefined) return { exitWithParent: args.length > 0 };
   const [, name = ''] = /^-*([A-Za-z_-]+)/.exec(unknown) ?? [];
@@ -20,13 +20,13 @@ export function readArguments(args: readonly string[]): Asked {
   const hint = setting
     ? `${setting.name} is set as an environment variable or a line of .env`
     : 'it takes none but --help and --version';
-  // Without a value, which may be a password.
+  // The value is left out: it may be a password.
   const [given = ''] = unknown.split('=');
   return { refusal: `backchannel-server: unknown argument ${inspect(given)}; ${hint}` };
 }
 
 function help(): string {
-  // The container's image has none.
+  // The container image has no such file.
   const example = isInstalled ? join(import.meta.dirname, '../env.example') : join(findRoot(), '.env.example');
   const width = Math.max(...settings.map(({ name }) => name.length));
   return [

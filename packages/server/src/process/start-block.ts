@@ -1,4 +1,4 @@
-// What is printed at start: where it is, who can reach it, how a service would run it, and what is unsafe.
+// The block that a start prints: the address, who can connect, the command for a service, and what is unsafe.
 import { extname, join } from 'node:path';
 import { checkRunning } from '../checks/all.ts';
 import { bracketed, isLoopback, isLoopbackOrigin } from '../config/address.ts';
@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { Password } from '../services/password/password.ts';
 import { version } from '../version.ts';
 
-/** The short block for stdout; whatever is unsafe or makes no sense has its own line. */
+/** The block for stdout. Each warning has its own line. */
 export function startBlock(options: {
   config: Config;
   /** The folder of `.env`. */
@@ -16,7 +16,7 @@ export function startBlock(options: {
   password: Pick<Password, 'origin' | 'generated'>;
 }): string {
   const { config, root, url, metricsUrl, password } = options;
-  // As this file: the source, or what was built of it.
+  // TypeScript in a checkout, JavaScript in an installed package, like this file.
   const main = join(import.meta.dirname, `../main${extname(import.meta.filename)}`);
   const rows: [string, string][] = [
     ['URL', url],
@@ -38,7 +38,7 @@ export function startBlock(options: {
 }
 
 function describeReach({ host, port: configured }: Config, url: string): string {
-  // Where any free port was asked for, the address has the one that was found.
+  // With PORT=0, only the address has the real port.
   const port = configured || new URL(url).port;
   if (!isLoopback(host)) return `whoever reaches ${host} port ${port}`;
   if (isLoopbackOrigin(url)) return `only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:${port}`;
