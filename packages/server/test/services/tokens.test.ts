@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { lockWrites, openElsewhere, rowsAtRest } from '../support/elsewhere.ts';
+import { lockWrites, openElsewhere, rowsAtRest, tearTable } from '../support/elsewhere.ts';
 import { type Face, operations, PASSWORD, startServer, type TestClient, type TestServer } from '../support/harness.ts';
 import { holdNext } from '../support/hold.ts';
 
@@ -313,18 +313,43 @@ describe('a token', () => {
     expect((await call(server, headers, '/client/stats')).body.requestCount).toBe(6);
   });
 
-  test('of two servers keeps the later use and both counts', async () => {
-    await using one = await startServer();
-    await using two = await startServer({}, { dataDir: one.config.dataDir });
+  test('is still counted after its use could not be written', async () => {
+    await using server = await startServer();
+    const { id, headers } = await made(await signedIn(server));
+    expect((await call(server, headers)).status).toBe(200);
+    const torn = await tearTable(server, 'tokens');
+    await expect(server.services.activity.flush()).rejects.toThrow();
+    await torn.mend();
+    await server.services.activity.flush();
+    expect(await rowOf(server, id)).toMatchObject({ request_count: 1 });
+  });
+
+  test('is counted also while an earlier use is being written', async () => {
+    await using server = await startServer();
+    const { id, headers } = await made(await signedIn(server));
+    expect((await call(server, headers)).status).toBe(200);
+    const locked = await lockWrites(server);
+    const flushed = server.services.activity.flush();
+    expect((await call(server, headers)).status).toBe(200);
+    await locked.release();
+    await flushed;
+    await server.services.activity.flush();
+    expect(await rowOf(server, id)).toMatchObject({ request_count: 2 });
+  });
+
+  test('of two servers keeps the later use, its address and both counts', async () => {
+    const trustedProxies = ['127.0.0.1'];
+    await using one = await startServer({ trustedProxies });
+    await using two = await startServer({ trustedProxies }, { dataDir: one.config.dataDir });
     const client = await signedIn(one);
     const { id, headers } = await made(client);
     two.advance(HOUR_MS);
-    await call(two, headers);
-    await call(one, headers);
+    await call(two, { ...headers, 'x-forwarded-for': '203.0.113.2' });
+    await call(one, { ...headers, 'x-forwarded-for': '203.0.113.1' });
     await two.services.activity.flush();
     const later = (await rowOf(one, id))?.last_used_at;
     await one.services.activity.flush();
-    expect(await rowOf(one, id)).toMatchObject({ request_count: 2, last_used_at: later });
+    expect(await rowOf(one, id)).toMatchObject({ request_count: 2, last_used_at: later, last_used_ip: '203.0.113.2' });
   });
 
   test('ends by the clock', async () => {

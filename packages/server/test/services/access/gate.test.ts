@@ -4,7 +4,7 @@ import { createGate, type Gate } from '../../../src/services/access/gate.ts';
 import { createKeyRing } from '../../../src/services/keys.ts';
 import { sha256 } from '../../../src/services/secrets.ts';
 import type { Store } from '../../../src/store/database.ts';
-import { SessionEntity } from '../../../src/store/entities.ts';
+import { SessionEntity, TokenEntity } from '../../../src/store/entities.ts';
 import { openTestStore } from '../../support/harness.ts';
 
 const config = { sessionExpireMinutes: 60, sessionMaxDays: 30 };
@@ -13,9 +13,10 @@ async function openGate() {
   const store = await openTestStore();
   const keys = createKeyRing(['k'.repeat(32)], Date.now);
   let reads = 0;
+  let isWrittenTwice = false;
   let held: { released: Promise<void>; reach: () => void } | null = null;
   let now = Date.now();
-  /** The store, where a row that was read can be held up on its way. */
+  /** The store, except that a row that was read can be held up on its way, and that a transaction can run twice. */
   const slowStore: Store = {
     ...store,
     findSession: async (secretSha256) => {
@@ -25,6 +26,11 @@ async function openGate() {
       await held?.released;
       return result;
     },
+    write: (work, options) =>
+      store.write(async (em) => {
+        if (isWrittenTwice) await work(em);
+        return work(em);
+      }, options),
   };
   const gate = createGate({
     config,
@@ -52,6 +58,11 @@ async function openGate() {
     );
     return keys.sign('session', `secret of ${id}`, now + 86_400_000);
   };
+  const openToken = async (bearer: string, expiresAt: number) => {
+    const row = { id: bearer, name: 'x', scope: 'full', hosts: '[]', prefix: 'bct_', secretSha256: sha256(bearer) };
+    const unused = { createdAt: now, expiresAt, lastUsedAt: null, lastUsedIp: null, requestCount: 0, endedAt: null };
+    await store.write((em) => em.insert(TokenEntity, { ...row, ...unused }));
+  };
   const revoke = (id: string) =>
     gate.writeRevoking((em, mark) => {
       mark([id]);
@@ -61,8 +72,13 @@ async function openGate() {
     gate,
     store,
     open,
+    openToken,
     revoke,
+    now: () => now,
     reads: () => reads,
+    writeTwice: () => {
+      isWrittenTwice = true;
+    },
     advance: (ms: number) => {
       now += ms;
     },
@@ -86,12 +102,71 @@ const check = (gate: Gate, cookie: string) =>
 test('a check that races a revocation is refused, and so is every one after it', async () => {
   await using t = await openGate();
   const token = await t.open('a');
-  const { release } = t.hold();
+  const { reached, release } = t.hold();
   const racing = check(t.gate, token);
+  await reached;
   await t.revoke('a');
   release();
   expect(await racing).toBeNull();
   expect(await check(t.gate, token)).toBeNull();
+});
+
+test('a check that races a revocation is refused while the session is revoked again', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const { reached, release } = t.hold();
+  const racing = check(t.gate, token);
+  await reached;
+  await t.revoke('a');
+  await t.gate.writeRevoking(async (_em, mark) => {
+    mark(['a']);
+    release();
+    expect(await racing).toBeNull();
+  });
+});
+
+test('a check that races a revocation is refused after another revocation has failed', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  const { reached, release } = t.hold();
+  const racing = check(t.gate, token);
+  await reached;
+  await t.revoke('a');
+  const failing = t.gate.writeRevoking(async (_em, mark) => {
+    mark(['a']);
+    throw new Error('the database is gone');
+  });
+  await expect(failing).rejects.toThrow('the database is gone');
+  release();
+  expect(await racing).toBeNull();
+});
+
+test('a revocation is remembered for longer than an answer that was read before it may be kept', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  await t.open('b');
+  const { reached, release } = t.hold();
+  const racing = check(t.gate, token);
+  await reached;
+  await t.revoke('a');
+  t.advance(799);
+  // Each revocation clears away those that are remembered no longer.
+  await t.revoke('b');
+  release();
+  expect(await racing).toBeNull();
+  expect(await check(t.gate, token)).toBeNull();
+});
+
+test('a session that only the first run of a transaction revokes stays valid', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  t.writeTwice();
+  let runs = 0;
+  await t.gate.writeRevoking(async (_em, mark) => {
+    if (++runs === 1) mark(['a']);
+  });
+  expect(runs).toBe(2);
+  expect(await check(t.gate, token)).not.toBeNull();
 });
 
 test('a check that began before a revocation that then fails is good, and is not kept', async () => {
@@ -110,6 +185,9 @@ test('a check that began before a revocation that then fails is good, and is not
   const before = t.reads();
   expect(await check(t.gate, token)).not.toBeNull();
   expect(t.reads()).toBe(before + 1);
+  // The failed revocation has left nothing behind: this answer was kept.
+  expect(await check(t.gate, token)).not.toBeNull();
+  expect(t.reads()).toBe(before + 1);
 });
 
 test('a good answer is kept for 800 ms, counted from before its row was read', async () => {
@@ -126,6 +204,35 @@ test('a good answer is kept for 800 ms, counted from before its row was read', a
   t.advance(1);
   await check(t.gate, token);
   expect(t.reads()).toBe(2);
+});
+
+test('a kept answer is not used when the clock has been set back to before it was read', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  await check(t.gate, token);
+  t.advance(-1);
+  await check(t.gate, token);
+  expect(t.reads()).toBe(2);
+});
+
+test('a session and a token are refused from the millisecond in which they end, also while an answer is kept', async () => {
+  await using t = await openGate();
+  const cookie = await t.open('a');
+  const idleEndAt = t.now() + config.sessionExpireMinutes * 60_000;
+  const bearer = 'bct_x';
+  await t.openToken(bearer, idleEndAt);
+  const checkBoth = () =>
+    Promise.all([check(t.gate, cookie), t.gate.authenticate({ bearer, sessionCookies: [], passCookies: [] }, 'api')]);
+  t.advance(idleEndAt - 1 - t.now());
+  expect(await checkBoth()).toEqual([
+    expect.objectContaining({ kind: 'session' }),
+    expect.objectContaining({ kind: 'token' }),
+  ]);
+  t.advance(1);
+  expect(await checkBoth()).toEqual([null, null]);
+  // By now no answer is kept.
+  t.advance(800);
+  expect(await checkBoth()).toEqual([null, null]);
 });
 
 test('bad answers are never kept, so that garbage cannot push live sessions out', async () => {
@@ -157,6 +264,18 @@ test('of several cookies of one name the first good one counts', async () => {
     session: { id: 'a' },
   });
 });
+
+test.each(['api', 'forward-auth'] as const)(
+  'at %s a token decides alone, whatever cookie is beside it',
+  async (purpose) => {
+    await using t = await openGate();
+    const cookie = await t.open('a');
+    await t.openToken('bct_expired', t.now());
+    for (const bearer of ['bct_expired', 'bct_unknown', '']) {
+      expect(await t.gate.authenticate({ bearer, sessionCookies: [cookie], passCookies: [] }, purpose)).toBeNull();
+    }
+  },
+);
 
 test('the database being away is an error, never a pass', async () => {
   await using t = await openGate();

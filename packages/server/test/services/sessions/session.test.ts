@@ -106,6 +106,17 @@ describe('a session', () => {
     expect((await client.rest('GET', '/client/protected')).status).toBe(401);
   });
 
+  test('ends by the SESSION_MAX_DAYS in effect, not by the one at its sign-in', async () => {
+    await using server = await startServer({ sessionMaxDays: 30 });
+    const client = server.client();
+    await client.signIn({ remember: true });
+    await server.restart({ sessionMaxDays: 1 });
+    server.advance(0.9 * DAY_MS);
+    expect((await client.rest('GET', '/client/protected')).status).toBe(200);
+    server.advance(0.2 * DAY_MS);
+    expect((await client.rest('GET', '/client/protected')).status).toBe(401);
+  });
+
   test('that is remembered outlives the idle end, not the absolute one', async () => {
     await using server = await startServer({ sessionMaxDays: 30 });
     const client = server.client();
