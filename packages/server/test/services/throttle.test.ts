@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
 import { createLog } from '../../src/log.ts';
-import type { EventType } from '../../src/services/events.ts';
+import { createEvents, type EventType } from '../../src/services/events.ts';
 import { hashPassword } from '../../src/services/password/hashing.ts';
+import { createThrottle, type Origin } from '../../src/services/throttle.ts';
 import { occupyPasswordCheck, oneAtATime } from '../support/busy.ts';
 import { cookieValue } from '../support/cookies.ts';
 import { refuseInserts, rowsAtRest, tearTable } from '../support/elsewhere.ts';
@@ -14,6 +15,7 @@ import {
   type Answer,
   engine,
   type Face,
+  openTestStore,
   PASSWORD,
   startServer,
   type TestClient,
@@ -158,12 +160,81 @@ describe('after five wrong passwords', () => {
   });
 });
 
+describe('with a clock that stands still', () => {
+  /** A throttle without HTTP. `attempt` counts a failure from an address; both return the seconds to wait. */
+  const openThrottle = async (limits: { loginMaxFailures: number; loginWindowMinutes: number }) => {
+    const store = await openTestStore();
+    let now = Date.now();
+    const clock = () => now;
+    const throttle = createThrottle({ config: limits, store, events: createEvents(store, clock), clock });
+    const origin = (ip: string): Origin => ({ deviceId: null, caller: { ip, userAgent: null }, sessionId: null });
+    return {
+      throttle,
+      advance: (ms: number) => {
+        now += ms;
+      },
+      attempt: async (ip: string) => {
+        const answer = await store.write((em) => throttle.admitWithin(em, origin(ip)));
+        return answer.outcome === 'throttled' ? answer.retryAfterSeconds : null;
+      },
+      refusal: async (ip: string) => (await throttle.refusal(origin(ip)))?.retryAfterSeconds ?? null,
+      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    };
+  };
+
+  test('a wait is given in seconds, rounded up, and ends to the millisecond', async () => {
+    await using t = await openThrottle({ loginMaxFailures: 1, loginWindowMinutes: 15 });
+    expect(await t.attempt('198.51.100.1')).toBeNull();
+    expect(await t.refusal('198.51.100.1')).toBe(30);
+    t.advance(1);
+    expect(await t.refusal('198.51.100.1')).toBe(30);
+    t.advance(29_998);
+    expect([await t.refusal('198.51.100.1'), await t.attempt('198.51.100.1')]).toEqual([1, 1]);
+    t.advance(1);
+    expect([await t.refusal('198.51.100.1'), await t.attempt('198.51.100.1')]).toEqual([null, null]);
+  });
+
+  test('an attempt that several counts delay waits for the longest', async () => {
+    await using t = await openThrottle({ loginMaxFailures: 1, loginWindowMinutes: 15 });
+    for (const network of [1, 2, 3, 4]) {
+      t.advance(5 * SECOND_MS);
+      expect(await t.attempt(`2001:db8:1:${network}::1`)).toBeNull();
+    }
+    // Its own network waits for 15 s more, and the /48 for 30 s.
+    expect(await t.refusal('2001:db8:1:1::1')).toBe(30);
+    expect(await t.attempt('2001:db8:1:1::1')).toBe(30);
+  });
+
+  test('the count that unknown devices share starts again one window after its first failure', async () => {
+    await using t = await openThrottle({ loginMaxFailures: 5, loginWindowMinutes: 15 });
+    const shared = async () => (await t.throttle.list()).find(({ source }) => source === 'unknown-devices')?.failures;
+    await t.attempt('198.51.100.1');
+    t.advance(15 * MINUTE_MS - 1);
+    await t.attempt('198.51.100.2');
+    expect(await shared()).toBe(2);
+    t.advance(1);
+    await t.attempt('198.51.100.3');
+    expect(await shared()).toBe(1);
+  });
+
+  test('a source is deleted when the longest wait and one window after it have passed', async () => {
+    await using t = await openThrottle({ loginMaxFailures: 1, loginWindowMinutes: 15 });
+    await t.attempt('198.51.100.1');
+    t.advance(2 * 15 * MINUTE_MS - 1);
+    expect(await t.throttle.deleteStale(100)).toBe(0);
+    t.advance(1);
+    expect(await t.throttle.deleteStale(100)).toBe(2);
+  });
+});
+
 describe('however the tries come', () => {
   test('sixteen clients at once from one address get exactly five checks', async () => {
     await using server = await startServer();
+    const verify = vi.spyOn(server.services.password, 'verify');
     const answers = await Promise.all(Array.from({ length: 16 }, () => login(server.client())));
     const statuses = answers.map((answer) => answer.status);
     expect([countOf(statuses, 401), countOf(statuses, 429)]).toEqual([5, 11]);
+    expect(verify).toHaveBeenCalledTimes(5);
     expect(await failuresOf(server, 'ip:127.0.0.1')).toBe(5);
     expect(await failuresOf(server, 'unknown-devices')).toBe(5);
     expect(await eventsOf(server, 'login.failed')).toHaveLength(5);
@@ -508,6 +579,8 @@ describe('when more passwords come than can be checked', () => {
     const hash = await hashPassword(PASSWORD, { cost: 4 });
     const password = { from: 'MASTER_PASSWORD_HASH', hash } as const;
     await using server = await startServer({ ...tight, bcryptCost: 14, password });
+    // A count that all strangers share: whoever asks for it touches the table.
+    expect(await failTimes(1, server.client())).toEqual([401]);
     const busy = server.services.password.hash('x');
     const isFull = Promise.withResolvers<void>();
     const strangers = Array.from({ length: 17 }, async (_, n) => {
@@ -606,6 +679,10 @@ describe('when the database fails in the middle', () => {
     const torn = await tearTable(server, 'devices');
     expectUnavailable(await login(server.client(), PASSWORD, from('198.51.100.1')));
     await torn.mend();
+    // A count that cannot be written forgives nothing, and forgets nothing of what is to be forgiven.
+    const tornAgain = await tearTable(server, 'throttle');
+    expectUnavailable(await login(server.client(), WRONG, from('198.51.100.2')));
+    await tornAgain.mend();
     await failTimes(1, server.client(), from('198.51.100.2'));
     expect((await server.services.throttle.list()).map(({ source, failures }) => [source, failures]).sort()).toEqual([
       ['ip:198.51.100.2', 1],
@@ -629,6 +706,8 @@ test('a password that stops counting while it is checked is a failed try, and op
   expect(client.cookie).toBe('');
   expect(await failuresOf(server, 'ip:127.0.0.1')).toBe(1);
   expect(await eventsOf(server, 'login.failed')).toHaveLength(1);
+  const figures = server.services.attempts.figures().filter(({ count }) => count > 0);
+  expect(figures).toEqual([{ purpose: 'login', outcome: 'wrong', count: 1 }]);
   expect((await login(client, 'a new password')).status).toBe(200);
 });
 

@@ -219,8 +219,20 @@ describe('who may not', () => {
     const cookie = await sessionCookie(plain);
     const ended = bearer(`bct_${'A'.repeat(43)}`);
     expectRefused(await verify(plain, { ...cookie, ...ended }));
-    for (const foreign of [basic('app', 'own password'), bearer('somebody.elses.jwt'), { Authorization: 'Digest x' }]) {
+    const withoutColon = { Authorization: `Basic ${Buffer.from('bct_x').toString('base64')}` };
+    for (const foreign of [
+      basic('app', 'own password'),
+      withoutColon,
+      bearer('somebody.elses.jwt'),
+      { Authorization: 'Digest x' },
+    ]) {
       expect((await verify(plain, { ...cookie, ...foreign })).status).toBe(204);
+    }
+    // The header of our own decides whatever it holds, also against a valid token in Authorization.
+    const { secret } = await makeToken(plain);
+    expect((await verify(plain, bearer(secret))).status).toBe(204);
+    for (const value of ['', 'x', `bct_${'A'.repeat(43)}`]) {
+      expectRefused(await verify(plain, { ...cookie, ...bearer(secret), 'X-Backchannel-Token': value }));
     }
   });
 
@@ -341,7 +353,10 @@ describe('the pass, the second cookie of a session', () => {
 
   test('is given to a session that is older than COOKIE_DOMAIN when its browser is sent to sign in', async () => {
     await using server = await startServer({ ...sso, cookieDomain: null });
-    const session = { Cookie: `__Host-backchannel_session=stale; ${(await sessionCookie(server)).Cookie}` };
+    const ended = await sessionCookie(server);
+    expect((await sendRaw(server.url, 'POST /api/v1/auth/logout', { headers: ended })).status).toBe(200);
+    const live = await sessionCookie(server);
+    const session = { Cookie: `__Host-backchannel_session=stale; ${ended.Cookie}; ${live.Cookie}` };
     expect((await sendRaw(server.url, 'GET /login', { headers: session })).headers['set-cookie']).toBeUndefined();
     await server.restart({ cookieDomain: 'example.com' });
     const page = await sendRaw(server.url, 'GET /login', { headers: session });
@@ -533,11 +548,14 @@ describe('two families of headers', () => {
     const both = { ...navigation, ...forwarded(address), ...original('HTTPS://photos.EXAMPLE.com/album') };
     expect(nextOf(await verify(secure, both))).toBe(address);
     expect((await verify(secure, { ...both, ...(await sessionCookie(secure)) })).status).toBe(204);
+    const methodOnly = { 'X-Original-Method': 'GET' };
+    expect(nextOf(await verify(secure, { ...navigation, ...forwarded(address), ...methodOnly }))).toBe(address);
   });
 
   test.each<[string, Headers]>([
     ['host', original('https://mail.example.com/album')],
     ['path', original('https://photos.example.com/admin')],
+    ['case of the path', original('https://photos.example.com/ALBUM')],
     ['scheme', original('http://photos.example.com/album')],
     ['method', original(address, 'POST')],
     ['method alone', { 'X-Original-Method': 'POST' }],
