@@ -17,8 +17,14 @@ interface Chromium {
 
 let found: Promise<Chromium | { missing: string }> | undefined;
 
-/** Launches Chromium as an `await using` resource, or skips the calling test with the reason why it can't run here. */
-export async function openBrowser(test: TestContext): Promise<Browser> {
+/** A browser of one test's own: what it opens is closed with it. */
+export type TestBrowser = Pick<Browser, 'newContext' | 'newPage'> & AsyncDisposable;
+
+/** One Chromium serves all tests of a process, one after the other. It ends with the process. */
+let shared: Promise<Browser> | undefined;
+
+/** Opens a browser, or skips the calling test with the reason why it can't run here. */
+export async function openBrowser(test: TestContext): Promise<TestBrowser> {
   found ??= findChromium();
   const here = await found;
   if ('missing' in here) {
@@ -26,7 +32,19 @@ export async function openBrowser(test: TestContext): Promise<Browser> {
     console.warn(note);
     return test.skip(note);
   }
-  return chromium.launch({
+  shared ??= launch(here);
+  const browser = await shared;
+  return {
+    newContext: (options) => browser.newContext(options),
+    newPage: (options) => browser.newPage(options),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(browser.contexts().map((each) => each.close()));
+    },
+  };
+}
+
+const launch = (here: Chromium): Promise<Browser> =>
+  chromium.launch({
     ...here,
     args: [
       // Chromium's sandbox wants privileges that containers rarely grant, and the pages here are the project's own.
@@ -36,7 +54,6 @@ export async function openBrowser(test: TestContext): Promise<Browser> {
       '--host-resolver-rules=MAP *.example.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost',
     ],
   });
-}
 
 async function findChromium(): Promise<Chromium | { missing: string }> {
   if (process.platform !== 'linux' || process.arch !== 'x64') {

@@ -1,13 +1,18 @@
 // The documentation as people use it, in a real browser: Swagger UI at /docs, ReDoc at /redoc.
-import type { Browser, Locator, Page } from 'playwright-core';
-import { expect, test } from 'vitest';
-import { openBrowser } from '../browser.ts';
-import { openServer } from '../server.ts';
+import type { Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openBrowser, type TestBrowser } from '../browser.ts';
+import { openServer, type Server } from '../server.ts';
 import { watch } from '../watch.ts';
+
+let server: Server;
+beforeAll(async () => {
+  server = await openServer();
+});
+afterAll(() => server?.[Symbol.asyncDispose]());
 
 test('Swagger UI at /docs shows every operation, and neither errs nor asks another host', async (context) => {
   await using browser = await openBrowser(context);
-  await using server = await openServer();
   const { page, problems } = await visit(browser, `${server.url}/docs`);
   await openAllTags(page);
 
@@ -20,7 +25,6 @@ test('Swagger UI at /docs shows every operation, and neither errs nor asks anoth
 
 test('a login through "Try it out" in Swagger UI signs the same page in', async (context) => {
   await using browser = await openBrowser(context);
-  await using server = await openServer();
   const { page, problems } = await visit(browser, `${server.url}/docs`);
   await openAllTags(page);
 
@@ -35,7 +39,6 @@ test('a login through "Try it out" in Swagger UI signs the same page in', async 
 
 test('a token made in Swagger UI and put into its Authorize dialog is what the page then calls with', async (context) => {
   await using browser = await openBrowser(context);
-  await using server = await openServer();
   const { page, problems } = await visit(browser, `${server.url}/docs`);
   await openAllTags(page);
   const login = await tryOut(page, 'post', '/auth/login');
@@ -60,7 +63,6 @@ test('a token made in Swagger UI and put into its Authorize dialog is what the p
 
 test('ReDoc at /redoc shows the document, its search finds, and it neither errs nor asks another host', async (context) => {
   await using browser = await openBrowser(context);
-  await using server = await openServer();
   const { page, problems } = await visit(browser, `${server.url}/redoc`);
   await page.getByRole('heading', { level: 1 }).first().waitFor();
   const shown = page.locator('[data-section-id^="tag/"], [data-section-id^="operation/"]');
@@ -76,7 +78,7 @@ test('ReDoc at /redoc shows the document, its search finds, and it neither errs 
   expect(problems).toEqual([]);
 });
 
-async function visit(browser: Browser, url: string): Promise<{ page: Page; problems: string[] }> {
+async function visit(browser: TestBrowser, url: string): Promise<{ page: Page; problems: string[] }> {
   const page = await browser.newPage();
   page.setDefaultTimeout(10_000);
   const problems = watch(page, new URL(url).origin);

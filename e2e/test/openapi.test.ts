@@ -8,8 +8,9 @@ import { promisify } from 'node:util';
 import spectral, { type RulesetDefinition } from '@stoplight/spectral-core';
 import rulesets from '@stoplight/spectral-rulesets';
 import openapiTS, { astToString } from 'openapi-typescript';
-import { describe, expect, test } from 'vitest';
-import { openServer } from '../server.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { call, login } from '../../packages/server/test/support/server-process.ts';
+import { openServer, type Server } from '../server.ts';
 
 const run = promisify(execFile);
 const here = join(import.meta.dirname, '..');
@@ -36,15 +37,19 @@ async function lint(document: Record<string, unknown>): Promise<string[]> {
   return findings.map(({ code, path, message }) => `${code} at ${path.join('.')}: ${message}`);
 }
 
+let server: Server;
+beforeAll(async () => {
+  server = await openServer();
+});
+afterAll(() => server?.[Symbol.asyncDispose]());
+
 test('Spectral finds nothing in the document', async () => {
-  await using server = await openServer();
   const document = await readDocument(server.url);
   expect(Object.keys(document.paths).length).toBeGreaterThan(10);
   expect(await lint(document)).toEqual([]);
 });
 
 test('Spectral looks: it finds an operation without a name, and an example that does not fit', async () => {
-  await using server = await openServer();
   const text = JSON.stringify(await readDocument(server.url))
     .replace('"operationId":"authMe",', '')
     .replace('"current":true', '"current":"yes"');
@@ -57,7 +62,6 @@ test('Spectral looks: it finds an operation without a name, and an example that 
 
 describe('a client made from the document, as docs/rest.md has it', () => {
   test('signs in, reads, and ends another session', async () => {
-    await using server = await openServer();
     using project = await makeProject(server.url, { 'client.ts': program });
     const other = await signIn(server.url);
     expect(await statusOf(server.url, other)).toBe(200);
@@ -74,7 +78,6 @@ describe('a client made from the document, as docs/rest.md has it', () => {
   });
 
   test('does not compile where it says what the document does not', async () => {
-    await using server = await openServer();
     using project = await makeProject(server.url, { 'mistakes.ts': mistakes });
     const problem = await project.compile().catch(({ stdout }) => stdout);
     const found = [...String(problem).matchAll(/^mistakes\.ts\((\d+),\d+\): error/gm)].map(([, line]) => Number(line));
@@ -102,21 +105,12 @@ await api.GET('/auth/events', { params: { query: { limit: 5, type: 'login.failed
 const PASSWORD = 'admin123';
 
 async function signIn(url: string): Promise<string> {
-  const { status, headers } = await fetch(`${url}/api/v1/auth/login`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ password: PASSWORD }),
-  });
+  const { status, cookie } = await login(url);
   expect(status).toBe(200);
-  return headers
-    .getSetCookie()
-    .map((line) => line.split(';')[0])
-    .join('; ');
+  return cookie;
 }
 
-async function statusOf(url: string, cookie: string): Promise<number> {
-  return (await fetch(`${url}/api/v1/auth/me`, { headers: { cookie } })).status;
-}
+const statusOf = async (url: string, cookie: string) => (await call(url, 'GET /api/v1/auth/me', { cookie })).status;
 
 /** A project of somebody's own: the types that the generator makes of the document, and these files. */
 async function makeProject(url: string, files: Record<string, string>) {

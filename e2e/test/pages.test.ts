@@ -3,20 +3,18 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import axe from 'axe-core';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { BrowserContextOptions, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { openBrowser } from '../browser.ts';
+import { openBrowser, type TestBrowser } from '../browser.ts';
 import { openServer } from '../server.ts';
 import { watch } from '../watch.ts';
 
 const PASSWORD = 'admin123';
-/** A cheaper check of the password: there are many here. */
-const quick = { BCRYPT_COST: '10' };
 const phone = { width: 390, height: 844 };
 
 test('signs in by keyboard and without script, and comes back to the deep link at another port', async (context) => {
   await using browser = await openBrowser(context);
-  await using server = await openServer(quick);
+  await using server = await openServer();
   await using application = await openApplication();
   const page = await newPage(browser, { javaScriptEnabled: false });
   const problems = watch(page, server.url);
@@ -37,7 +35,7 @@ test('signs in by keyboard and without script, and comes back to the deep link a
 
 test('a wrong password is said in words, and the field has the focus to try again', async (context) => {
   await using browser = await openBrowser(context);
-  await using server = await openServer(quick);
+  await using server = await openServer();
   const page = await newPage(browser);
   await page.goto(`${server.url}/login`);
   await typePassword(page, 'wrong');
@@ -52,7 +50,7 @@ test('a wrong password is said in words, and the field has the focus to try agai
 
 test('ends other sessions, and its own', async (context) => {
   await using browser = await openBrowser(context);
-  await using server = await openServer(quick);
+  await using server = await openServer();
   const [first, second, third] = [await newPage(browser), await newPage(browser), await newPage(browser)];
   for (const page of [second, third, first]) await signIn(page, server.url);
   const problems = watch(first, server.url);
@@ -80,7 +78,7 @@ test.for(['light', 'dark'] as const)(
   'axe finds nothing on any page in %s, and none is wider than a phone',
   async (colorScheme, context) => {
     await using browser = await openBrowser(context);
-    await using server = await openServer(quick);
+    await using server = await openServer();
     const page = await newPage(browser, { colorScheme, viewport: phone });
     const found: string[] = [];
     const look = async (heading: string) => {
@@ -112,7 +110,7 @@ test.for(['light', 'dark'] as const)(
       route.continue({ headers: { ...route.request().headers(), origin: 'null' } }),
     );
 
-    await using fresh = await openServer(quick);
+    await using fresh = await openServer();
     for (const each of [await newPage(browser), page]) await signIn(each, fresh.url);
     await look('Where you are signed in');
     for (const query of [{ next }, { next: 'http://photos.example.com/' }, { reason: 'proxy-not-trusted' }]) {
@@ -133,7 +131,7 @@ test.for(['light', 'dark'] as const)(
   },
 );
 
-async function newPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+async function newPage(browser: TestBrowser, options: BrowserContextOptions = {}): Promise<Page> {
   const page = await (await browser.newContext(options)).newPage();
   page.setDefaultTimeout(10_000);
   return page;

@@ -41,7 +41,6 @@ async function openPlace(name: ProxyName, scope: AsyncDisposableStack): Promise<
   const [port = 0, otherPort = 0, httpPort = 0, first = 0, second = 0] = await findFreePorts(5);
   const common = {
     MASTER_PASSWORD: PASSWORD,
-    BCRYPT_COST: '10',
     TRUSTED_PROXIES: '127.0.0.1',
     OPERATOR_NAME: 'alice',
     OPERATOR_EMAIL: 'alice@example.test',

@@ -24,7 +24,6 @@ async function openTraefik() {
     COOKIE_DOMAIN: 'example.test',
     TRUSTED_PROXIES: '127.0.0.1',
     MASTER_PASSWORD: 'correct horse battery staple',
-    BCRYPT_COST: '10',
   };
   const server = scope.use(await openServer(env));
   const block = await printBlock(env, 'traefik', 'app.example.test', 'http://127.0.0.1:3000');
