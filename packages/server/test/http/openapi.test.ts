@@ -54,29 +54,9 @@ const isForwardAuth = ({ path }: Operation) => path === '/auth/verify';
 const operations = everyOperation.filter((operation) => !isForwardAuth(operation));
 const named = (operation: Operation) => `${operation.method} ${operation.path}`;
 
-test('the document lists every operation once, under its own name', () => {
-  expect(everyOperation.map(named).sort()).toEqual([
-    'DELETE /auth/sessions',
-    'DELETE /auth/sessions/{id}',
-    'DELETE /auth/tokens/{id}',
-    'GET /auth/events',
-    'GET /auth/me',
-    'GET /auth/sessions',
-    'GET /auth/status',
-    'GET /auth/tokens',
-    'GET /auth/verify',
-    'GET /client/dashboard',
-    'GET /client/profile',
-    'GET /client/protected',
-    'GET /client/stats',
-    'POST /auth/hash-password',
-    'POST /auth/login',
-    'POST /auth/logout',
-    'POST /auth/password',
-    'POST /auth/step-up',
-    'POST /auth/tokens',
-  ]);
-  expect(operations).toHaveLength(listProcedures(appRouter).length);
+test('the document lists every procedure and forward-auth once, each under its own name', () => {
+  const procedures = listProcedures(appRouter).map(({ meta: { openapi } }) => `${openapi.method} ${openapi.path}`);
+  expect(everyOperation.map(named).sort()).toEqual([...procedures, 'GET /auth/verify'].sort());
   expect(new Set(everyOperation.map(({ operationId }) => operationId)).size).toBe(everyOperation.length);
 });
 
@@ -452,15 +432,6 @@ test('the shell commands in the prose work as they stand', async (context) => {
   } finally {
     rmSync(cwd, { recursive: true, force: true });
   }
-});
-
-test('what no operation answers has the shape of an error too', async () => {
-  await using server = await startServer();
-  const client = server.client();
-  const unknown = await client.rest('GET', '/auth/nothing');
-  const wrong = await client.rest('DELETE', '/auth/me');
-  expect([unknown.status, wrong.status]).toEqual([404, 405]);
-  for (const { body } of [unknown, wrong]) expect(problems('#/components/schemas/Error', body)).toEqual([]);
 });
 
 interface Sent {

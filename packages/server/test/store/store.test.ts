@@ -2,6 +2,7 @@
 import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { type EntityManager, openStore, StoreUnavailableError } from '../../src/store/database.ts';
@@ -63,9 +64,15 @@ test('a write waits for another process that is writing', async () => {
   await using store = await openStore({ engine: 'sqlite', file });
   const other = new Sqlite(file);
   other.exec('begin immediate');
-  const writing = store.write((em) => em.insert(EventEntity, anEvent));
-  // The event loop is free meanwhile: better-sqlite3 would wait synchronously.
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  let isWritten = false;
+  const writing = store
+    .write((em) => em.insert(EventEntity, anEvent))
+    .finally(() => {
+      isWritten = true;
+    });
+  // The event loop is free meanwhile: better-sqlite3 would wait synchronously, for longer than the store is willing to.
+  for (let turn = 0; turn < 20; turn++) await nextTurn();
+  expect(isWritten).toBe(false);
   other.exec('commit');
   await writing;
   expect(await store.read((em) => em.count(EventEntity))).toBe(1);
