@@ -289,9 +289,12 @@ describe('a token', () => {
 
   test('of scope proxy is nobody here', async () => {
     await using server = await startServer();
-    const { headers } = await made(await signedIn(server), { scope: 'proxy' });
+    const client = await signedIn(server);
+    const { headers } = await made(client, { scope: 'proxy' });
     expect((await call(server, headers, '/auth/status')).body).toEqual({ authenticated: false, expiresAt: null });
     expect((await call(server, headers, '/auth/me')).status).toBe(403);
+    // A refused request is no use.
+    expect(await list(client)).toEqual([expect.objectContaining({ scope: 'proxy', lastUsedAt: null })]);
   });
 
   test('is counted in memory, and written down later', async () => {

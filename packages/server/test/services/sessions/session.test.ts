@@ -54,6 +54,19 @@ describe('a session', () => {
     expect((await thief.rest('GET', '/auth/status')).body).toEqual({ authenticated: false, expiresAt: null });
   });
 
+  test('is signed out once, however many requests that were let in do so', async () => {
+    await using server = await startServer();
+    const client = server.client();
+    await client.signIn();
+    const { sessions, events } = server.services;
+    const [seen] = await sessions.list();
+    const session = seen?.session;
+    if (!session) throw new Error('nobody is signed in');
+    const caller = { ip: '127.0.0.1', userAgent: null };
+    await Promise.all([sessions.signOut(session, caller), sessions.signOut(session, caller)]);
+    expect((await events.list({ limit: 100, type: 'logout' })).events).toHaveLength(1);
+  });
+
   test('ends when it is not used for SESSION_EXPIRE_MINUTES, and each use moves that end', async () => {
     await using server = await startServer({ sessionExpireMinutes: 10 });
     const client = server.client();
