@@ -26,7 +26,7 @@ export interface Metrics extends AsyncDisposable {
 /** @throws ListenError when the port can't be had. */
 export async function openMetrics(options: {
   config: { metricsHost: string; metricsPort: number };
-  services: Pick<Services, 'attempts' | 'hashing' | 'sessions' | 'tokens'>;
+  services: Pick<Services, 'attempts' | 'hashing' | 'sessions' | 'tasks' | 'tokens'>;
   store: Pick<Store, 'missing' | 'figures'>;
   log: Log;
 }): Promise<Metrics> {
@@ -35,6 +35,7 @@ export async function openMetrics(options: {
   collectDefaultMetrics({ register: registry });
   const record = addRequests(registry);
   addPassword(registry, services);
+  addTasks(registry, services.tasks);
   addDatabase(registry, { services, store });
   const about = gauge(registry, 'backchannel_info', 'The version, as a label; always 1.', ['version']);
   about.set({ version }, 1);
@@ -111,6 +112,24 @@ function addPassword(registry: Registry, { attempts, hashing }: Pick<Services, '
   gauge(registry, 'backchannel_bcrypt_waiting', 'Passwords that wait for it; 16 a lane at most.', ['lane'], (each) => {
     const { waiting } = figures();
     for (const lane of hashingLanes) each.set({ lane }, waiting[lane]);
+  });
+}
+
+function addTasks(registry: Registry, { figures }: Pick<Services['tasks'], 'figures'>): void {
+  const rows = (value: (task: ReturnType<typeof figures>[number]) => number) =>
+    figures().map((task) => ({ labels: { task: task.name }, value: value(task) }));
+  counter(registry, 'backchannel_task_runs_total', {
+    help: 'Runs of background tasks.',
+    labelNames: ['task'],
+    read: () => rows(({ runs }) => runs),
+  });
+  counter(registry, 'backchannel_task_failures_total', {
+    help: 'Runs of background tasks that failed.',
+    labelNames: ['task'],
+    read: () => rows(({ failures }) => failures),
+  });
+  gauge(registry, 'backchannel_task_last_seconds', 'How long the last run of a task took.', ['task'], (each) => {
+    for (const { labels, value } of rows(({ lastSeconds }) => lastSeconds)) each.set(labels, value);
   });
 }
 

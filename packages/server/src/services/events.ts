@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { EventEntity, type EventRow } from '../store/entities.ts';
-import { count, find, insert } from '../store/prepared.ts';
+import { insert } from '../store/prepared.ts';
+import { countEventsBetweenWithin, countEventsFromWithin, findEventsWithin } from '../store/statements/events.ts';
 import { escapeControlCharacters } from '../text.ts';
 import type { Caller } from './caller.ts';
 
@@ -90,11 +91,8 @@ export function createEvents(store: Store, clock: Clock): Events {
     recordWithin,
     recordNow: (event) => store.write((em) => recordWithin(em, event)),
     list: async ({ limit, cursor, type }) => {
-      const which = [...(type ? ['type = ?'] : []), ...(cursor ? ['id < ?'] : [])].join(' and ');
       // One more than asked for tells whether there is another page.
-      const values = [...(type ? [type] : []), ...(cursor ? [cursor] : []), limit + 1];
-      const newest = `${which && `where ${which}`} order by id desc limit ?`;
-      const rows = await store.read((em) => find(em, EventEntity, newest, values));
+      const rows = await store.read((em) => findEventsWithin(em, { limit: limit + 1, before: cursor, type }));
       const events = rows.slice(0, limit);
       return { events, nextCursor: rows.length > limit ? (events.at(-1)?.id ?? null) : null };
     },
@@ -109,28 +107,19 @@ export function createEvents(store: Store, clock: Clock): Events {
         });
         return em.nativeDelete(EventEntity, last ? { id: { $lte: last.id } } : old);
       }),
-    countSince: (type, since) =>
-      store.read((em) => count(em, EventEntity, 'where type = ? and id >= ?', [type, firstIdAt(since)])),
+    countSince: (type, since) => store.read((em) => countEventsFromWithin(em, type, firstIdAt(since))),
     lastAt: async (type) => {
-      const [last] = await store.read((em) => find(em, EventEntity, 'where type = ? order by id desc limit 1', [type]));
+      const [last] = await store.read((em) => findEventsWithin(em, { limit: 1, type }));
       return last?.at ?? null;
     },
     perDay: async (type, days) => {
       const today = Math.floor(clock() / DAY_MS);
       const dates = Array.from({ length: days }, (_, index) => today - days + 1 + index);
-      const firstIds = [...dates, today + 1].map((day) => firstIdAt(day * DAY_MS));
-      // By id, which holds the time: a day is a range of the index, and no row of it is read.
-      const ranges = dates.map(() => '(?, ?)').join(', ');
-      const statement = `with days (first_id, next_id) as (values ${ranges}) select first_id as first,
-        (select count(*) from events where type = ? and id >= first_id and id < next_id) as count from days`;
-      const parameters = dates.flatMap((_, index) => firstIds.slice(index, index + 2));
-      const rows = await store.read((em) =>
-        em.execute<{ first: string; count: number | string }[]>(statement, [...parameters, type]),
-      );
-      const counts = new Map(rows.map(({ first, count }) => [first, Number(count)]));
+      const bounds = [...dates, today + 1].map((day) => firstIdAt(day * DAY_MS));
+      const counts = await store.read((em) => countEventsBetweenWithin(em, type, bounds));
       return dates.map((day, index) => ({
         date: new Date(day * DAY_MS).toISOString().slice(0, 10),
-        count: counts.get(firstIds[index] ?? '') ?? 0,
+        count: counts[index] ?? 0,
       }));
     },
   };

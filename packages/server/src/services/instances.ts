@@ -7,14 +7,15 @@ import { DAY_MS } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { EntityManager, Store } from '../store/database.ts';
 import { InstanceEntity, type InstanceRow, SigningKeyEntity } from '../store/entities.ts';
+import { databaseTimeWithin, writeHeartbeatWithin } from '../store/statements/instances.ts';
 import { escapeControlCharacters } from '../text.ts';
 import { SecretKeyError } from './key-file.ts';
 import { FOREIGN_RING, isForeignRing } from './keys.ts';
 
-/** How often an instance says that it is alive, in milliseconds. */
-const BEAT_MS = 2000;
-/** One that has said nothing for so long is gone, in milliseconds. */
-const ALIVE_MS = 3 * BEAT_MS;
+/** How often an instance writes its heartbeat, in milliseconds. */
+export const HEARTBEAT_MS = 2000;
+/** An instance without a heartbeat for this long is gone, in milliseconds. */
+const ALIVE_MS = 3 * HEARTBEAT_MS;
 /** The password of instances that follow the one in the database. */
 const FROM_DATABASE = 'database';
 
@@ -34,8 +35,10 @@ export interface Instances {
   joinWithin(em: EntityManager, fingerprint: string | null): Promise<InstanceRow[]>;
   /** Waits until these are gone. @throws PasswordConflictError as soon as one shows that it is not */
   waitUntilGone(others: readonly InstanceRow[]): Promise<void>;
-  /** Whether this one does what is to be done once for all: the one that has been alive for longest does. */
+  /** Whether this is the first: the one that has been alive for longest. It runs what only one instance should run. */
   isFirst(): Promise<boolean>;
+  /** Writes that this instance is alive, if it has joined. */
+  beat(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -52,33 +55,14 @@ const alone: Instances = {
   joinWithin: async () => [],
   waitUntilGone: async () => {},
   isFirst: async () => true,
+  beat: async () => {},
   [Symbol.asyncDispose]: async () => {},
 };
 
 function createShared({ store, config, onError }: Parameters<typeof createInstances>[0]): Instances {
   const id = randomBytes(12).toString('hex');
   const host = escapeControlCharacters(hostname()).slice(0, 255);
-  let joined: { password: string; at: number } | null = null;
-  let timer: NodeJS.Timeout | undefined;
-  let beating: Promise<void> = Promise.resolve();
-
-  const write = async (em: EntityManager, { password, at }: NonNullable<typeof joined>, now: number) => {
-    await em.execute(
-      `insert into instances (id, host, password, joined_at, seen_at) values (?, ?, ?, ?, ?)
-       on conflict (id) do update set seen_at = excluded.seen_at`,
-      [id, host, password, at, now],
-      'run',
-    );
-  };
-
-  /** Also puts back the row that another one has taken for dead. */
-  const beat = () => {
-    beating = store
-      .write(async (em) => {
-        if (joined) await write(em, joined, await timeOf(em));
-      })
-      .catch(onError);
-  };
+  let joined: Pick<InstanceRow, 'password' | 'joinedAt'> | null = null;
 
   const alive = (now: number) => ({ seenAt: { $gt: now - ALIVE_MS } });
 
@@ -96,26 +80,24 @@ function createShared({ store, config, onError }: Parameters<typeof createInstan
       }),
     joinWithin: async (em, fingerprint) => {
       const password = fingerprint ?? FROM_DATABASE;
-      const now = await timeOf(em);
+      const now = await databaseTimeWithin(em);
       const others = await em.find(InstanceEntity, { ...alive(now), id: { $ne: id }, password: { $ne: password } });
       if (others.length > 0) {
-        // What an attempt that was rolled back has begun.
-        clearInterval(timer);
-        [timer, joined] = [undefined, null];
+        // An earlier run of this transaction, which was rolled back, may have joined.
+        joined = null;
         return others;
       }
-      joined = { password, at: joined?.at ?? now };
+      joined = { password, joinedAt: joined?.joinedAt ?? now };
       await em.nativeDelete(InstanceEntity, { seenAt: { $lt: now - DAY_MS } });
-      await write(em, joined, now);
-      timer ??= setInterval(beat, BEAT_MS).unref();
+      await writeHeartbeatWithin(em, { id, host, ...joined, seenAt: now });
       return [];
     },
     waitUntilGone: async (others) => {
       for (;;) {
-        await sleep(BEAT_MS / 8);
+        await sleep(HEARTBEAT_MS / 8);
         const { rows, now } = await store.read(async (em) => ({
           rows: await em.find(InstanceEntity, { id: { $in: others.map((other) => other.id) } }),
-          now: await timeOf(em),
+          now: await databaseTimeWithin(em),
         }));
         const seenBefore = (row: InstanceRow) => others.find((other) => other.id === row.id)?.seenAt ?? 0;
         const rival = rows.find((row) => row.seenAt > seenBefore(row));
@@ -125,24 +107,24 @@ function createShared({ store, config, onError }: Parameters<typeof createInstan
     },
     isFirst: async () => {
       const [first] = await store.read(async (em) =>
-        em.find(InstanceEntity, alive(await timeOf(em)), { orderBy: { joinedAt: 'asc', id: 'asc' }, limit: 1 }),
+        em.find(InstanceEntity, alive(await databaseTimeWithin(em)), {
+          orderBy: { joinedAt: 'asc', id: 'asc' },
+          limit: 1,
+        }),
       );
       return first?.id === id;
     },
+    beat: async () => {
+      if (!joined) return;
+      // It also restores a row that another instance has taken for dead.
+      await store.write(async (em) => {
+        if (joined) await writeHeartbeatWithin(em, { id, host, ...joined, seenAt: await databaseTimeWithin(em) });
+      });
+    },
     [Symbol.asyncDispose]: async () => {
-      clearInterval(timer);
-      await beating;
       if (joined) await store.write((em) => em.nativeDelete(InstanceEntity, { id })).catch(onError);
     },
   };
-}
-
-/** By the database's own clock, in milliseconds since 1970: those of the instances may differ. */
-async function timeOf(em: EntityManager): Promise<number> {
-  const [row] = await em.execute<{ now: number | string }[]>(
-    'select cast(extract(epoch from clock_timestamp()) * 1000 as bigint) as now',
-  );
-  return Number(row?.now);
 }
 
 function conflictWith({ host, password }: InstanceRow, from: Config['password']['from']): PasswordConflictError {

@@ -1,13 +1,14 @@
 // Wires the services to one another. What they are is in the files beside this one.
-import type { Clock } from '../clock.ts';
+import { type Clock, MINUTE_MS } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/database.ts';
 import { type Activity, createActivity } from './access/activity.ts';
 import { createGate, type Gate } from './access/gate.ts';
+import { type Cleanup, createCleanup } from './cleanup.ts';
 import { createDevices, type Devices } from './devices.ts';
 import { createEvents, type Events } from './events.ts';
-import { createInstances, type Instances } from './instances.ts';
+import { createInstances, HEARTBEAT_MS, type Instances } from './instances.ts';
 import { loadSecretKey, makeSecretKey } from './key-file.ts';
 import { createKeyRing } from './keys.ts';
 import { createHashingQueue, type HashingQueue } from './password/hashing.ts';
@@ -20,9 +21,14 @@ import { createTasks, type Tasks } from './tasks.ts';
 import { createThrottle, type Throttle } from './throttle.ts';
 import { createTokens, type Tokens } from './tokens.ts';
 
+/** How often last use and request counts are written, in milliseconds: a crash loses no more. */
+const USAGE_FLUSH_MS = 5000;
+const CLEANUP_MS = MINUTE_MS;
+
 export interface Services {
   readonly activity: Activity;
   readonly attempts: Attempts;
+  readonly cleanup: Pick<Cleanup, 'run'>;
   readonly devices: Devices;
   readonly events: Events;
   readonly gate: Gate;
@@ -62,9 +68,19 @@ export async function openServices(options: {
   const keys = createKeyRing(secretKeys, clock);
   const events = createEvents(store, clock);
   const throttle = createThrottle({ config, store, events, clock });
+  const onError = (error: unknown, action: string) => log.error({ err: error }, `${action} failed`);
   const instances = opened.use(
-    createInstances({ store, config, onError: (error) => log.warn({ err: error }, 'could not tell that I am alive') }),
+    createInstances({ store, config, onError: (error) => onError(error, 'leaving the instances on the database') }),
   );
+  const tasks = opened.use(
+    createTasks({
+      isFirst: instances.isFirst,
+      onError: (error, { name, everyMs }) =>
+        log.error({ err: error, task: name }, `background task failed; it runs again within ${everyMs / 1000} s`),
+    }),
+  );
+  // Before the password is opened: an instance has to show that it is alive from the moment it joins.
+  tasks.add({ name: 'heartbeat', everyMs: HEARTBEAT_MS, runs: 'each', run: instances.beat });
   if (role === 'server') await instances.agreeOnKeys(keys.ids);
   // For programs that read logs and bar addresses, such as fail2ban.
   const onWrong = ({ purpose, caller: { ip, requestId } }: Attempt) =>
@@ -72,7 +88,8 @@ export async function openServices(options: {
   const queue = createHashingQueue({ threadPoolSize: config.threadPoolSize });
   const mayCreate = role === 'server';
   const password = await openPassword({ config, store, queue, instances, clock, mayCreate });
-  const activity = createActivity(store, clock, (error) => log.error({ err: error }, 'use could not be written'));
+  const activity = createActivity(store, clock);
+  tasks.add({ name: 'usage', everyMs: USAGE_FLUSH_MS, runs: 'each', run: activity.flush });
   const gate = createGate({ config, store, keys, password, activity, clock });
   const devices = createDevices({ store, keys, clock });
   const sessions = createSessions({ config, store, gate, password, events, keys, devices, activity, clock });
@@ -80,13 +97,13 @@ export async function openServices(options: {
   const attempts = createAttempts({ store, gate, password, queue, throttle, events, onWrong });
   const signIn = createSignIn({ attempts, sessions });
   const passwordChange = createPasswordChange({ gate, attempts, password, sessions, tokens, events });
-  const onError = (error: unknown) => log.error({ err: error }, 'tidying up failed; it is tried again in a minute');
-  const tasks = createTasks({ config, sessions, tokens, events, throttle, devices, instances, clock, onError });
+  const cleanup = createCleanup({ config, sessions, tokens, events, throttle, devices, clock });
   const closing = opened.move();
 
   return {
     activity,
     attempts,
+    cleanup,
     devices,
     events,
     gate,
@@ -103,13 +120,14 @@ export async function openServices(options: {
       const ended = await sessions.revokeThoseOfOtherPasswords();
       if (ended > 0) log.info(`${ended} session(s) of another password ended`);
       await events.recordNow({ type: 'server.started' });
-      tasks.start();
+      tasks.add({ name: 'cleanup', everyMs: CLEANUP_MS, runs: 'one', run: cleanup.run });
     },
     startedAt: clock(),
     clock,
     [Symbol.asyncDispose]: async () => {
+      cleanup.stop();
       await tasks[Symbol.asyncDispose]();
-      await activity[Symbol.asyncDispose]();
+      await activity.flush().catch((error: unknown) => onError(error, 'writing the last use of sessions and tokens'));
       await closing.disposeAsync();
     },
   };

@@ -1,72 +1,96 @@
-// What is tidied up in the background, in small steps, so that nobody waits for it.
-import { type Clock, DAY_MS } from '../clock.ts';
-import type { Config } from '../config/config.ts';
-import type { Devices } from './devices.ts';
-import type { Events } from './events.ts';
-import type { Instances } from './instances.ts';
-import type { Sessions } from './sessions/sessions.ts';
-import type { Throttle } from './throttle.ts';
-import type { Tokens } from './tokens.ts';
+// What runs in the background, at intervals: a registry. What a task does is its owner's.
 
-const INTERVAL_MS = 60_000;
-const BATCH = 500;
-export interface Tasks {
-  /** Tidies up once a minute from now on, where this instance is the one that does. */
-  start(): void;
-  /** Deletes ended sessions and tokens, old events, stale counts and devices, batch by batch, until nothing is left. */
+export interface Task {
+  /** As the metrics and the log show it. */
+  readonly name: string;
+  readonly everyMs: number;
+  /** `each`: every instance runs it. `one`: of the instances on a database, only the first does. */
+  readonly runs: 'each' | 'one';
   run(): Promise<void>;
-  /** The same, but nothing where another instance does it. */
-  runWhereFirst(): Promise<void>;
+}
+
+/** What a task has done since this process started. */
+export interface TaskFigures {
+  readonly name: string;
+  readonly runs: number;
+  readonly failures: number;
+  /** How long the last run took; 0 before the first. */
+  readonly lastSeconds: number;
+}
+
+export interface Tasks {
+  /** Runs a task at its interval from now on. A run that is still going on when the next is due takes its place. */
+  add(task: Task): void;
+  /** Runs a task now, if it is this instance's to run. */
+  run(name: string): Promise<void>;
+  figures(): TaskFigures[];
+  /** Starts nothing any more, and waits for what is running. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Nothing runs by itself until `start`. */
-export function createTasks(options: {
-  config: Pick<Config, 'eventRetentionDays'>;
-  sessions: Pick<Sessions, 'deleteEnded'>;
-  tokens: Pick<Tokens, 'deleteEnded'>;
-  events: Pick<Events, 'deleteBefore'>;
-  throttle: Pick<Throttle, 'deleteStale'>;
-  devices: Pick<Devices, 'deleteStale'>;
-  instances: Pick<Instances, 'isFirst'>;
-  clock: Clock;
-  onError: (error: unknown) => void;
-}): Tasks {
-  const { config, sessions, tokens, events, throttle, devices, instances, clock, onError } = options;
-  const steps: (() => Promise<number>)[] = [
-    () => sessions.deleteEnded(BATCH),
-    () => tokens.deleteEnded(BATCH),
-    () => events.deleteBefore(clock() - config.eventRetentionDays * DAY_MS, BATCH),
-    () => throttle.deleteStale(BATCH),
-    () => devices.deleteStale(BATCH),
-  ];
-  let isClosing = false;
-  let running: Promise<void> | null = null;
+interface Scheduled {
+  readonly task: Task;
+  readonly timer: NodeJS.Timeout;
+  running: Promise<void> | null;
+  runs: number;
+  failures: number;
+  lastSeconds: number;
+}
 
-  const runAll = async () => {
-    for (const step of steps) while (!isClosing && (await step()) === BATCH);
+/** `onError` hears of each run that failed. The task runs again at its next turn. */
+export function createTasks(options: {
+  isFirst: () => Promise<boolean>;
+  onError: (error: unknown, task: Task) => void;
+}): Tasks {
+  const { isFirst, onError } = options;
+  const scheduled = new Map<string, Scheduled>();
+
+  const runOnce = async (entry: Scheduled): Promise<void> => {
+    const { task } = entry;
+    if (task.runs === 'one' && !(await isFirst())) return;
+    const startedAt = performance.now();
+    entry.runs++;
+    try {
+      await task.run();
+    } catch (error) {
+      entry.failures++;
+      throw error;
+    } finally {
+      entry.lastSeconds = (performance.now() - startedAt) / 1000;
+    }
   };
-  const run = () => {
-    running ??= runAll().finally(() => {
-      running = null;
+
+  const start = (entry: Scheduled): Promise<void> => {
+    entry.running ??= runOnce(entry).finally(() => {
+      entry.running = null;
     });
-    return running;
+    return entry.running;
   };
-  const runWhereFirst = async () => {
-    if (await instances.isFirst()) await run();
-  };
-  let timer: NodeJS.Timeout | undefined;
 
   return {
-    start: () => {
-      timer ??= setInterval(() => runWhereFirst().catch(onError), INTERVAL_MS).unref();
+    add: (task) => {
+      const run = () => start(entry).catch((error: unknown) => onError(error, task));
+      const timer = setInterval(run, task.everyMs).unref();
+      const entry: Scheduled = { task, timer, running: null, runs: 0, failures: 0, lastSeconds: 0 };
+      scheduled.set(task.name, entry);
     },
-    run,
-    runWhereFirst,
+    run: async (name) => {
+      const entry = scheduled.get(name);
+      if (!entry) throw new RangeError(`There is no task ${name}.`);
+      await start(entry);
+    },
+    figures: () =>
+      [...scheduled.values()].map(({ task: { name }, runs, failures, lastSeconds }) => ({
+        name,
+        runs,
+        failures,
+        lastSeconds,
+      })),
     [Symbol.asyncDispose]: async () => {
-      isClosing = true;
-      clearInterval(timer);
-      await running?.catch(onError);
+      for (const { timer } of scheduled.values()) clearInterval(timer);
+      for (const { running, task } of scheduled.values()) {
+        await running?.catch((error: unknown) => onError(error, task));
+      }
     },
   };
 }

@@ -49,8 +49,7 @@ export interface Store {
  */
 export async function openStore(database: DatabaseAddress): Promise<Store> {
   const engine = await openEngine(database);
-  const { orm, isPassing, mostPauseMs } = engine;
-  const transaction = engine.isolationLevel ? { isolationLevel: engine.isolationLevel } : {};
+  const { orm, isTransient, longestPauseMs } = engine;
   try {
     await engine.migrate();
   } catch (error) {
@@ -61,10 +60,10 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
   /** What a piece of work comes to; when it has waited for too long that is a failure, whatever still hangs. */
   const inTime = async <T>(work: (patience: Patience) => Promise<T>): Promise<T> => {
     let lastError: unknown;
-    const onPassing = (error: unknown) => {
+    const onTransient = (error: unknown) => {
       lastError = error;
     };
-    const patience = { giveUpAt: performance.now() + PATIENCE_MS, isOver: false, onPassing };
+    const patience = { giveUpAt: performance.now() + PATIENCE_MS, isOver: false, onTransient };
     try {
       const { isAnswering } = engine;
       return await before(patience.giveUpAt, work(patience), { isAnswering, findCause: () => lastError });
@@ -74,8 +73,8 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
     }
   };
   const read: Store['read'] = (work) =>
-    inTime(({ giveUpAt, onPassing }) =>
-      retry(() => work(orm.em.fork()), { giveUpAt, isPassing, mostPauseMs, onPassing }),
+    inTime(({ giveUpAt, onTransient }) =>
+      retry(() => work(orm.em.fork()), { giveUpAt, isTransient, longestPauseMs, onTransient }),
     );
 
   let writing: Promise<unknown> = Promise.resolve();
@@ -88,15 +87,12 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
     // these are not in one another's way. Its patience begins in the queue: however many wait, each is answered in time.
     write: (work, { durable = true } = {}) =>
       inTime((patience) => {
-        const { giveUpAt, onPassing } = patience;
+        const { giveUpAt, onTransient } = patience;
         writesWaiting++;
         const written = writing.then(() => {
           if (performance.now() > giveUpAt) throw new StoreUnavailableError('Other writes took too long.');
-          const attempt = () => {
-            engine.setDurable?.(durable);
-            return orm.em.fork().transactional(unlessOver(work, patience), transaction);
-          };
-          return retry(attempt, { giveUpAt, isPassing, mostPauseMs, onPassing });
+          const attempt = () => engine.transaction(unlessOver(work, patience), { durable });
+          return retry(attempt, { giveUpAt, isTransient, longestPauseMs, onTransient });
         });
         const isOver = () => {
           writesWaiting--;
@@ -125,7 +121,7 @@ interface Patience {
   /** Whether whoever waited has been told that it failed. */
   isOver: boolean;
   /** Told why it is tried again. */
-  onPassing(error: unknown): void;
+  onTransient(error: unknown): void;
 }
 
 /** Work whose transaction is rolled back when nobody waits for it any more. */

@@ -1,12 +1,6 @@
 // What differs between the engines behind the store, and the ORM that is the same on each.
 import { Migrator } from '@mikro-orm/migrations';
-import {
-  type AbstractSqlDriver,
-  type Configuration,
-  type IsolationLevel,
-  MikroORM,
-  type SqlEntityManager,
-} from '@mikro-orm/sql';
+import { type AbstractSqlDriver, type Configuration, MikroORM, type SqlEntityManager } from '@mikro-orm/sql';
 import type { Dialect } from 'kysely';
 import { entities } from './entities.ts';
 import { migrations } from './migrations/index.ts';
@@ -26,18 +20,19 @@ export interface PoolFigures {
 export interface Engine {
   readonly name: 'sqlite' | 'postgresql';
   readonly orm: Orm;
-  /** What a transaction needs so that reading and then writing in it can't miss what another process wrote meanwhile. */
-  readonly isolationLevel?: IsolationLevel;
+  /**
+   * Runs `work` in a transaction that cannot miss what another process wrote between its reads and its writes. With `durable`,
+   * what it writes survives a power failure.
+   */
+  transaction<T>(work: (em: EntityManager) => Promise<T>, options: { durable: boolean }): Promise<T>;
   /** Whether nothing was done and trying again may help: another process was in the way, or a connection broke. */
-  isPassing(error: unknown): boolean;
+  isTransient(error: unknown): boolean;
   /** Whether the database is what failed, not what was asked of it. */
   isUnavailable(error: unknown): boolean;
   /** The longest pause before another try, in milliseconds. */
-  readonly mostPauseMs: number;
+  readonly longestPauseMs: number;
   /** Whether the database has answered anything a moment ago. */
   isAnswering(): boolean;
-  /** Whether what the next transactions write is to outlast a power failure; absent where waiting for that holds nothing up. */
-  setDurable?(isDurable: boolean): void;
   /** How its connections are used, where it has a pool of them. */
   pool?(): PoolFigures;
   /** Applies the migrations that are missing; of several starters one does. */

@@ -7,20 +7,20 @@ export async function retry<T>(
   attempt: () => Promise<T>,
   options: {
     giveUpAt: number;
-    isPassing: (error: unknown) => boolean;
-    mostPauseMs?: number;
+    isTransient: (error: unknown) => boolean;
+    longestPauseMs?: number;
     /** Told why it is tried again. */
-    onPassing?: (error: unknown) => void;
+    onTransient?: (error: unknown) => void;
   },
 ): Promise<T> {
-  const { giveUpAt, isPassing, mostPauseMs = 20, onPassing } = options;
+  const { giveUpAt, isTransient, longestPauseMs = 20, onTransient } = options;
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      if (!isPassing(error) || performance.now() > giveUpAt) throw error;
-      onPassing?.(error);
-      await sleep(2 + Math.random() * (mostPauseMs - 2));
+      if (!isTransient(error) || performance.now() > giveUpAt) throw error;
+      onTransient?.(error);
+      await sleep(2 + Math.random() * (longestPauseMs - 2));
     }
   }
 }

@@ -153,11 +153,11 @@ describe('a browser is forgotten', () => {
     await client.signIn();
     const renewed = deviceOf(client);
     server.advance(399 * DAY_MS);
-    await server.services.tasks.run();
+    await server.services.cleanup.run();
     expect(await isKnown(server, renewed)).toBe(true);
     server.advance(2 * DAY_MS);
     expect(await isKnown(server, renewed)).toBe(false);
-    await server.services.tasks.run();
+    await server.services.cleanup.run();
     expect(await server.services.devices.deleteStale(10)).toBe(0);
   });
 });

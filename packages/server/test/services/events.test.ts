@@ -64,7 +64,7 @@ describe('the vocabulary', () => {
     const expired = await signedIn(server, 'admin123');
     const expiredId = (await expired.rest('GET', '/auth/me')).body.session.id;
     server.advance(11 * MINUTE_MS);
-    await server.services.tasks.run();
+    await server.services.cleanup.run();
 
     const [owner, other, leaving] = [
       await signedIn(server, 'admin123'),
@@ -359,16 +359,16 @@ describe('the counts', () => {
 describe('what is older than EVENT_RETENTION_DAYS', () => {
   test('is deleted, and nothing else', async () => {
     await using server = await startServer({ eventRetentionDays: 30 });
-    const { events, tasks } = server.services;
+    const { events, cleanup } = server.services;
     await events.recordNow({ type: 'logout', detail: 'old' });
     server.advance(DAY_MS);
     await events.recordNow({ type: 'logout', detail: 'young' });
     server.advance(29.5 * DAY_MS);
-    await tasks.run();
+    await cleanup.run();
     const left = async () => (await events.list({ limit: 10, type: 'logout' })).events.map(({ detail }) => detail);
     expect(await left()).toEqual(['young']);
     server.advance(DAY_MS);
-    await tasks.run();
+    await cleanup.run();
     expect(await left()).toEqual([]);
   });
 

@@ -130,9 +130,9 @@ describe('what is done once for all', () => {
       await using other = await openElsewhere(two);
       return await other.run('select id from sessions');
     };
-    await two.services.tasks.runWhereFirst();
+    await two.services.tasks.run('cleanup');
     expect(await rows()).toHaveLength(1);
-    await one.services.tasks.runWhereFirst();
+    await one.services.tasks.run('cleanup');
     expect(await rows()).toEqual([]);
     await one[Symbol.asyncDispose]();
     expect(await two.services.instances.isFirst()).toBe(true);

@@ -31,15 +31,19 @@ export async function openPostgres(address: PostgresAddress): Promise<Engine> {
     pool: pool.figures,
     isAnswering: () => performance.now() - pool.answeredAt() < SILENCE_MS,
     // The only level at which a transaction that reads and then writes is as if it were alone.
-    isolationLevel: IsolationLevel.SERIALIZABLE,
-    isPassing,
+    transaction: (work) => orm.em.fork().transactional(work, { isolationLevel: IsolationLevel.SERIALIZABLE }),
+    isTransient,
     isUnavailable,
     // What is tried again is mostly a connection that was refused: not a thousand times a second.
-    mostPauseMs: 100,
+    longestPauseMs: 100,
     migrate: async () => {
       const giveUpAt = performance.now() + START_PATIENCE_MS;
       try {
-        await retry(() => migrateAlone(address, orm), { giveUpAt, isPassing: mayPassAtStart, mostPauseMs: 200 });
+        await retry(() => migrateAlone(address, orm), {
+          giveUpAt,
+          isTransient: isTransientAtStart,
+          longestPauseMs: 200,
+        });
       } catch (error) {
         throw inWords(address, error);
       }
@@ -89,7 +93,7 @@ const conflict = /^(?:40001|40P01|55P03|25006)$/;
 /** Besides: what an operator ended, resources, the system's errors, and what has been closed to us. */
 const unavailable = /^(?:57014|53...|58...|XX...|28...|3D000)$/;
 
-const isPassing = (error: unknown): boolean =>
+const isTransient = (error: unknown): boolean =>
   conflict.test(errorCode(error)) ||
   isLost(error) ||
   error instanceof ReadOnlyHostError ||
@@ -97,12 +101,12 @@ const isPassing = (error: unknown): boolean =>
 
 function isUnavailable(error: unknown): boolean {
   const isClosed = error instanceof Error && /calling end on the pool|already been destroyed/.test(error.message);
-  return isClosed || isPassing(error) || unavailable.test(errorCode(error));
+  return isClosed || isTransient(error) || unavailable.test(errorCode(error));
 }
 
 /** Without a lock, another one has made a table between our look and our try. */
-const mayPassAtStart = (error: unknown): boolean =>
-  (isPassing(error) && !(error instanceof ReadOnlyHostError)) || /^(?:42P07|42710|23505)$/.test(errorCode(error));
+const isTransientAtStart = (error: unknown): boolean =>
+  (isTransient(error) && !(error instanceof ReadOnlyHostError)) || /^(?:42P07|42710|23505)$/.test(errorCode(error));
 
 /** What kept a start from using the database, with what mends it. Anything else is a fault of ours. */
 function inWords(address: PostgresAddress, error: unknown): unknown {

@@ -22,8 +22,8 @@ export async function openSqlite(file: string): Promise<Engine> {
   const giveUpAt = performance.now() + START_PATIENCE_MS;
   let opened: ReturnType<typeof openDialect>;
   try {
-    opened = await retry(async () => openDialect(file), { giveUpAt, isPassing: isBeingRestored });
-    await retry(async () => prepareUpgrade(file), { giveUpAt, isPassing: isLocked });
+    opened = await retry(async () => openDialect(file), { giveUpAt, isTransient: isBeingRestored });
+    await retry(async () => prepareUpgrade(file), { giveUpAt, isTransient: isLocked });
   } catch (error) {
     throw asStoreError(error, isUnavailable);
   }
@@ -32,14 +32,18 @@ export async function openSqlite(file: string): Promise<Engine> {
   return {
     name: 'sqlite',
     orm,
-    isPassing: isLocked,
+    isTransient: isLocked,
     isUnavailable,
-    mostPauseMs: 20,
+    longestPauseMs: 20,
     // It answers within the call: there is nobody who could hang.
     isAnswering: () => true,
-    setDurable,
+    // The store runs one transaction at a time, so this is the one whose BEGIN comes next.
+    transaction: (work, { durable }) => {
+      setDurable(durable);
+      return orm.em.fork().transactional(work);
+    },
     migrate: async () => {
-      await retry(() => orm.migrator.up(), { giveUpAt, isPassing: isOthersMigration });
+      await retry(() => orm.migrator.up(), { giveUpAt, isTransient: isOthersMigration });
     },
     close: () => orm.close(true),
   };
