@@ -7,7 +7,7 @@ import { makeToken, openSession, startOwnServer } from '../support/callers.ts';
 import { type Face, operations, readError, sendRaw, targetOf } from '../support/harness.ts';
 import { createRandom } from '../support/random.ts';
 
-const REQUESTS = amountOf({ sample: 30, long: 5000 });
+const REQUESTS = amountOf({ sample: 30, long: 4000 });
 const expectedStatuses = [200, 400, 401, 403, 404, 405, 409, 413, 415, 429, 503];
 
 const fields = [

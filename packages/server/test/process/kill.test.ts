@@ -18,8 +18,8 @@ import { PASSWORD, sqliteFile, startServer, testOnSqlite } from '../support/harn
 const FOLDERS = 4;
 const KILLS = amountOf({ sample: 5, long: 100 });
 const WORKERS = 2;
-const FIRST_STARTS = amountOf({ sample: 3, long: 50 });
-const ROUNDS_BESIDE_ANOTHER = amountOf({ sample: 3, long: 200 });
+const FIRST_STARTS = amountOf({ sample: 3, long: 30 });
+const ROUNDS_BESIDE_ANOTHER = amountOf({ sample: 3, long: 100 });
 
 const program = (name: string) => fileURLToPath(new URL(`../support/${name}`, import.meta.url));
 const newFolder = () => mkdtempSync(join(tmpdir(), 'backchannel-kill-'));
