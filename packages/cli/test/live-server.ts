@@ -1,11 +1,11 @@
 // A real server on the data of a home: what the commands work beside. And the requests to it.
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { loadConfig } from '@backchannel/server/config';
 import { createLog } from '@backchannel/server/log';
 import { openServer } from '../../server/src/server.ts';
+import { cookieOf } from '../../server/test/support/cookies.ts';
+import { follow } from '../../server/test/support/server-process.ts';
 import { type Checkout, environment, type Home } from './run.ts';
 
 /** For a home whose server and commands find the same data, on any free port. Hashes are cheap. */
@@ -56,30 +56,16 @@ export async function spawnServer(
   options: { env?: Record<string, string> } = {},
 ): Promise<ServerProcess> {
   const main = join(root, 'packages/server/src/main.ts');
-  const child = spawn(process.execPath, [main], { cwd: root, env: { ...environment, ...options.env } });
-  let output = '';
-  const ended = once(child, 'close');
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-  });
-  const url = await new Promise<string>((found, failed) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      output += `${line}\n`;
-      const [, address] = /^ +URL +(http\S+)/.exec(line) ?? [];
-      if (address !== undefined) found(address);
-    });
-    ended.then(() => failed(new Error(`the server ended: ${output}`)));
-  });
-  const end = async (signal: NodeJS.Signals) => {
-    child.kill(signal);
-    await ended;
-  };
+  const server = follow(spawn(process.execPath, [main], { cwd: root, env: { ...environment, ...options.env } }));
+  const url = await server.url();
   return {
     url,
-    output: () => output,
+    output: () => server.stdout() + server.stderr(),
     ...requestsTo(url),
-    stop: () => end('SIGTERM'),
-    [Symbol.asyncDispose]: () => end('SIGKILL'),
+    stop: async () => {
+      await server.end('SIGTERM');
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
@@ -88,8 +74,7 @@ function requestsTo(url: string): Pick<LiveServer, 'call' | 'signIn' | 'tryPassw
     const typed: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
     const init = { method, headers: { ...headers, ...typed }, body: body === undefined ? null : JSON.stringify(body) };
     const response = await fetch(`${url}/api/v1${path}`, init);
-    const cookies = response.headers.getSetCookie().map((line) => line.split(';')[0]);
-    return { status: response.status, cookie: cookies.join('; '), body: await response.json() };
+    return { status: response.status, cookie: cookieOf(response), body: await response.json() };
   };
   return {
     call,
