@@ -4,6 +4,7 @@ import { createKeyRing } from '../../src/services/keys.ts';
 import { cookieValue } from '../support/cookies.ts';
 import { PASSWORD, sendRaw, startServer, type TestClient, type TestServer } from '../support/harness.ts';
 
+const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const WRONG = 'not the password';
 
@@ -136,6 +137,15 @@ describe('a browser is forgotten', () => {
     expect(await isKnown(server, deviceOf(client))).toBe(false);
     expect((await client.signIn()).status).toBe(200);
     expect(await isKnown(server, deviceOf(client))).toBe(true);
+  });
+
+  test('but not when others are revoked after its own session has expired', async () => {
+    await using server = await startServer();
+    const away = await signedIn(server);
+    server.advance(2 * 60 * MINUTE_MS);
+    const { client } = await signedIn(server);
+    await client.rest('DELETE', '/auth/sessions');
+    expect(await isKnown(server, deviceOf(away.client))).toBe(true);
   });
 
   test('when the environment sets another password', async () => {

@@ -1,5 +1,5 @@
 // Sessions as the operator sees and ends them, and what makes one fresh.
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { lockWrites } from '../../support/elsewhere.ts';
 import { type Face, PASSWORD, startServer, type TestClient, type TestServer } from '../../support/harness.ts';
 import { holdNext } from '../../support/hold.ts';
@@ -346,6 +346,20 @@ describe('a fresh sign-in', () => {
       expect((await makes(face, client)).status).toBe(403);
     },
   );
+
+  test('is over when STEP_UP_MINUTES have passed, to the millisecond', async () => {
+    const frozen = vi.spyOn(Date, 'now').mockReturnValue(Date.now());
+    try {
+      await using server = await startServer({ stepUpMinutes: 5 });
+      const { client } = await signedIn(server);
+      server.advance(5 * MINUTE_MS - 1);
+      expect((await makes('REST', client)).status).toBe(200);
+      server.advance(1);
+      expect((await makes('REST', client)).status).toBe(403);
+    } finally {
+      frozen.mockRestore();
+    }
+  });
 
   test('is no fresher for being used, and is remembered over a restart and on another server', async () => {
     await using one = await startServer({ stepUpMinutes: 5, sessionExpireMinutes: 60 });
