@@ -395,12 +395,17 @@ describe('CORS', () => {
       sendRaw(local.url, 'GET /trpc/no/thing', { headers: { origin: allowed } }),
       sendRaw(local.url, 'PUT /api/v1/auth/me', { headers: { origin: allowed } }),
       sendRaw(local.url, 'PUT /trpc/auth.me', { headers: { origin: allowed } }),
+      // Not a preflight: nobody asks for a method.
+      sendRaw(local.url, 'OPTIONS /api/v1/auth/me', { headers: { origin: allowed } }),
+      sendRaw(local.url, 'OPTIONS /trpc/auth.me', { headers: { origin: allowed } }),
       sendRaw(local.url, 'POST /api/v1/auth/login', { headers: post, body: '{' }),
       sendRaw(local.url, 'POST /trpc/auth.login', { headers: post, body: '{' }),
       sendRaw(local.url, 'POST /api/v1/auth/login', { headers: post, body: 'x'.repeat(70_000) }),
       sendRaw(local.url, 'POST /trpc/auth.login', { headers: post, body: 'x'.repeat(70_000) }),
     ]);
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 401, 401, 404, 404, 405, 405, 400, 400, 413, 413]);
+    expect(answers.map(({ status }) => status)).toEqual([
+      200, 200, 401, 401, 404, 404, 405, 405, 204, 204, 400, 400, 413, 413,
+    ]);
     for (const answer of answers) {
       expect(corsOf(answer)).toEqual({
         'access-control-allow-origin': [allowed],
