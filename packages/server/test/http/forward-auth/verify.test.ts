@@ -222,6 +222,7 @@ describe('who may not', () => {
     const withoutColon = { Authorization: `Basic ${Buffer.from('bct_x').toString('base64')}` };
     for (const foreign of [
       basic('app', 'own password'),
+      basic('app', 'own:bct_x'),
       withoutColon,
       bearer('somebody.elses.jwt'),
       { Authorization: 'Digest x' },
@@ -251,6 +252,15 @@ describe('who may not', () => {
     // URLs leave out what is invisible; a proxy has chosen another application for such a name.
     for (const host of ['photos.example.com%C2%AD', 'photos.example.com\u00ad', 'photos.example.com%E2%80%8B:443']) {
       expectRefused(await at('https://x/', { 'X-Forwarded-Host': host }));
+    }
+    // URLs also turn letters into Punycode, and 127.1 into 127.0.0.1.
+    for (const [host, spelling] of [
+      ['xn--caf-dma.example.com', 'caf\u00e9.example.com'],
+      ['127.0.0.1', '127.1'],
+    ] as const) {
+      const limited = bearer((await makeToken(plain, { hosts: [host] })).secret);
+      expect((await verify(plain, { ...limited, 'X-Forwarded-Host': host })).status).toBe(204);
+      expectRefused(await verify(plain, { ...limited, 'X-Forwarded-Host': spelling }));
     }
     expectRefused(await verify(plain, bearer(secret)));
     await using trusting = await startServer();
@@ -506,6 +516,7 @@ describe('where a browser is sent that may not pass', () => {
     ['two schemes', { 'X-Forwarded-Proto': 'https, http' }],
     ['no path', { 'X-Forwarded-Uri': 'album' }],
     ['a path that is a host', { 'X-Forwarded-Uri': '@evil.example/' }],
+    ['a path that adds a port', { 'X-Forwarded-Uri': ':8443/album' }],
     ['a path that adds to the host', { 'X-Forwarded-Uri': '.evil.example/' }],
     ['a backslash in the path', { 'X-Forwarded-Uri': '/\\evil.example/' }],
     ['a space in the path', { 'X-Forwarded-Uri': '/a b' }],

@@ -115,6 +115,7 @@ describe('an address that is not one of ours is dropped, and is neither a redire
     'https://auth.example.com%40evil.example/',
     'https://user@auth.example.com/',
     'https://user:password@auth.example.com/',
+    'https://auth.example.com:password@auth.example.com/',
     'https://@auth.example.com/',
     'https://evil.example\\@auth.example.com/',
     'https://evil.example#@auth.example.com/',
