@@ -366,7 +366,8 @@ describe('the pass, the second cookie of a session', () => {
     const ended = await sessionCookie(server);
     expect((await sendRaw(server.url, 'POST /api/v1/auth/logout', { headers: ended })).status).toBe(200);
     const live = await sessionCookie(server);
-    const session = { Cookie: `__Host-backchannel_session=stale; ${ended.Cookie}; ${live.Cookie}` };
+    // The last one is read first.
+    const session = { Cookie: `${live.Cookie}; ${ended.Cookie}; __Host-backchannel_session=stale` };
     expect((await sendRaw(server.url, 'GET /login', { headers: session })).headers['set-cookie']).toBeUndefined();
     await server.restart({ cookieDomain: 'example.com' });
     const page = await sendRaw(server.url, 'GET /login', { headers: session });
