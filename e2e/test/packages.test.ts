@@ -314,6 +314,7 @@ describe('the command line', () => {
     await using part = await openPartOf(project, [
       '@backchannel/cli',
       '@backchannel/server',
+      'fastest-levenshtein',
       ...readdirSync(join(project.folder, 'node_modules/@node-rs')).map((name) => `@node-rs/${name}`),
     ]);
     const main = join(part.folder, 'node_modules/@backchannel/cli/dist/main.js');
