@@ -1,5 +1,5 @@
-// Browsers that have signed in before. One is counted and queued on its own, so that a stranger's tries cannot lock its
-// owner out; it opens nothing. Knows no cookies.
+// Browsers that have signed in before. Each is throttled and queued separately, so that strangers cannot lock its owner out.
+// A device opens nothing. This file knows no cookies.
 import { randomBytes } from 'node:crypto';
 import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
@@ -8,11 +8,11 @@ import { findOneBy, insert, update } from '../store/prepared.ts';
 import type { KeyRing } from './keys.ts';
 import { sha256 } from './secrets.ts';
 
-/** How long a device is remembered after its last sign-in: as long as browsers keep a cookie (RFC 6265bis: 400 days). */
+/** How long a device is remembered after its last sign-in: as long as browsers keep a cookie, 400 days (RFC 6265bis). */
 export const DEVICE_MAX_AGE_MS = 400 * DAY_MS;
 
 export interface Device {
-  /** The SHA-256 of its secret: what its row and its throttle are named by. */
+  /** The SHA-256 of its secret: the key of its row and of its throttle count. */
   readonly id: string;
   readonly secret: string;
 }

@@ -1,4 +1,4 @@
-// What happened, append-only. An event is written in the same transaction as the change it tells of.
+// What happened: an append-only log. An event is written in the transaction of the change that it reports.
 import { randomBytes } from 'node:crypto';
 import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
@@ -26,7 +26,7 @@ export type EventType = (typeof eventTypes)[number];
 
 export interface NewEvent {
   type: EventType;
-  /** Who caused it; absent for the server itself and for the command line. */
+  /** The caller that caused it; absent for the server itself and the command line. */
   caller?: Caller | null;
   sessionId?: string | null;
   tokenId?: string | null;
@@ -36,7 +36,7 @@ export interface NewEvent {
 export interface Events {
   /** Adds events within the caller's transaction. */
   recordWithin(em: EntityManager, ...events: NewEvent[]): Promise<void>;
-  /** Adds one event in a transaction of its own. */
+  /** Adds one event in a separate transaction. */
   recordNow(event: NewEvent): Promise<void>;
   /** A page of events, newest first: those before `cursor`, an event's id. */
   list(options: { limit: number; cursor?: string; type?: EventType }): Promise<{
@@ -49,14 +49,14 @@ export interface Events {
   countSince(type: EventType, since: number): Promise<number>;
   /** When an event of this type last happened (milliseconds since 1970), or null. */
   lastAt(type: EventType): Promise<number | null>;
-  /** Events of a type per UTC day, `days` of them, oldest first and today last; days without any are there as 0. */
+  /** Events of a type per UTC day, `days` of them, oldest first and today last; days without events count 0. */
   perDay(type: EventType, days: number): Promise<{ date: string; count: number }[]>;
 }
 
-/** The first id that an event at this instant can have: 12 hex digits of milliseconds, then what tells events apart. */
+/** The first id that an event at this instant can have. An id is 12 hex digits of milliseconds and 12 that keep ids unique. */
 const firstIdAt = (at: number) => Math.max(0, at).toString(16).padStart(12, '0');
 
-/** Makes ids that grow: by time, and within a millisecond by a counter; 32 random bits keep instances apart. */
+/** Creates ids that grow with time, and within a millisecond by a counter. 32 random bits keep instances apart. */
 function createIds(): (at: number) => string {
   let lastAt = 0;
   let count = 0;

@@ -1,5 +1,5 @@
-// The servers that share a database: which of them are alive, and whether they may work together. A SQLite file is one
-// machine's, whose processes share the configuration: there nothing is written down and nobody is refused.
+// The servers that share a database: which of them are alive, and whether they agree on keys and password. A SQLite file
+// belongs to one machine, whose processes share the configuration, so there nothing is written and nobody is refused.
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,24 +16,24 @@ import { FOREIGN_RING, isForeignRing } from './keys.ts';
 export const HEARTBEAT_MS = 2000;
 /** An instance without a heartbeat for this long is gone, in milliseconds. */
 const ALIVE_MS = 3 * HEARTBEAT_MS;
-/** The password of instances that follow the one in the database. */
+/** Stands for the password of instances that use the one in the database. */
 const FROM_DATABASE = 'database';
 
-/** Another instance that is alive has another password. The message is one sentence that says what to do. */
+/** A live instance has another password. The message is one sentence that says what to do. */
 export class PasswordConflictError extends Error {
   override readonly name = 'PasswordConflictError';
 }
 
 export interface Instances {
-  /** Refuses a ring that has no key in common with the one that was last used here. @throws SecretKeyError */
+  /** Refuses a key ring that shares no key with the one last used on this database. @throws SecretKeyError */
   agreeOnKeys(ids: readonly string[]): Promise<void>;
   /**
-   * Within the caller's transaction: counts as alive from its commit on, with the fingerprint of the password that the
-   * environment sets, or null where the one in the database counts. Returns whoever is alive with another one: then it
-   * does not count, and the caller must write nothing.
+   * Counts as alive from the commit on. `fingerprint` is that of the environment's password, or null if the one in the
+   * database is in effect. Returns the live instances with another password. If there are any, this one has not joined, and
+   * the caller must write nothing.
    */
   joinWithin(em: EntityManager, fingerprint: string | null): Promise<InstanceRow[]>;
-  /** Waits until these are gone. @throws PasswordConflictError as soon as one shows that it is not */
+  /** Waits until these are gone. @throws PasswordConflictError as soon as one of them writes a heartbeat */
   waitUntilGone(others: readonly InstanceRow[]): Promise<void>;
   /** Whether this is the first: the one that has been alive for longest. It runs what only one instance should run. */
   isFirst(): Promise<boolean>;

@@ -1,4 +1,4 @@
-// What may be asked for in a new API token. The API and the command line check the same.
+// The input for a new API token. The API and the command line share it.
 import { z } from 'zod';
 import { tokenScopes } from './access/policy.ts';
 
@@ -8,7 +8,7 @@ const name = z
   .meta({
     description: 'What the operator calls it.',
     examples: ['backup script'],
-    // The same for readers of the document: not every one of them has Unicode's classes.
+    // The same rule for readers of the document, some of which do not know Unicode classes.
     minLength: 1,
     maxLength: 64,
     pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',

@@ -1,4 +1,4 @@
-// What the database holds of secrets: never themselves.
+// What the database holds in place of a secret.
 import { createHash } from 'node:crypto';
 
 /** Secrets are random and long, so this needs neither salt nor slowness. */

@@ -1,4 +1,4 @@
-// Wires the services to one another. What they are is in the files beside this one.
+// Wires the services together. What each of them does is in its own file.
 import { type Clock, MINUTE_MS } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
@@ -41,18 +41,18 @@ export interface Services {
   readonly tasks: Tasks;
   readonly throttle: Throttle;
   readonly tokens: Tokens;
-  /** What a server does before its first request: ends sessions of another password, tidies up from now on, says so. */
+  /** What a server does before its first request: ends sessions of another password, and starts the cleanup. */
   start(): Promise<void>;
-  /** When these services began, in milliseconds since 1970. */
+  /** When these services started, in milliseconds since 1970. */
   readonly startedAt: number;
   readonly clock: Clock;
-  /** Finishes what runs in the background and writes what memory has gathered. */
+  /** Finishes background tasks and writes what memory has gathered. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * Opens the services on a store. `role` tells the server, which makes what is missing (a password, a key), from a tool
- * beside it, which makes nothing and opens no session.
+ * Opens the services on a store. A `server` creates what is missing (a password, a key). A `tool` beside it creates nothing
+ * and opens no session.
  */
 export async function openServices(options: {
   config: Config;
@@ -63,7 +63,7 @@ export async function openServices(options: {
 }): Promise<Services> {
   const { config, store, log, role = 'server', clock = Date.now } = options;
   await using opened = new AsyncDisposableStack();
-  // A tool signs nothing: a key of its own would only be left behind, perhaps by another user.
+  // A tool signs nothing, and a key file that it creates could belong to another user.
   const secretKeys = config.secretKeys ?? [role === 'server' ? loadSecretKey(config.dataDir) : makeSecretKey()];
   const keys = createKeyRing(secretKeys, clock);
   const events = createEvents(store, clock);
@@ -79,10 +79,10 @@ export async function openServices(options: {
         log.error({ err: error, task: name }, `background task failed; it runs again within ${everyMs / 1000} s`),
     }),
   );
-  // Before the password is opened: an instance has to show that it is alive from the moment it joins.
+  // Added before the password is opened, because an instance must show that it is alive from the moment it joins.
   tasks.add({ name: 'heartbeat', everyMs: HEARTBEAT_MS, runs: 'each', run: instances.beat });
   if (role === 'server') await instances.agreeOnKeys(keys.ids);
-  // For programs that read logs and bar addresses, such as fail2ban.
+  // For programs such as fail2ban, which read logs and block addresses.
   const onWrong = ({ purpose, caller: { ip, requestId } }: Attempt) =>
     log.info({ requestId, ip }, `${purpose}: wrong password`);
   const queue = createHashingQueue({ threadPoolSize: config.threadPoolSize });
@@ -118,7 +118,7 @@ export async function openServices(options: {
     tokens,
     start: async () => {
       const ended = await sessions.revokeThoseOfOtherPasswords();
-      if (ended > 0) log.info(`${ended} session(s) of another password ended`);
+      if (ended > 0) log.info(`ended ${ended} session(s) that were opened with another password`);
       await events.recordNow({ type: 'server.started' });
       tasks.add({ name: 'cleanup', everyMs: CLEANUP_MS, runs: 'one', run: cleanup.run });
     },

@@ -1,4 +1,4 @@
-// API tokens: made once, shown once, kept as a SHA-256. Knows no header and no cookie.
+// API tokens: created, shown once, stored as a SHA-256. This file knows no headers and no cookies.
 import { randomBytes } from 'node:crypto';
 import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
@@ -11,31 +11,31 @@ import type { Events } from './events.ts';
 import { sha256 } from './secrets.ts';
 import { type Ending, isOpenWithin } from './sessions/rows.ts';
 
-/** How every token begins: what a secret scanner looks for. */
+/** Every token begins with this, so that secret scanners can find it. */
 export const TOKEN_PREFIX = 'bct_';
-/** Enough to recognise a token by, far too little to guess the rest. */
+/** Enough to recognise a token, far too little to guess the rest. */
 const SHOWN_CHARACTERS = 6;
 export interface Tokens {
-  /** Makes a token with 256 random bits; its secret is returned this once. Null when the session has ended meanwhile. */
+  /** Creates a token with 256 random bits. Its secret is returned only here. Null if the session has ended meanwhile. */
   create(options: {
     name: string;
     scope: TokenScope;
     hosts: readonly string[];
     expiresInDays: number | null;
     caller: Caller | null;
-    /** Who makes it; null for whoever has the machine. */
+    /** The session that creates it; null for the command line. */
     sessionId: string | null;
   }): Promise<{ token: TokenRow; secret: string } | null>;
   /** Tokens that are neither revoked nor expired, newest first. */
   list(): Promise<TokenRow[]>;
   countLive(): Promise<number>;
-  /** Ends a token for good; false when there is no live one of this id. */
+  /** Revokes a token for good; false if there is no live one with this id. */
   revoke(id: string, caller: Caller | null): Promise<boolean>;
-  /** Within the caller's transaction: ends all of them, with an event each. Returns how many. */
+  /** Revokes all of them, with an event each. Returns how many. */
   revokeAllWithin(em: EntityManager, ending: Omit<Ending, 'detail'>): Promise<number>;
   /** A token with the use that only memory knows of yet. */
   seen(token: TokenRow): TokenRow;
-  /** The row as it is now, what memory gathered included; null when it is gone. */
+  /** The current row, including what memory has gathered; null if it was deleted. */
   reload(token: TokenRow): Promise<TokenRow | null>;
   /** Deletes up to `limit` tokens that were revoked or have expired. Returns how many. */
   deleteEnded(limit: number): Promise<number>;
@@ -82,7 +82,7 @@ export function createTokens(options: {
         endedAt: null,
       };
       return store.write(async (em) => {
-        // A token outlives sessions: one that was revoked a moment ago, perhaps elsewhere, must not leave one behind.
+        // A token outlives its session. A session that was just revoked, perhaps on another instance, must not create one.
         if (sessionId !== null && !(await isOpenWithin(em, sessionId))) return null;
         await em.insert(TokenEntity, token);
         const detail = describe(token);

@@ -1,4 +1,4 @@
-// Sessions, tokens and events in the shape that every face shows: times in ISO 8601, devices in words, no secret.
+// Sessions, tokens and events in the shape that every face shows: times in ISO 8601, devices in words, no secrets.
 import bowser from 'bowser';
 import { LRUCache } from 'lru-cache';
 import { isoTime } from '../clock.ts';
@@ -40,7 +40,7 @@ export function toEvent(row: EventRow) {
   return { id, at: isoTime(at), type: type as EventType, ip, userAgent, sessionId, tokenId, detail };
 }
 
-/** Parsing costs as much as the rest of a request, and one person has few browsers. */
+/** Parsing a User-Agent costs as much as the rest of a request, and one person has few browsers. */
 const deviceNames = new LRUCache<string, { name: string | null }>({ max: 200 });
 
 /** "Firefox on Linux", or a program's own name such as "curl", or null. */

@@ -4,10 +4,10 @@ import type { Store } from '../../store/database.ts';
 import { addUsesWithin, MAX_USES_PER_STATEMENT } from '../../store/statements/usage.ts';
 import { type Principal, principalId } from './principal.ts';
 
-/** How long a use is known here after it was written: by then no answer is kept that was read before (see gate.ts). */
+/** How long a use stays in memory after it was written: longer than the gate keeps an answer that was read before. */
 const KNOWN_MS = 5000;
 
-/** The last request of a session or token, and how many there were. */
+/** The last request of a session or token, and how many requests there were. */
 interface Use {
   kind: Principal['kind'];
   at: number;
@@ -19,9 +19,9 @@ interface Use {
 export interface Activity {
   /** Counts one request of a session or token, now. */
   record(principal: Principal, ip: string | null): void;
-  /** The last use that memory knows of: when (milliseconds since 1970) and from where; null when it knows of none. */
+  /** The last use in memory: when (milliseconds since 1970) and from which address; null if there is none. */
   lastUse(id: string): { at: number; ip: string | null } | null;
-  /** Of how many sessions and tokens memory knows a use that the database may not have yet. */
+  /** How many sessions and tokens have a use in memory that the database may not have yet. */
   size(): number;
   /** Writes what has been gathered. What could not be written is kept for the next time. */
   flush(): Promise<void>;

@@ -1,18 +1,18 @@
-// When a session ends by itself.
+// When a session expires.
 import { DAY_MS, MINUTE_MS } from '../../clock.ts';
 import type { Config } from '../../config/config.ts';
 import type { SessionRow } from '../../store/entities.ts';
 
 export type Lifetimes = Pick<Config, 'sessionExpireMinutes' | 'sessionMaxDays'>;
 
-/** When a session ends, in milliseconds since 1970: unused, at the latest, and whichever of the two comes first. */
+/** When a session expires, in milliseconds since 1970: if it is not used, at the latest, and the earlier of the two. */
 export interface SessionEnds {
   idleEndAt: number;
   absoluteEndAt: number;
   expiresAt: number;
 }
 
-/** Computed when asked, never stored: a changed configuration holds for the sessions there are. */
+/** Computed on request and never stored, so a changed configuration applies to existing sessions. */
 export function sessionEnds(
   session: Pick<SessionRow, 'createdAt' | 'lastSeenAt' | 'remembered'>,
   lifetimes: Lifetimes,

@@ -1,25 +1,25 @@
-// bcrypt, and only so much of it at once. Knows what bcrypt can and cannot hold; knows no database and no requests.
+// bcrypt: what it can hash, and a queue that limits how much of it runs at once. It knows no database and no requests.
 import { availableParallelism } from 'node:os';
 import { hash as bcryptHash, verify as bcryptVerify } from '@node-rs/bcrypt';
 
-/** bcrypt reads no further than this many bytes: a longer password would be cut in silence. */
+/** bcrypt ignores everything after this many bytes, so a longer password would be cut silently. */
 export const PASSWORD_MAX_BYTES = 72;
 /** The seed's password, for trying things out on a loopback address only. */
 export const BUILT_IN_PASSWORD = 'admin123';
-/** Shorter passwords are warned about, not refused (NIST SP 800-63B-4, 3.1.1.2). Counted in code points. */
+/** A shorter password gets a warning and is not refused (NIST SP 800-63B-4, 3.1.1.2). Counted in code points. */
 export const PASSWORD_ADVISED_CHARACTERS = 15;
-/** Cost of new hashes where nothing else is configured; each step doubles the work (OWASP asks for at least 10). */
+/** The default cost of new hashes. Each step doubles the work; OWASP asks for at least 10. */
 export const DEFAULT_BCRYPT_COST = 12;
 
-/** Why bcrypt cannot hold this password, or null when it can. */
+/** Why bcrypt cannot hash this password, or null if it can. */
 export function passwordProblem(password: string): string | null {
   if (password.length === 0) return 'The password is empty.';
   if (password.includes('\0')) return 'The password contains a NUL character, where bcrypt would stop reading.';
-  // Half a character has no UTF-8: it would be hashed as another one, which every other half is hashed as, too.
+  // A lone surrogate has no UTF-8 form: every one of them would be hashed as the same replacement character.
   if (!password.isWellFormed()) return 'The password is not valid Unicode.';
   const bytes = Buffer.byteLength(password);
   if (bytes > PASSWORD_MAX_BYTES) {
-    return `The password is ${bytes} bytes long in UTF-8; bcrypt reads ${PASSWORD_MAX_BYTES} at most.`;
+    return `The password is ${bytes} bytes long in UTF-8; bcrypt reads at most ${PASSWORD_MAX_BYTES}.`;
   }
   return null;
 }
@@ -36,7 +36,7 @@ export function passwordWarnings(password: string): string[] {
 
 /**
  * Hashes a password with bcrypt (`$2b$`).
- * @throws RangeError when bcrypt cannot hold it: over 72 UTF-8 bytes, a NUL, or empty.
+ * @throws RangeError if bcrypt cannot hash it: over 72 bytes in UTF-8, a NUL, or empty.
  */
 export async function hashPassword(password: string, options: { cost?: number } = {}): Promise<string> {
   const problem = passwordProblem(password);
@@ -44,33 +44,33 @@ export async function hashPassword(password: string, options: { cost?: number } 
   return bcryptHash(password, { cost: options.cost ?? DEFAULT_BCRYPT_COST });
 }
 
-/** Whether a password matches a bcrypt hash (`$2a$`, `$2b$`, `$2y$`). One that bcrypt cannot hold matches none. */
+/** Whether a password matches a bcrypt hash (`$2a$`, `$2b$`, `$2y$`). One that bcrypt cannot hash matches none. */
 export async function verifyPassword(password: string, hash: string): Promise<boolean> {
   return passwordProblem(password) === null && bcryptVerify(password, hash);
 }
 
-/** A hash in the forms people paste: base64 has no `$` for Docker Compose to eat, `env` is the whole `.env` line. */
+/** A hash in the forms people paste: base64 has no `$` for Docker Compose to expand, `env` is the whole `.env` line. */
 export function hashForms(hash: string): { hash: string; base64: string; env: string } {
   return { hash, base64: Buffer.from(hash).toString('base64'), env: `MASTER_PASSWORD_HASH='${hash}'` };
 }
 
-/** The lanes of the queue: they take turns, so that a flood in one does not hold up another. */
+/** The lanes of the queue. They take turns, so that a flood in one does not block another. */
 export const hashingLanes = ['known-device', 'unknown-device', 'operator'] as const;
 export type HashingLane = (typeof hashingLanes)[number];
 
-/** How busy the queue is, and what it has done since it was made. */
+/** How busy the queue is, and what it has done since the process started. */
 export interface HashingFigures {
   running: number;
   waiting: Readonly<Record<HashingLane, number>>;
-  /** Jobs that have ended. */
+  /** Finished jobs. */
   done: number;
-  /** All their waiting and working, in seconds. */
+  /** How long they waited and worked in total, in seconds. */
   waitedSeconds: number;
   workedSeconds: number;
 }
 
 export interface HashingQueue {
-  /** Runs `job` when its lane's turn comes; null at once when the lane is full. */
+  /** Runs `job` when its lane's turn comes; null at once if the lane is full. */
   run<T>(lane: HashingLane, job: () => Promise<T>): Promise<T> | null;
   /** Whether a job in this lane would be turned away now. */
   isFull(lane: HashingLane): boolean;
@@ -80,8 +80,8 @@ export interface HashingQueue {
 const WAITING_PER_LANE = 16;
 
 /**
- * At most max(1, min(cores, UV_THREADPOOL_SIZE − 2)) jobs at once and 16 waiting in each lane: bcrypt shares libuv's
- * thread pool with everything else, and a queue that grows answers nobody in time (OWASP ASVS 15.2.2).
+ * Runs at most max(1, min(cores, UV_THREADPOOL_SIZE − 2)) jobs at once, with 16 waiting in each lane. bcrypt shares libuv's
+ * thread pool with everything else, and an unlimited queue would answer nobody in time (OWASP ASVS 15.2.2).
  */
 export function createHashingQueue(options: { threadPoolSize?: number; cores?: number } = {}): HashingQueue {
   const { threadPoolSize = 4, cores = availableParallelism() } = options;
@@ -94,7 +94,7 @@ export function createHashingQueue(options: { threadPoolSize?: number; cores?: n
     for (const [lane, jobs] of waiting) {
       const begin = jobs.shift();
       if (!begin) continue;
-      // The lane that was served goes to the end of the round.
+      // A lane that was served goes to the end of the round.
       waiting.delete(lane);
       waiting.set(lane, jobs);
       begin();

@@ -160,7 +160,7 @@ describe('/login', () => {
 
   test.each([
     ['nothing', '', 400, 'The password is empty.'],
-    ['73 bytes', `password=${'x'.repeat(73)}`, 400, 'The password is 73 bytes long in UTF-8; bcrypt reads 72 at most.'],
+    ['73 bytes', `password=${'x'.repeat(73)}`, 400, 'The password is 73 bytes long in UTF-8; bcrypt reads at most 72.'],
     ['a NUL', 'password=a%00b', 400, 'NUL'],
     ['no UTF-8', 'password=%ff', 400, 'The form is not percent-encoded UTF-8.'],
     ['half an escape', 'password=100%', 400, 'The form is not percent-encoded UTF-8.'],
