@@ -1,5 +1,5 @@
-// What a command is: its words, its options, and a function from them to a result. How arguments are read, helped with
-// and refused is the same for all of them, and is here.
+// Defines a command: its words, its options, and a function from them to a result. Parsing, help texts and error messages
+// for arguments are the same for every command, and are here.
 import { inspect, parseArgs } from 'node:util';
 import { nearest } from '@backchannel/server/checks/nearest';
 import { escapeControlCharacters } from '@backchannel/server/text';
@@ -7,16 +7,16 @@ import type { CommandContext } from './context.ts';
 import { badUsage } from './failure.ts';
 import { table } from './table.ts';
 
-/** What a word can be, for the shell's completion; loaded when that is made and not before. */
+/** The candidates for a word in shell completion. A function is called only when a completion script is printed. */
 export type Choices = readonly string[] | (() => Promise<readonly string[]>);
 
 interface Option {
   type: 'boolean' | 'string';
   short?: string;
-  /** What stands for the value in the help, for `string`; of a FILE the shell knows the names. */
+  /** For `string`: the placeholder for the value in the help. The shell completes file names for FILE. */
   value?: string;
   choices?: Choices;
-  /** Whether it may be given several times, for `string`. */
+  /** For `string`: whether the option may be repeated. */
   multiple?: boolean;
   about: string;
 }
@@ -26,21 +26,21 @@ export type Options = Readonly<Record<string, Option>>;
 type Value<O extends Option> = O['type'] extends 'boolean' ? boolean : O extends { multiple: true } ? string[] : string;
 type Values<O extends Options> = { -readonly [K in keyof O]?: Value<O[K]> } & { json?: boolean };
 
-/** What a command found. */
+/** The result of a command. */
 export interface Result {
-  /** All that goes to stdout. */
+  /** Everything that goes to stdout. */
   text: string;
-  /** The same for scripts, printed instead with `--json`. */
+  /** The same for scripts. `--json` prints it instead of `text`. */
   json: Record<string, unknown>;
-  /** Whole sentences for stderr; with `--json` they are in the object, as `warnings`. */
+  /** Whole sentences for stderr. With `--json` they are in the object, as `warnings`. */
   advice?: readonly string[];
-  /** Sentences for stderr that say in words what is in the object: with `--json` they are left out. */
+  /** Sentences for stderr that repeat in words what the object says. `--json` leaves them out. */
   remarks?: readonly string[];
-  /** False where the answer is no: exit code 1. */
+  /** False when the answer is no: the exit code is then 1. */
   ok?: boolean;
 }
 
-/** What a command is given beside its options. */
+/** What a command gets besides its options. */
 export interface Given {
   argument: string | undefined;
   /** The second argument. */
@@ -48,14 +48,14 @@ export interface Given {
   context: CommandContext;
 }
 
-/** What is printed, and the exit code. */
+/** The output of a command, and its exit code. */
 export interface Outcome {
   stdout: string;
   stderr: readonly string[];
   exitCode: 0 | 1;
 }
 
-/** What can follow a command's name: its own options and argument, or further commands. */
+/** What can follow a command's name: options and an argument, or subcommands. */
 export type Shape =
   | { readonly options: Options; readonly argument?: string; readonly choices?: Choices }
   | { readonly commands: Readonly<Record<string, Command>> };
@@ -63,25 +63,25 @@ export type Shape =
 export interface Command {
   readonly help: string;
   readonly shape: Shape;
-  /** @throws Failure when the arguments are wrong, or the command has no result. */
+  /** @throws Failure when the arguments are invalid, or when the command has no result. */
   run(args: readonly string[], context: CommandContext): Promise<Outcome>;
 }
 
 const standard = {
-  json: { type: 'boolean', about: 'print an object, for scripts' },
-  help: { type: 'boolean', short: 'h', about: 'print this' },
+  json: { type: 'boolean', about: 'print a JSON object, for scripts' },
+  help: { type: 'boolean', short: 'h', about: 'print this help' },
 } as const satisfies Options;
 
-/** Makes a command of its parts. `usage` is what follows `backchannel`; `argument` is the one it may have. */
+/** Creates a command from its parts. `usage` is the text that follows `backchannel`. */
 export function defineCommand<const O extends Options>(definition: {
   usage: string;
   about: string;
   options: O;
-  /** Whether one argument is taken, and what it is called. */
+  /** The name of the argument, if the command takes one. */
   argument?: 'password' | 'ID' | 'SOURCE' | 'FILE' | 'PROCEDURE' | 'SHELL' | 'HOST' | 'URL';
-  /** What the argument can be. */
+  /** The candidates for the argument in shell completion. */
   choices?: Choices;
-  /** A second argument that may come after the first. */
+  /** The name of an optional second argument. */
   further?: 'JSON' | 'UPSTREAM';
   run(values: Values<O>, given: Given): Promise<Result>;
 }): Command {
@@ -99,7 +99,7 @@ export function defineCommand<const O extends Options>(definition: {
     run: async (args, context) => {
       const { values, positionals, wantsHelp } = readArguments(args, options, { argument, further });
       if (wantsHelp) return { stdout: help, stderr: [], exitCode: 0 };
-      // The names and types are the ones that readArguments has just checked against the same table.
+      // readArguments has just checked the names and types against the same table.
       const result = await definition.run(values as Values<O>, {
         argument: positionals[0],
         further: positionals[1],
@@ -113,7 +113,7 @@ export function defineCommand<const O extends Options>(definition: {
   };
 }
 
-/** Commands under one word. `usage` is the word. */
+/** Creates a command that has subcommands. `usage` is its name. */
 export function defineGroup(definition: {
   usage: string;
   about: string;
@@ -126,21 +126,21 @@ export function defineGroup(definition: {
     `Usage: ${line} [options]`,
     about,
     `Commands:\n${indented(Object.entries(commands).map(([name, each]) => [name, each.about]))}`,
-    'Each takes --json, to print an object for scripts, and --help.',
+    'Each command accepts --json, to print a JSON object for scripts, and --help.',
   ].join('\n\n');
 
   return {
     help,
     shape: { commands: Object.fromEntries(Object.entries(commands).map(([name, each]) => [name, each.command])) },
     run: async ([name, ...rest], context) => {
-      if (name === undefined) throw badUsage(`${usage} takes a command: ${line}`);
+      if (name === undefined) throw badUsage(`${usage} needs a command. Usage: ${line}`);
       if (name === '--help' || name === '-h') return { stdout: help, stderr: [], exitCode: 0 };
       const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
       if (entry) return entry.command.run(rest, context);
-      if (name.startsWith('-')) throw badUsage(`unknown option ${inspect(name)}; a command comes first: ${line}`);
+      if (name.startsWith('-')) throw badUsage(`unknown option ${inspect(name)}. Put the command first: ${line}`);
       const meant = nearest(name, names);
-      const hint = meant ? `did you mean ${usage} ${meant}? ` : '';
-      throw badUsage(`unknown command ${inspect(`${usage} ${name}`)}; ${hint}Usage: ${line}`);
+      const hint = meant ? `Did you mean ${usage} ${meant}? ` : '';
+      throw badUsage(`unknown command ${inspect(`${usage} ${name}`)}. ${hint}Usage: ${line}`);
     },
   };
 }
@@ -150,7 +150,7 @@ function readArguments(
   options: Options,
   { argument, further }: { argument: string | undefined; further: string | undefined },
 ) {
-  // Not strict: its words for what is wrong are not ours.
+  // Not strict, because the loop below has better error messages.
   const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true });
   const values: Record<string, string | boolean | string[]> = {};
   const positionals: string[] = [];
@@ -169,10 +169,10 @@ function readArguments(
     values[name] = option.multiple ? [...(Array.isArray(earlier) ? earlier : []), value ?? ''] : (value ?? true);
   }
 
-  if (!argument && positionals.length > 0) throw badUsage('this command takes no argument');
+  if (!argument && positionals.length > 0) throw badUsage('this command takes no arguments');
   if (positionals.length > (further ? 2 : 1)) {
     const most = further ? `one ${argument} and one ${further}` : `one ${argument}`;
-    throw badUsage(`${most} at most; put quotes around one that has spaces`);
+    throw badUsage(`too many arguments, expected ${most}. Put quotes around an argument that contains spaces`);
   }
   return { values, positionals, wantsHelp };
 }
@@ -180,20 +180,20 @@ function readArguments(
 function unknownOption(rawName: string, options: Options, argument: string | undefined) {
   const names = Object.keys(options).map((name) => `--${name}`);
   const meant = rawName.startsWith('--') ? nearest(rawName, names) : null;
-  const hint = meant ? `did you mean ${meant}?` : `there are ${names.join(', ')}`;
-  const isPerhapsPassword = argument === 'password';
-  const dashed = isPerhapsPassword
-    ? ' (a password that begins with - goes after --, or is typed in when asked for)'
+  const hint = meant ? `Did you mean ${meant}?` : `Options: ${names.join(', ')}`;
+  const mayBePassword = argument === 'password';
+  const dashed = mayBePassword
+    ? ' (Put a password that begins with - after --, or leave it out to be asked for it.)'
     : '';
-  return badUsage(`unknown option ${inspect(rawName)}; ${hint}${dashed}`);
+  return badUsage(`unknown option ${inspect(rawName)}. ${hint}${dashed}`);
 }
 
 function label(name: string, { short, value }: Option): string {
   return `${short ? `-${short}, ` : ''}--${name}${value ? ` ${value}` : ''}`;
 }
 
-/** One line, which drives no terminal either: JSON leaves some control characters as they are. */
+/** One line of JSON that can't drive the terminal: JSON itself leaves some control characters as they are. */
 const toJson = (value: unknown): string => escapeControlCharacters(JSON.stringify(value));
 
-/** A table two spaces in, as it stands in a help. */
+/** A table indented by two spaces, as in a help text. */
 export const indented = (rows: readonly (readonly [string, string])[]): string => table(rows).replace(/^/gm, '  ');

@@ -1,5 +1,5 @@
-// The table of commands, and what is said about all of them. Each is loaded when it is asked for: `hash` must not wait
-// for what the others need.
+// The table of commands and the overview of all of them. A command is loaded when it is used, so `hash` doesn't wait for
+// the imports of the others.
 import { inspect } from 'node:util';
 import { nearest } from '@backchannel/server/checks/nearest';
 import { type Command, indented, type Outcome } from './command.ts';
@@ -15,38 +15,38 @@ interface Entry {
 
 const commands: Readonly<Record<string, Entry>> = {
   hash: { about: 'hash a password with bcrypt', load: () => import('./commands/hash.ts') },
-  'hash-master': { about: 'hash the configured master password', load: () => import('./commands/hash-master.ts') },
-  verify: { about: 'tell whether a password is the master password', load: () => import('./commands/verify.ts') },
-  secret: { about: 'make a new SECRET_KEY', load: () => import('./commands/secret.ts') },
+  'hash-master': { about: 'hash the current master password', load: () => import('./commands/hash-master.ts') },
+  verify: { about: 'check whether a password is the master password', load: () => import('./commands/verify.ts') },
+  secret: { about: 'create a new SECRET_KEY', load: () => import('./commands/secret.ts') },
   'check-config': {
-    about: 'check the configuration and say what to do',
+    about: 'check the configuration and suggest fixes',
     load: () => import('./commands/check-config.ts'),
   },
   password: { about: 'set the master password', load: () => import('./commands/password.ts') },
-  sessions: { about: 'list the sessions, and end them', load: () => import('./commands/sessions.ts') },
+  sessions: { about: 'list and end sessions', load: () => import('./commands/sessions.ts') },
   tokens: { about: 'list, create and revoke API tokens', load: () => import('./commands/tokens.ts') },
-  events: { about: 'list what happened: sign-ins, failures, changes', load: () => import('./commands/events.ts') },
+  events: { about: 'list events: sign-ins, failures, changes', load: () => import('./commands/events.ts') },
   throttle: {
-    about: 'list who waits after wrong passwords, and lift it',
+    about: 'list and clear failed sign-ins',
     load: () => import('./commands/throttle.ts'),
   },
   'proxy-config': {
-    about: 'print what nginx, Caddy or Traefik need to ask here first',
+    about: 'print the forward-auth configuration for nginx, Caddy or Traefik',
     load: () => import('./commands/proxy-config.ts'),
   },
-  backup: { about: 'copy the database and its key to a file', load: () => import('./commands/backup.ts') },
-  restore: { about: 'put a backup back in its place', load: () => import('./commands/restore.ts') },
-  'migrate-to': { about: 'move everything to PostgreSQL', load: () => import('./commands/migrate-to.ts') },
-  call: { about: 'call a procedure of a server, this one or another', load: () => import('./commands/call.ts') },
+  backup: { about: 'back up the database and its key to a file', load: () => import('./commands/backup.ts') },
+  restore: { about: 'restore a backup', load: () => import('./commands/restore.ts') },
+  'migrate-to': { about: 'move all data to PostgreSQL', load: () => import('./commands/migrate-to.ts') },
+  call: { about: 'call an API procedure of a server', load: () => import('./commands/call.ts') },
   completion: {
-    about: "print a script that completes a shell's words",
+    about: 'print a shell completion script',
     load: () => import('./commands/completion.ts'),
   },
 };
 
 /**
- * The package scripts end with this mark, so that what comes right after it is what somebody typed after `pnpm hash`.
- * pnpm hands a `--` on that npm's users are used to type there (`pnpm hash -- --base64`); only that one is dropped.
+ * The package scripts end with this mark. The next word is the first one that you typed after `pnpm hash`. npm users type
+ * a `--` there (`pnpm hash -- --base64`), and pnpm passes it on; only that one is dropped.
  */
 const SCRIPT_MARK = '--via-pnpm';
 
@@ -69,14 +69,15 @@ export async function loadCommands(): Promise<Record<string, Command>> {
 async function load(name: string): Promise<Command> {
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (entry) return (await entry.load()).command;
-  if (name.startsWith('-')) throw badUsage(`unknown option ${inspect(name)}; a command comes first: backchannel help`);
+  if (name.startsWith('-'))
+    throw badUsage(`unknown option ${inspect(name)}. Put the command first. See: backchannel help`);
   const meant = nearest(name, [...Object.keys(commands), 'help']);
-  throw badUsage(`unknown command ${inspect(name)}; ${meant ? `did you mean ${meant}?` : 'see: backchannel help'}`);
+  throw badUsage(`unknown command ${inspect(name)}. ${meant ? `Did you mean ${meant}?` : 'See: backchannel help'}`);
 }
 
 function withoutScriptMark(argv: readonly string[]): readonly string[] {
   const at = argv.indexOf(SCRIPT_MARK);
-  // After the script's own words, of which there is one at most; further on it is somebody's argument.
+  // A script has one word of its own at most. Further on, the mark is an ordinary argument.
   if (at !== 0 && at !== 1) return argv;
   const [dashes, next] = argv.slice(at + 1);
   const isHabit = dashes === '--' && (at === 0 || next?.startsWith('--'));
@@ -87,9 +88,9 @@ function overview(): string {
   const rows = Object.entries(commands).map(([name, { about }]): [string, string] => [name, about]);
   return [
     'Usage: backchannel COMMAND [options]',
-    `Commands:\n${indented([...rows, ['help', 'say more about a command: backchannel help COMMAND']])}`,
-    'A password is asked for without an echo, or read from a pipe, where none is given.\n' +
-      'stdout is the result, stderr advice. Exit codes: 0 done, 1 no (wrong password, a fault found), 2 bad usage.',
+    `Commands:\n${indented([...rows, ['help', 'show the help of a command: backchannel help COMMAND']])}`,
+    'If you leave a password out, you are asked for it without an echo, or it is read from a pipe.\n' +
+      'Results go to stdout, advice to stderr. Exit codes: 0 done, 1 no (wrong password, fault found), 2 bad usage.',
   ].join('\n\n');
 }
 

@@ -1,14 +1,14 @@
-// Reads the configuration as the server does. Commands that need none don't import it: it brings zod along.
+// Reads the configuration as the server does. Commands that need no configuration don't import this file: it loads zod.
 import { type Config, ConfigError, loadConfig } from '@backchannel/server/config';
 import type { CommandContext } from './context.ts';
 import { refusal } from './failure.ts';
 
 type Place = Pick<CommandContext, 'env' | 'root'>;
 
-/** What `loadConfig` and the checks read. */
+/** The input of `loadConfig` and of the checks. */
 export const placeOf = ({ env, root }: Place) => ({ env, ...(root !== null && { root }) });
 
-/** @throws Failure with exit code 1 and every problem, one line each. */
+/** @throws Failure with exit code 1 that lists every problem, one per line. */
 export function readConfig(context: Place): Config {
   try {
     return loadConfig(placeOf(context));

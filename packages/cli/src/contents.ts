@@ -1,4 +1,4 @@
-// What a copy of the database holds, in words.
+// Describes the contents of a copy of the database in words.
 import type { Contents } from '@backchannel/server/copy';
 import { counted } from './counted.ts';
 

@@ -1,12 +1,12 @@
-// What a command may know of the process that runs it. Only main.ts hands out the real one: no other file reads
+// What a command may know about the process that runs it. Only main.ts provides the real one: no other file reads
 // `process.env` or writes to the terminal.
 import type { Readable } from 'node:stream';
 
 export interface CommandContext {
   readonly env: NodeJS.ProcessEnv;
-  /** The folder of `.env`; null for the one that the server looks in. */
+  /** The folder of `.env`; null for the folder in which the server looks. */
   readonly root: string | null;
-  /** Where the names of files begin that are given as arguments. */
+  /** The folder that file arguments are relative to. */
   readonly cwd: string;
   readonly stdin: Input;
   readonly stdout: Output;

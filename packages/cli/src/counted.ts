@@ -1,5 +1,5 @@
-// Counts as people read them.
+// Formats counts for people.
 
-/** `1 session`, `2 sessions`; a plural that is no noun with an s is given. */
+/** `1 session`, `2 sessions`. Give `plural` if it isn't the noun with an s. */
 export const counted = (count: number, noun: string, plural = `${noun}s`): string =>
   `${count} ${count === 1 ? noun : plural}`;

@@ -1,5 +1,5 @@
-// Where a password comes from: the argument, the terminal or a pipe; and what is wrong with it before anything is done
-// with it. It never shows one.
+// Reads a password from the argument, the terminal or a pipe, and rejects one that can't be used. It never prints a
+// password.
 import { passwordProblem } from '@backchannel/server/password';
 import type { Given } from './command.ts';
 import type { CommandContext, Input } from './context.ts';
@@ -9,15 +9,15 @@ import { openPrompt } from './prompt.ts';
 
 export interface PasswordInput {
   password: string;
-  /** What is unwise about how it was given. */
+  /** Warnings about the password and about how it was given. */
   advice: string[];
 }
 
 /**
- * The argument where there is one; else what is typed at the terminal, or what comes through a pipe, without the one
- * line break at its end.
- * @throws Failure with exit code 2 when there is none, or one that bcrypt cannot hold, or, where it is one `toType`,
- * that no password field takes.
+ * Returns the argument if there is one. Otherwise it asks at the terminal, or reads the pipe and drops one line break at
+ * the end. Set `toType` for a password that you will type into a sign-in page.
+ * @throws Failure with exit code 2 when there is no password, when bcrypt can't hold it, or when `toType` is set and no
+ * password field accepts it.
  */
 export async function readPassword(
   { argument, context }: Pick<Given, 'argument' | 'context'>,
@@ -26,17 +26,17 @@ export async function readPassword(
   const { stdin } = context;
   const password = argument ?? (stdin.isTTY ? await askPassword(context, twice) : await readPiped(stdin));
   refuseUnusable(password);
-  // Whoever pipes one in twice, as it is asked for at a terminal, meant one.
+  // Two lines in the pipe are likely the same password twice, as at the terminal.
   if (toType && hasControlCharacter(password)) {
     throw badUsage(
-      'the password has a line break or another control character, which no password field takes: nothing is set; ' +
-        'through a pipe it comes once',
+      'the password contains a line break or another control character, which no password field accepts. ' +
+        'Nothing was changed. Pipe the password in once',
     );
   }
   const advice = characterAdvice(password);
   if (argument !== undefined) {
     advice.push(
-      "An argument stays in the shell's history and shows in the list of processes: leave it out to be asked.",
+      'A password as an argument stays in the shell history and shows in the process list. Leave it out to be asked for it.',
     );
   }
   return { password, advice };
@@ -45,16 +45,18 @@ export async function readPassword(
 async function askPassword(context: CommandContext, twice: boolean): Promise<string> {
   using prompt = openPrompt(context);
   const password = (await prompt.ask('Password: ')) ?? '';
-  // Before it is asked for again: nobody types a useless one twice.
+  // Reject an unusable password before you have to type it twice.
   refuseUnusable(password);
-  if (twice && (await prompt.ask('The same again: ')) !== password) throw badUsage('the two are not the same');
+  if (twice && (await prompt.ask('Repeat the password: ')) !== password) throw badUsage('the passwords do not match');
   return password;
 }
 
 async function readPiped(stdin: Input): Promise<string> {
   const text = await readPipe(stdin, 'the password');
   if (text === '') {
-    throw badUsage('no password: pipe one in, or run this at a terminal to be asked (docker run needs -it)');
+    throw badUsage(
+      'no password given. Pipe one in, or run this in a terminal to be asked for it (docker run needs -it)',
+    );
   }
   return text.replace(/\r?\n$/, '');
 }
@@ -67,13 +69,13 @@ function refuseUnusable(password: string): void {
 
 const hasControlCharacter = (password: string): boolean => /\p{Cc}/u.test(password);
 
-/** The ways in which a password is easily not the one that was meant. */
+/** Warns about characters that are easily part of a password by mistake. */
 function characterAdvice(password: string): string[] {
   const advice: string[] = [];
   if (hasControlCharacter(password)) {
-    advice.push('The password has a line break or another control character, which no password field takes.');
+    advice.push('The password contains a line break or another control character, which no password field accepts.');
   } else if (password !== password.trim()) {
-    advice.push('The password begins or ends with a space, which counts.');
+    advice.push('The password begins or ends with a space. The space is part of it.');
   }
   return advice;
 }

@@ -1,4 +1,4 @@
-// Asks for a line at the terminal without showing it. Knows keys, not passwords; what it asks goes to stderr.
+// Reads a line at the terminal without an echo. It knows keys, not passwords. The question goes to stderr.
 import { on } from 'node:events';
 import type { CommandContext } from './context.ts';
 import { Failure } from './failure.ts';
@@ -9,17 +9,17 @@ export interface Prompt {
    * @throws Failure with exit code 130 at Ctrl-C.
    */
   ask(question: string): Promise<string | null>;
-  /** Gives the terminal back as it was. */
+  /** Restores the terminal. */
   [Symbol.dispose](): void;
 }
 
-/** Takes the terminal that is stdin: nothing typed is shown until it is disposed of. */
+/** Takes over the terminal at stdin. Nothing that is typed is echoed until the prompt is disposed of. */
 export function openPrompt({ stdin, stderr }: Pick<CommandContext, 'stdin' | 'stderr'>): Prompt {
   const chunks = on(stdin, 'data', { close: ['end', 'close'] });
   stdin.setEncoding('utf8');
   stdin.setRawMode?.(true);
   stdin.resume();
-  /** What was typed or pasted after the end of a line: the next question's. */
+  /** Text that was typed or pasted after the end of a line. It answers the next question. */
   let ahead = '';
 
   const readLine = async () => {
@@ -68,7 +68,7 @@ function readKeys(before: string, text: string): Keys {
     const key = String.fromCodePoint(typed.codePointAt(at) ?? 0);
     at += key.length;
     if (key === '\r' || key === '\n') {
-      // A pasted line of a Windows file ends with both.
+      // A line pasted from a Windows file ends with both.
       const rest = typed.slice(at);
       return { line, end: 'enter', rest: key === '\r' && rest.startsWith('\n') ? rest.slice(1) : rest };
     }
@@ -76,18 +76,18 @@ function readKeys(before: string, text: string): Keys {
     if (key === '\u0004' && line === '') return { line, end: 'no more', rest: '' };
     if (key === '\u007f' || key === '\b') line = line.slice(0, lastGrapheme(line));
     else if (key === '\u0015') line = '';
-    // No other key makes a character that a password field could hold.
+    // No other key produces a character that a password field accepts.
     else if (!/\p{Cc}/u.test(key)) line += key;
   }
   return { line, end: null, rest: '' };
 }
 
-/** Where the last character begins, as a person counts them: what Backspace takes away, accents and all. */
+/** The start of the last character as a person counts it, accents included. Backspace deletes from there. */
 function lastGrapheme(line: string): number {
   return [...graphemes.segment(line)].at(-1)?.index ?? 0;
 }
 
-/** Arrow and function keys send an escape sequence at once (ECMA-48, 5.4); a lone Escape is dropped further on. */
+/** Arrow and function keys send a whole escape sequence at once (ECMA-48, 5.4). A lone Escape is dropped by readKeys. */
 function withoutEscapes(text: string): string {
   const [first = '', ...rest] = text.split('\u001b');
   return first + rest.map((piece) => piece.replace(/^(?:\[[0-?]*[ -/]*[@-~]|O[@-~])/, '')).join('');

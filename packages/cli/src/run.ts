@@ -1,9 +1,9 @@
-// Runs a command line: prints what the command returns, or why it has no result. It knows no command.
+// Runs a command line: prints the result of the command, or the reason why there is none. It knows no command.
 import { runCommand } from './commands.ts';
 import type { CommandContext } from './context.ts';
 import { Failure } from './failure.ts';
 
-/** Runs the command that `argv` names; the exit code. */
+/** Runs the command that `argv` names and returns the exit code. */
 export async function run(argv: readonly string[], context: CommandContext): Promise<number> {
   const { stdout, stderr } = context;
   try {

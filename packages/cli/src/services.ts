@@ -1,5 +1,5 @@
-// This machine's BackChannel, opened as a tool: beside the server that is running, or without one. It makes no key and no
-// password, and nothing at all where that would be in the server's way.
+// Opens this machine's BackChannel as a tool, beside a running server or without one. It creates no key and no password,
+// and it creates nothing that could get in the server's way.
 import { existsSync } from 'node:fs';
 import { checkData } from '@backchannel/server/checks/data';
 import { DatabaseUnusableError, readDatabaseState } from '@backchannel/server/checks/database';
@@ -11,19 +11,19 @@ import type { Services } from '@backchannel/server/services';
 import { refusal } from './failure.ts';
 
 /**
- * Runs `work` with the services of this configuration, and closes them. Without a database there is nothing to work on,
- * unless it may be made.
- * @throws Failure with exit code 1, in one sentence, where they cannot be opened or the database cannot be used.
+ * Runs `work` with the services of this configuration, and closes them. It needs an existing database, unless
+ * `mayCreateDatabase` is set.
+ * @throws Failure with exit code 1 when the services can't be opened or the database can't be used.
  */
 export async function withServices<T>(
   config: Config,
   work: (services: Services) => Promise<T>,
-  options: { mayMakeDatabase?: boolean } = {},
+  options: { mayCreateDatabase?: boolean } = {},
 ): Promise<T> {
   refuseUnusable(config);
   const { database } = config;
-  if (database.engine === 'sqlite' && !options.mayMakeDatabase && !existsSync(database.file)) {
-    throw refusal(`There is no database at ${database.file} yet: start the server first.`);
+  if (database.engine === 'sqlite' && !options.mayCreateDatabase && !existsSync(database.file)) {
+    throw refusal(`There is no database at ${database.file} yet. Start the server first.`);
   }
   const [{ openServices }, { DatabaseUrlError, openStore, StoreUnavailableError, UpgradeError }, { createLog }] =
     await Promise.all([
@@ -46,7 +46,7 @@ export async function withServices<T>(
 }
 
 /**
- * What the database holds, without a migration or any other change; null where there is none.
+ * Reads the state of the database without a migration or any other change. Returns null if there is no database.
  * @throws Failure as above.
  */
 export async function lookIntoDatabase(config: Config): Promise<DatabaseState | null> {
@@ -58,13 +58,15 @@ export async function lookIntoDatabase(config: Config): Promise<DatabaseState | 
   }
 }
 
-/** The file of a SQLite database, for what is about files. @throws Failure with exit code 1 where there is none */
+/** The file of a SQLite database. @throws Failure with exit code 1 when the database is not SQLite. */
 export function fileOf({ database }: Config): string {
   if (database.engine === 'sqlite') return database.file;
-  throw refusal(`This is for SQLite, and the database is ${database.shown}: use its own tools, such as pg_dump.`);
+  throw refusal(
+    `This command is for SQLite, but the database is ${database.shown}. Use PostgreSQL's tools, such as pg_dump.`,
+  );
 }
 
-/** Refuses what the user who runs this cannot use, or must not. @throws Failure with exit code 1, in one sentence. */
+/** @throws Failure with exit code 1 when the user who runs this command can't use the data, or must not. */
 export function refuseUnusable(config: Config): void {
   const foreign = findForeignOwner(config);
   if (foreign) throw refusal(`DATA_DIR: ${foreign.text}`);

@@ -1,4 +1,4 @@
-// Rows in columns, for people. Control characters in a cell are escaped, so it can't drive the terminal.
+// Formats rows in columns, for people. Control characters in a cell are escaped, so a cell can't drive the terminal.
 import { escapeControlCharacters } from '@backchannel/server/text';
 
 /** One line per row, two spaces between columns. */
@@ -12,7 +12,7 @@ export function table(rows: readonly (readonly string[])[]): string {
   return cells.map((row) => line(row).trimEnd()).join('\n');
 }
 
-/** Records as a table with a heading. Empty without records. Null shows as a dash. */
+/** Formats records as a table with a heading. It is empty without records. Null appears as a dash. */
 export function listing<T>(
   records: readonly T[],
   columns: Readonly<Record<string, (record: T) => string | null>>,

@@ -1,4 +1,4 @@
-// The version, as the package says it.
+// Reads the version from the package.
 import { readFileSync } from 'node:fs';
 
 export function version(): string {

@@ -83,45 +83,54 @@ test('--version prints the version of the package', async () => {
 
 describe('bad usage is one line on stderr and exit code 2', () => {
   test.each([
-    [['hsah'], "unknown command 'hsah'; did you mean hash?"],
-    [['Hash'], "unknown command 'Hash'; did you mean hash?"],
-    [['hash_master'], "unknown command 'hash_master'; did you mean hash-master?"],
-    [['hash-password', 'x'], "unknown command 'hash-password'; did you mean hash?"],
-    [['check'], "unknown command 'check'; did you mean check-config?"],
-    [['hepl'], "unknown command 'hepl'; did you mean help?"],
-    [['serve'], "unknown command 'serve'; see: backchannel help"],
-    [['help', 'serve'], "unknown command 'serve'; see: backchannel help"],
-    [['constructor'], "unknown command 'constructor'; see: backchannel help"],
-    [['\u001b[2J\u009b'], "unknown command '\\x1B[2J\\x9B'; see: backchannel help"],
-    [['--json', 'hash'], "unknown option '--json'; a command comes first: backchannel help"],
-    [['secret', '--jsn'], "unknown option '--jsn'; did you mean --json?"],
-    [['secret', '--raw'], "unknown option '--raw'; there are --env, --json, --help"],
-    [['secret', '--constructor'], "unknown option '--constructor'; there are --env, --json, --help"],
+    [['hsah'], "unknown command 'hsah'. Did you mean hash?"],
+    [['Hash'], "unknown command 'Hash'. Did you mean hash?"],
+    [['hash_master'], "unknown command 'hash_master'. Did you mean hash-master?"],
+    [['hash-password', 'x'], "unknown command 'hash-password'. Did you mean hash?"],
+    [['check'], "unknown command 'check'. Did you mean check-config?"],
+    [['hepl'], "unknown command 'hepl'. Did you mean help?"],
+    [['serve'], "unknown command 'serve'. See: backchannel help"],
+    [['help', 'serve'], "unknown command 'serve'. See: backchannel help"],
+    [['constructor'], "unknown command 'constructor'. See: backchannel help"],
+    [['\u001b[2J\u009b'], "unknown command '\\x1B[2J\\x9B'. See: backchannel help"],
+    [['--json', 'hash'], "unknown option '--json'. Put the command first. See: backchannel help"],
+    [['secret', '--jsn'], "unknown option '--jsn'. Did you mean --json?"],
+    [['secret', '--raw'], "unknown option '--raw'. Options: --env, --json, --help"],
+    [['secret', '--constructor'], "unknown option '--constructor'. Options: --env, --json, --help"],
     [['secret', '--json=yes'], '--json takes no value'],
-    [['secret', 'x'], 'this command takes no argument'],
-    [['check-config', '.env'], 'this command takes no argument'],
-    [['hash-master', 'x'], 'this command takes no argument'],
+    [['secret', 'x'], 'this command takes no arguments'],
+    [['check-config', '.env'], 'this command takes no arguments'],
+    [['hash-master', 'x'], 'this command takes no arguments'],
     [['hash', '--cost'], '--cost needs a value: --cost N'],
-    [['sessions'], 'sessions takes a command: backchannel sessions list|revoke'],
+    [['sessions'], 'sessions needs a command. Usage: backchannel sessions list|revoke'],
     [
       ['sessions', 'lst'],
-      "unknown command 'sessions lst'; did you mean sessions list? Usage: backchannel sessions list|revoke",
+      "unknown command 'sessions lst'. Did you mean sessions list? Usage: backchannel sessions list|revoke",
     ],
-    [['sessions', 'constructor'], "unknown command 'sessions constructor'; Usage: backchannel sessions list|revoke"],
-    [['help', 'sessions', 'x'], "unknown command 'sessions x'; Usage: backchannel sessions list|revoke"],
-    [['tokens', '--json'], "unknown option '--json'; a command comes first: backchannel tokens list|create|revoke"],
-    [['sessions', 'revoke'], 'sessions revoke takes an ID, or --all'],
-    [['sessions', 'revoke', 'x', '--all'], 'sessions revoke takes an ID, or --all'],
-    [['sessions', 'revoke', 'x', 'y'], 'one ID at most; put quotes around one that has spaces'],
-    [['sessions', 'revoke', '-x'], "unknown option '-x'; there are --all, --json, --help"],
-    [['tokens', 'revoke'], 'tokens revoke takes an ID'],
-    [['throttle', 'clear'], 'throttle clear takes a SOURCE, or --all'],
-    [['call'], 'call takes a PROCEDURE; see: backchannel call --list'],
-    [['call', 'auth.me', '{}', 'x'], 'one PROCEDURE and one JSON at most; put quotes around one that has spaces'],
-    [['completion'], "completion takes the shell's name: bash, zsh, fish"],
-    [['completion', 'constructor'], "completion takes the shell's name: bash, zsh, fish"],
-    [['password', 'set', 'x'], 'this command takes no argument'],
-    [['hash', 'two', 'words'], 'one password at most; put quotes around one that has spaces'],
+    [['sessions', 'constructor'], "unknown command 'sessions constructor'. Usage: backchannel sessions list|revoke"],
+    [['help', 'sessions', 'x'], "unknown command 'sessions x'. Usage: backchannel sessions list|revoke"],
+    [['tokens', '--json'], "unknown option '--json'. Put the command first: backchannel tokens list|create|revoke"],
+    [['sessions', 'revoke'], 'sessions revoke takes either an ID or --all'],
+    [['sessions', 'revoke', 'x', '--all'], 'sessions revoke takes either an ID or --all'],
+    [
+      ['sessions', 'revoke', 'x', 'y'],
+      'too many arguments, expected one ID. Put quotes around an argument that contains spaces',
+    ],
+    [['sessions', 'revoke', '-x'], "unknown option '-x'. Options: --all, --json, --help"],
+    [['tokens', 'revoke'], 'tokens revoke needs an ID'],
+    [['throttle', 'clear'], 'throttle clear takes either a SOURCE or --all'],
+    [['call'], 'call needs a PROCEDURE. See: backchannel call --list'],
+    [
+      ['call', 'auth.me', '{}', 'x'],
+      'too many arguments, expected one PROCEDURE and one JSON. Put quotes around an argument that contains spaces',
+    ],
+    [['completion'], 'completion needs the name of a shell: bash, zsh, fish'],
+    [['completion', 'constructor'], 'completion needs the name of a shell: bash, zsh, fish'],
+    [['password', 'set', 'x'], 'this command takes no arguments'],
+    [
+      ['hash', 'two', 'words'],
+      'too many arguments, expected one password. Put quotes around an argument that contains spaces',
+    ],
   ])('%j', async (args, message) => {
     const { stdout, stderr, exitCode } = await home.run(args);
     expect({ stdout, stderr, exitCode }).toEqual({ stdout: '', stderr: `backchannel: ${message}\n`, exitCode: 2 });
@@ -129,7 +138,7 @@ describe('bad usage is one line on stderr and exit code 2', () => {
 
   test('an unknown option may have been meant for a password', async () => {
     const { stderr, exitCode } = await home.run(['verify', '-secret']);
-    expect(stderr).toMatch(/^backchannel: unknown option '-s'; .*\(a password that begins with - goes after --.*\n$/);
+    expect(stderr).toMatch(/^backchannel: unknown option '-s'\. .*\(Put a password that begins with - after --.*\n$/);
     expect(exitCode).toBe(2);
   });
 });

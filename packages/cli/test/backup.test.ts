@@ -139,10 +139,10 @@ test('where SECRET_KEY is set, the backup has no key and says so', async () => {
   await using server = await startServer(home);
   await server.stop();
   const { stdout } = await home.run(['backup', 'backup.db']);
-  expect(stdout).toMatch(/, without a key: SECRET_KEY is set, keep a copy of it, too\n$/);
+  expect(stdout).toMatch(/, without a key \(SECRET_KEY is set: keep a copy of it, too\)\n$/);
   const { stderr, exitCode } = await home.run(['restore', 'backup.db']);
   expect(exitCode).toBe(0);
-  expect(stderr).toContain('The backup has no key: its sessions live on only with the SECRET_KEY');
+  expect(stderr).toContain('The backup has no key. Its sessions stay valid only with the SECRET_KEY');
   expect(existsSync(join(home.root, 'data/secret.key'))).toBe(false);
 });
 
@@ -160,7 +160,7 @@ test('what was revoked after the backup stays revoked', async () => {
   const { exitCode, stderr } = await home.run(['restore', 'backup.db']);
   expect({ exitCode, stderr }).toMatchObject({
     exitCode: 0,
-    stderr: expect.stringContaining('3 sessions or tokens had been ended since and stay so.'),
+    stderr: expect.stringContaining('Ended since the backup, and still ended: 3 sessions or tokens.'),
   });
   await using again = await startServer(home);
   const status = ({ headers }: { headers: Record<string, string> }) => again.statusFor(headers);
@@ -179,7 +179,7 @@ test('sessions from before a change of the password stay ended, and it is said t
   });
   await server.stop();
   const { stderr } = await home.run(['restore', 'backup.db']);
-  expect(stderr).toContain('The password was changed after the backup: the one from before counts again.');
+  expect(stderr).toContain('The password was changed after the backup. The old password is in effect again.');
   await using again = await startServer(home);
   expect(await again.statusFor(before.headers)).toBe(401);
   expect(await again.tryPassword('admin123')).toBe(200);
@@ -288,7 +288,9 @@ describe('with one backup', () => {
     writeFileSync(`${file}-wal`, 'k'.repeat(9000));
     const { replaced, sessions, warnings } = await done(home, 'restore', backup);
     expect(sessions).toBe(1);
-    expect(warnings).toEqual([expect.stringMatching(/what was revoked after the backup is live again/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/sessions and tokens that were revoked after the backup are live again/),
+    ]);
     expect(readFileSync(replaced, 'utf8')).toMatch(/k{9000}/);
     await using server = await startServer(home);
     await server.signIn();

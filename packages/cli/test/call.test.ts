@@ -69,7 +69,7 @@ describe('every procedure', () => {
     const one = await callWith(['auth.tokens.create', '--list'], {});
     expect(one.stdout).toMatch(/^ {2}scope +read\|full\|proxy +What it opens\.$/m);
     expect(one.stdout).toMatch(/^ {2}expiresInDays\? +integer +Days until it ends; absent: never\.$/m);
-    expect(one.stdout).toContain('For a session, no token: --password. Over REST: POST /api/v1/auth/tokens\n');
+    expect(one.stdout).toContain('For a session, not a token (use --password). Over REST: POST /api/v1/auth/tokens\n');
     expect((await callWith(['--list', 'auth.me'], {})).stdout).toContain('It takes no input.');
 
     const { procedures } = JSON.parse((await callWith(['--list', '--json'], {})).stdout);
@@ -120,7 +120,9 @@ describe('the server and the token', () => {
 
   test('a token as an argument is advised against; one in a file is not', async () => {
     const asArgument = await call(['auth.me', '--token', full], { env: { BACKCHANNEL_TOKEN: '' } });
-    expect(asArgument.stderr).toMatch(/^A token as an argument stays in the shell's history .*BACKCHANNEL_TOKEN\.\n$/);
+    expect(asArgument.stderr).toMatch(
+      /^A token as an argument stays in the shell history .*BACKCHANNEL_TOKEN instead\.\n$/,
+    );
     using files = makeHome({ 'token.txt': `${full}\n` });
     const env = { BACKCHANNEL_URL: server.url };
     const fromFile = await files.run(['call', 'auth.me', '--token-file', 'token.txt'], { env });
@@ -129,16 +131,24 @@ describe('the server and the token', () => {
 
   const url = 'http://localhost:8000';
   test.each([
-    [['auth.me'], { token: 'x' }, 'say which server: --url http://localhost:8000, or BACKCHANNEL_URL in the'],
+    [['auth.me'], { token: 'x' }, 'no server given. Add --url http://localhost:8000, or set BACKCHANNEL_URL in the'],
     [['auth.me'], { url: 'localhost:1', token: 'x' }, '--url needs http:// or https://, a host, and nothing after it'],
     [['auth.me'], { url, token: 'ü' }, '--token is empty or has characters that no token has'],
-    [['auth.me', '--token-file', 'x'], { url, token: 'x' }, '--token and --token-file: leave one of them out'],
-    [['auth.me', '--token-file', '/nowhere'], { url }, '--token-file: "/nowhere" cannot be read (ENOENT)'],
+    [
+      ['auth.me', '--token-file', 'x'],
+      { url, token: 'x' },
+      '--token and --token-file cannot be combined. Leave one of them out',
+    ],
+    [['auth.me', '--token-file', '/nowhere'], { url }, '--token-file: cannot read "/nowhere" (ENOENT)'],
     [['auth.me', '--token-file', '/dev/null'], { url }, '--token-file: "/dev/null" is empty'],
-    [['auth.me'], { url }, 'auth.me needs a token, in BACKCHANNEL_TOKEN or --token-file FILE, or'],
-    [['auth.me', '--password'], { url, token: 'x' }, 'a token and --password: leave one of them out'],
-    [['auth.stepUp', '{"password":"x"}'], { url, token: 'x' }, 'auth.stepUp needs a session, which no token is: add'],
-    [['auth.tokens.revoke', '{"id":"x"}'], { url }, 'auth.tokens.revoke needs a session, which no token is: add'],
+    [['auth.me'], { url }, 'auth.me needs a token. Set BACKCHANNEL_TOKEN, or add --token-file FILE, or'],
+    [
+      ['auth.me', '--password'],
+      { url, token: 'x' },
+      '--password cannot be combined with a token. Leave one of them out',
+    ],
+    [['auth.stepUp', '{"password":"x"}'], { url, token: 'x' }, 'auth.stepUp needs a session and accepts no token. Add'],
+    [['auth.tokens.revoke', '{"id":"x"}'], { url }, 'auth.tokens.revoke needs a session and accepts no token. Add'],
   ])('%j with %j is bad usage', async (args, options, message) => {
     const { stdout, stderr, exitCode } = await callWith(args, options);
     expect({ stdout, stderr: stderr.slice(0, 13 + message.length), exitCode }).toEqual({
@@ -168,14 +178,14 @@ describe('the input', () => {
     [['auth.hashPassword'], /^ {2}Invalid input: expected object/m],
     [['auth.hashPassword', '{"password": ""}'], /^ {2}password: /m],
     [['auth.events.list', '{limit: 5}'], /: the input is not JSON, such as '\{"limit": 5\}' \(in single quotes/],
-    [['auth.events.list', '@nowhere'], /: the input "nowhere" cannot be read \(ENOENT\)$/m],
-    [['auth.evnts.list'], /: there is no procedure "auth\.evnts\.list"; did you mean auth\.events\.list\?$/m],
-    [['client'], /: there is no procedure "client"; did you mean client\.profile\?$/m],
-    [['constructor'], /: there is no procedure "constructor"; see: backchannel call --list$/m],
-    [['\u001b[2J'], /: there is no procedure "\\u001b\[2J"; see/],
+    [['auth.events.list', '@nowhere'], /: cannot read the input "nowhere" \(ENOENT\)$/m],
+    [['auth.evnts.list'], /: unknown procedure "auth\.evnts\.list"\. Did you mean auth\.events\.list\?$/m],
+    [['client'], /: unknown procedure "client"\. Did you mean client\.profile\?$/m],
+    [['constructor'], /: unknown procedure "constructor"\. See: backchannel call --list$/m],
+    [['\u001b[2J'], /: unknown procedure "\\u001b\[2J"\. See/],
     [
       ['auth.changePassword', '-', '--password'],
-      /: the password is read from standard input: give the input as @FILE$/m,
+      /: the password is read from standard input\. Give the input as @FILE$/m,
     ],
   ])('%j is refused before anything is sent', async (args, message) => {
     await using nobody = await countConnections();
@@ -298,7 +308,7 @@ describe('--password', () => {
     // Another name for this machine, which does not count as loopback.
     const env = { BACKCHANNEL_URL: `http://0.0.0.0:${new URL(own.url).port}` };
     const { stderr, exitCode } = await call(['auth.me', '--password'], { env, input: OWN_PASSWORD });
-    expect(stderr).toMatch(/^Sign in first\. \(UNAUTHORIZED, 401\)\nThe password was right, .* https address /);
+    expect(stderr).toMatch(/^Sign in first\. \(UNAUTHORIZED, 401\)\nThe password was correct, .* https address,? /);
     expect(exitCode).toBe(1);
   });
 

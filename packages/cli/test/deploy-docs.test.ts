@@ -59,7 +59,7 @@ describe.each([
     const { stdout, stderr, exitCode } = await home.run(words, { env });
     expect(exitCode).toBe(0);
     expect(stdout).toContain('nas:9000');
-    expect(stderr).toMatch(/^nas is BackChannel's own host name, too/);
+    expect(stderr).toMatch(/^nas is also BackChannel's host name/);
   });
 });
 

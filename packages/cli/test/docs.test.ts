@@ -93,7 +93,7 @@ describe.skipIf(!hasShell)('what can be copied (skipped without bash and curl)',
       'backchannel tokens create --name "backup script" --scope read --expires-in-days 90':
         expect.stringMatching(/^bct_\S+\nbct_\S+\n$/),
       'backchannel tokens list --json': expect.any(String),
-      'backchannel tokens revoke ID': '1 token ended\n',
+      'backchannel tokens revoke ID': '1 token revoked\n',
       'backchannel events --type login.failed --limit 20': '',
       'backchannel throttle list': expect.stringMatching(/^ip:127\.0\.0\.1 +1 /m),
       'backchannel throttle clear 127.0.0.1': expect.stringMatching(/^1 source cleared\n/),

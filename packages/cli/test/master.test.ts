@@ -48,7 +48,7 @@ describe('hash-master', () => {
     writeEnv(`${hashForms(hash).env}\nMASTER_PASSWORD=ignored\n`);
     const { stdout, stderr, exitCode } = await home.run(['hash-master', '--cost', '12']);
     expect({ stdout, exitCode }).toEqual({ stdout: `${hash}\n`, exitCode: 0 });
-    expect(stderr).toMatch(/^MASTER_PASSWORD_HASH is set already[^\n]+\nA hash keeps its cost[^\n]+\n$/);
+    expect(stderr).toMatch(/^MASTER_PASSWORD_HASH is already set[^\n]+\nThe cost of a hash cannot change[^\n]+\n$/);
     expect((await home.run(['hash-master', '--base64'])).stdout).toBe(`${hashForms(hash).base64}\n`);
   });
 
@@ -62,7 +62,9 @@ describe('hash-master', () => {
   test('has nothing to hash where the built-in password does not count', async () => {
     const { stdout, stderr, exitCode } = await home.run(['hash-master'], { env: nowhere });
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
-    expect(stderr).toMatch(/^Neither MASTER_PASSWORD nor MASTER_PASSWORD_HASH is set: [^\n]+\n$/);
+    expect(stderr).toMatch(
+      /^There is no password to hash: neither MASTER_PASSWORD nor MASTER_PASSWORD_HASH is set\.\n$/,
+    );
   });
 
   test('tells every problem of a faulty configuration', async () => {
@@ -78,7 +80,7 @@ describe('hash-master', () => {
     const { stdout, stderr, exitCode } = await home.run(['hash-master'], { env });
     expect(await verifyPassword(password, stdout.trim())).toBe(true);
     expect({ stderr, exitCode }).toEqual({
-      stderr: 'This is the hash of the password that is kept in the database.\n',
+      stderr: 'This is the hash of the password in the database.\n',
       exitCode: 0,
     });
   });
@@ -89,7 +91,7 @@ describe('verify', () => {
     const line = { hash: hashForms(hash).env, base64: `MASTER_PASSWORD_HASH=${hashForms(hash).base64}` }[form];
     writeEnv(line ?? `MASTER_PASSWORD='${password}'`);
     const origin = line ? 'MASTER_PASSWORD_HASH' : 'MASTER_PASSWORD';
-    const stderr = `It was checked against ${origin}.\n`;
+    const stderr = `Checked against ${origin}.\n`;
     expect(await home.run(['verify'], { input: `${password}\n` })).toEqual({ stdout: 'right\n', stderr, exitCode: 0 });
     expect(await home.run(['verify'], { input: password.replace('y', 'i') })).toEqual({
       stdout: 'wrong\n',
@@ -122,7 +124,7 @@ describe('verify', () => {
   test('has nothing to check against before the first start makes a password', async () => {
     const first = await home.run(['verify', 'admin123'], { env: nowhere });
     expect(first).toMatchObject({ stdout: '', exitCode: 1 });
-    expect(first.stderr).toMatch(/the first start makes one and shows it once\.\n$/);
+    expect(first.stderr).toMatch(/generates a password at its first start and shows it once\.\n$/);
   });
 });
 

@@ -101,8 +101,8 @@ test('what cannot be moved is a sentence, and nothing is moved', async () => {
     expect(await refused([database.url])).toMatch(/backchannel\.db is in use: stop the server first/);
     await server.stop();
   }
-  expect(await refused([], 2)).toMatch(/takes a postgresql:\/\/ URL/);
-  expect(await refused(['sqlite:x.db'], 2)).toMatch(/takes a postgresql:\/\/ URL/);
+  expect(await refused([], 2)).toMatch(/needs a postgresql:\/\/ URL/);
+  expect(await refused(['sqlite:x.db'], 2)).toMatch(/needs a postgresql:\/\/ URL/);
   expect(await refused([database.url.replace('?', '?sslmod=x&')], 2)).toMatch(/unknown parameter/);
   expect(await refused([database.url.replace(/\/[^/]*$/, '/nowhere')])).toMatch(/there is no database "nowhere"/);
 
@@ -121,7 +121,7 @@ test('what cannot be moved is a sentence, and nothing is moved', async () => {
     db.exec(`insert into events (id, at, type) values ('good', 1, 'logout')`);
     db.prepare(`insert into events (id, at, type, detail) values ('bad', 2, 'logout', ?)`).run('a\0b');
   });
-  expect(await refused([database.url])).toMatch(/could not be moved to .*, and nothing was: invalid byte sequence/);
+  expect(await refused([database.url])).toMatch(/^Could not move .*: invalid byte sequence.* Nothing was moved\.$/);
   expect(await other.run('select * from events')).toEqual([]);
   edit((db) => db.exec("delete from events where id = 'bad'"));
   {
@@ -144,7 +144,7 @@ test('--json has the counts of every table, and what to set next', async () => {
     to: expect.stringMatching(/^postgresql:\/\/postgres@/),
     rows: { sessions: 1, events: 2, passwords: 1, devices: 1, tokens: 0, throttle: 1 },
     isOutdated: false,
-    next: ['DATABASE_URL=…  (the URL that you gave)', 'SECRET_KEY as it is', 'MASTER_PASSWORD as it is'],
-    warnings: [expect.stringMatching(/^An argument stays in the shell's history/)],
+    next: ['DATABASE_URL=…  (the URL that you gave)', 'SECRET_KEY, unchanged', 'MASTER_PASSWORD, unchanged'],
+    warnings: [expect.stringMatching(/^A URL as an argument stays in the shell history/)],
   });
 });

@@ -24,7 +24,7 @@ describe('before the first start', () => {
       ['\n', /empty/],
       ['a\0b', /NUL/],
       // Piped in twice, as it is asked for at a terminal.
-      [`${first}\n${first}\n`, /line break.*nothing is set; through a pipe it comes once\n$/],
+      [`${first}\n${first}\n`, /line break.*Nothing was changed. Pipe the password in once\n$/],
     ] as const) {
       const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { input });
       expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
@@ -35,7 +35,7 @@ describe('before the first start', () => {
 
   test('it makes the database, and no key; the first start uses the password', async () => {
     const { stdout, stderr, exitCode } = await set(first);
-    expect(stdout).toBe('The password is set: the first start uses it.\n');
+    expect(stdout).toBe('The password is set. The server uses it from its first start.\n');
     expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
     expect(readdirSync(join(home.root, 'data'))).toEqual(['backchannel.db']);
     expect(await home.run(['verify'], { input: first })).toMatchObject({ stdout: 'right\n', exitCode: 0 });
@@ -70,7 +70,7 @@ describe('beside a running server', () => {
 
     const { stdout, stderr, exitCode } = await set(second);
     expect(stdout).toBe(
-      `The password is set: ${sessions.length} sessions ended, 1 token kept (--revoke-tokens ends them, too).\n`,
+      `The password is set: ${sessions.length} sessions ended, 1 token kept (--revoke-tokens revokes them, too).\n`,
     );
     expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
     expect(await server.tryPassword(first)).toBe(401);
@@ -115,13 +115,13 @@ describe('where the configuration sets the password', () => {
     using home = makeHome({ '.env': `${serverEnv}${name}=${name.endsWith('HASH') ? hash : first}\n` });
     const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { input: second });
     expect(stdout).toMatch(/^MASTER_PASSWORD_HASH='\$2b\$10\$\S{53}'\n$/);
-    expect(stderr).toMatch(new RegExp(`^Nothing is changed: ${name} is set, .*\\n$`));
+    expect(stderr).toMatch(new RegExp(`^Nothing was changed: ${name} is set in .*\\n$`));
     expect(exitCode).toBe(1);
     const asJson = await home.run(['password', 'set', '--json'], { input: second });
     expect(JSON.parse(asJson.stdout)).toEqual({
       changed: false,
       env: expect.stringMatching(/^MASTER_PASSWORD_HASH=/),
-      warnings: [expect.stringMatching(/^Nothing is changed/)],
+      warnings: [expect.stringMatching(/^Nothing was changed/)],
     });
     expect(asJson).toMatchObject({ stderr: '', exitCode: 1 });
     expect(existsSync(join(home.root, 'data'))).toBe(false);
@@ -136,13 +136,13 @@ describe('at a terminal', () => {
   test('it is asked for twice', async () => {
     const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { typed: [`${second}\r`, `${second}\r`] });
     expect(stdout).toBe('The password is set: 1 session ended, 0 tokens kept.\n');
-    expect({ stderr, exitCode }).toEqual({ stderr: 'Password: \nThe same again: \n', exitCode: 0 });
+    expect({ stderr, exitCode }).toEqual({ stderr: 'Password: \nRepeat the password: \n', exitCode: 0 });
     expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'right\n' });
   });
 
   test('two that differ change nothing', async () => {
     const { stderr, exitCode } = await home.run(['password', 'set'], { typed: [`${first}\r`, `${first}r\r`] });
-    expect({ stderr, exitCode }).toEqual({ stderr: expect.stringContaining('not the same'), exitCode: 2 });
+    expect({ stderr, exitCode }).toEqual({ stderr: expect.stringContaining('do not match'), exitCode: 2 });
     expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'right\n' });
   });
 });

@@ -22,19 +22,19 @@ describe('the keys', () => {
   ])('%s', async (_, keys, meant) => {
     const { stdout, stderr } = await home.run(['verify'], { typed: [keys], env: { MASTER_PASSWORD: meant } });
     expect(stdout).toBe('right\n');
-    expect(stderr).toBe('Password: \nIt was checked against MASTER_PASSWORD.\n');
+    expect(stderr).toBe('Password: \nChecked against MASTER_PASSWORD.\n');
   });
 
   test('both answers may be pasted at once', async () => {
     const { stdout, stderr } = await type('pw\rpw\r');
     expect(await verifyPassword('pw', stdout.trim())).toBe(true);
-    expect(stderr).toMatch(/^Password: \nThe same again: \n/);
+    expect(stderr).toMatch(/^Password: \nRepeat the password: \n/);
   });
 
   test('two that differ are refused, and nothing is printed', async () => {
     const { stdout, stderr, exitCode } = await type('one\r', 'two\r');
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
-    expect(stderr).toContain('backchannel: the two are not the same');
+    expect(stderr).toContain('backchannel: the passwords do not match');
   });
 
   test.each([
@@ -64,7 +64,7 @@ describe.skipIf(!hasTerminal)('at a terminal (skipped where there is no `script`
   test('the password is asked for twice and never shown, even if its bytes come one by one', async () => {
     const typed = '密码🔑'.repeat(7);
     using terminal = open(hash);
-    for (const question of ['Password: ', 'The same again: ']) {
+    for (const question of ['Password: ', 'Repeat the password: ']) {
       await terminal.shown(question);
       for (const byte of Buffer.from(`${typed}\r`)) {
         terminal.type(Uint8Array.of(byte));
@@ -73,13 +73,13 @@ describe.skipIf(!hasTerminal)('at a terminal (skipped where there is no `script`
     }
     const { screen, exitCode } = await terminal.ended();
     expect(await verifyPassword(typed, hashOn(screen))).toBe(true);
-    expect(screen.replace(hashOn(screen), 'HASH')).toBe('Password: \r\nThe same again: \r\nHASH\r\n');
+    expect(screen.replace(hashOn(screen), 'HASH')).toBe('Password: \r\nRepeat the password: \r\nHASH\r\n');
     expect(exitCode).toBe(0);
   });
 
   test('what is asked goes to stderr: stdout is the hash alone', async () => {
     using terminal = open(`${hash} > printed; wc -l < printed; cat printed`);
-    for (const question of ['Password: ', 'The same again: ']) {
+    for (const question of ['Password: ', 'Repeat the password: ']) {
       await terminal.shown(question);
       terminal.type('pw\r');
     }

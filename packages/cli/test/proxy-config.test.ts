@@ -84,7 +84,7 @@ describe('the block', () => {
       traefik: /rule: "Host\(`app\.example\.com`\) && \(PathPrefix\(`\/share\/`\) \|\| Path\(`\/\.well-known\/x`\)\)"/g,
     };
     expect(stdout.match(opened[proxy] ?? /$^/g)).toHaveLength(1);
-    expect((await print([proxy, ...app])).stdout).not.toContain('Everybody');
+    expect((await print([proxy, ...app])).stdout).not.toContain('# Public');
   });
 
   test('has the certificate that it is given, else says where to put one', async () => {
@@ -106,55 +106,55 @@ describe('advice', () => {
       'TRUSTED_PROXIES, where nobody is trusted',
       app,
       { ...subdomains, TRUSTED_PROXIES: '' },
-      /^Set TRUSTED_PROXIES=127\.0\.0\.1: else nobody is sent back/,
+      /^Set TRUSTED_PROXIES=127\.0\.0\.1\. Without it, you are not sent back/,
     ],
     [
       'it beside those that are',
       app,
       { ...subdomains, TRUSTED_PROXIES: '10.0.0.1' },
-      /^Set TRUSTED_PROXIES=10\.0\.0\.1,127\.0\.0\.1: /,
+      /^Set TRUSTED_PROXIES=10\.0\.0\.1,127\.0\.0\.1\. /,
     ],
     [
       'it for BackChannel itself, too',
       [],
       { ...subdomains, TRUSTED_PROXIES: '' },
-      /^Set TRUSTED_PROXIES=127\.0\.0\.1: else all callers/,
+      /^Set TRUSTED_PROXIES=127\.0\.0\.1\. Without it, every visitor/,
     ],
     [
       'an address of the proxy, where it is elsewhere',
       [...app, 'http://bc:8000'],
       { ...subdomains, TRUSTED_PROXIES: '' },
-      /^Set TRUSTED_PROXIES=ADDRESS, the address that the proxy calls/,
+      /^Set TRUSTED_PROXIES=ADDRESS, with the address from which the proxy calls/,
     ],
     [
       'COOKIE_DOMAIN, where there is a parent',
       app,
       { ...subdomains, COOKIE_DOMAIN: '' },
-      /Set COOKIE_DOMAIN=example\.com, and sign in anew\./,
+      /Set COOKIE_DOMAIN=example\.com and sign in again\./,
     ],
     [
       'names of one domain, where there is none',
       ['app.example.net', 'x'],
       { ...subdomains, COOKIE_DOMAIN: '' },
-      /the two share no domain/,
+      /the two hosts share no domain/,
     ],
     [
       'the same of a host beside COOKIE_DOMAIN',
       ['app.example.net', 'x'],
       subdomains,
-      /only tokens open it: the two share no domain/,
+      /only tokens open it: the two hosts share no domain/,
     ],
     [
       'another port, over http',
       ['app.lan', 'x'],
       localhost,
-      /Over http that takes the same host name at another port: localhost:PORT/,
+      /Over http, use the same host name at another port: localhost:PORT/,
     ],
     [
       'a name of its own, at another port',
       ['localhost:9000', 'x'],
       localhost,
-      /^localhost is BackChannel's own host name, too, and cookies know no ports: this block takes/,
+      /^localhost is also BackChannel's host name, and browsers share cookies between ports\. This block removes/,
     ],
   ])('tells of %s', (_what, words, env, expected) => {
     const [host, upstream, backchannel] = words;
@@ -169,10 +169,10 @@ describe('advice', () => {
 
   test('for Traefik says what it cannot do, and more of it on the same host name', async () => {
     expect((await print(['traefik', ...app])).stderr).toMatch(
-      /^Traefik hands the pass cookie on .* X-Backchannel-Token/,
+      /^Traefik passes the pass cookie and .* X-Backchannel-Token/,
     );
     const { stderr } = await print(['traefik', 'localhost:9000', 'x'], localhost);
-    expect(stderr).toContain("the application gets the session's cookie, with which it can do all that you can");
+    expect(stderr).toContain('The application receives the session cookie and can do everything that you can');
   });
 });
 
@@ -255,14 +255,23 @@ describe('what could not go into a configuration', () => {
   });
 
   test.each([
-    [['app.example.com;', 'x'], '"app.example.com;" is no host name, perhaps with :port, such as app.example.com'],
-    [['app.example.com'], 'app.example.com needs an UPSTREAM, where the application itself is: http://127.0.0.1:3000'],
+    [
+      ['app.example.com;', 'x'],
+      '"app.example.com;" is not a host name with an optional :port, such as app.example.com',
+    ],
+    [
+      ['app.example.com'],
+      'app.example.com needs an UPSTREAM, the address of the application, such as http://127.0.0.1:3000',
+    ],
     [
       ['auth.example.com', 'x'],
-      "auth.example.com is BackChannel's own address, PUBLIC_URL; for its block leave UPSTREAM out",
+      "auth.example.com is BackChannel's own address, PUBLIC_URL. For its block, leave out UPSTREAM",
     ],
-    [['--public', '/x'], "--public is for an application's paths: BackChannel guards its own"],
-    [['a.b', 'x', 'y'], 'one HOST and one UPSTREAM at most; put quotes around one that has spaces'],
+    [['--public', '/x'], '--public is for paths of an application. BackChannel guards its own paths'],
+    [
+      ['a.b', 'x', 'y'],
+      'too many arguments, expected one HOST and one UPSTREAM. Put quotes around an argument that contains spaces',
+    ],
   ])('is refused without a line of a block: %j', async (words, message) => {
     const { stdout, stderr, exitCode } = await print(['nginx', ...words]);
     expect({ stdout, stderr, exitCode }).toEqual({ stdout: '', stderr: `backchannel: ${message}\n`, exitCode: 2 });

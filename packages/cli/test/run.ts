@@ -65,7 +65,7 @@ async function runHere(args: readonly string[], options: HereOptions & { root: s
   const stderr = {
     write: (text: string) => {
       printed.stderr += text;
-      if (/^(?:Password|The same again): $/.test(text)) stdin.write(answers.shift() ?? '\u0003');
+      if (/^(?:Password|Repeat the password): $/.test(text)) stdin.write(answers.shift() ?? '\u0003');
     },
   };
   const exitCode = await run(args, { env, root, cwd: root, stdin, stdout, stderr });

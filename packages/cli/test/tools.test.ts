@@ -70,7 +70,7 @@ describe('sessions', () => {
     expect(await server.statusFor(kept.headers)).toBe(200);
     const again = await run('sessions', 'revoke', ended.id);
     expect(again).toMatchObject({ stdout: '', exitCode: 1 });
-    expect(again.stderr).toMatch(/^There is no live session of this id: backchannel sessions list\n$/);
+    expect(again.stderr).toMatch(/^There is no live session with this ID\. See: backchannel sessions list\n$/);
   });
 
   test('all are ended at once, and the answer says how many', async () => {
@@ -89,7 +89,7 @@ describe('tokens', () => {
     const { stdout, stderr, exitCode } = await run('tokens', 'create', '--name', 'backup script', '--scope', 'read');
     expect(stdout).toMatch(/^bct_[\w-]{43}\n$/);
     expect(stderr).toMatch(
-      /^Token [0-9a-f]{24} \("backup script", read\) has no end\.\nIts secret is shown this once\.\n$/,
+      /^Token [0-9a-f]{24} \("backup script", read\) never expires\.\nIts secret is not shown again\.\n$/,
     );
     expect(exitCode).toBe(0);
     const headers = { authorization: `Bearer ${stdout.trim()}` };
@@ -126,7 +126,7 @@ describe('tokens', () => {
     const { token, secret } = await json('tokens', 'create', '--name', 'x', '--scope', 'full');
     const headers = { authorization: `Bearer ${secret}` };
     expect(await server.statusFor(headers)).toBe(200);
-    expect(await run('tokens', 'revoke', token.id)).toEqual(done('1 token ended\n'));
+    expect(await run('tokens', 'revoke', token.id)).toEqual(done('1 token revoked\n'));
     await untilRefused(headers);
     expect(await run('tokens', 'revoke', token.id)).toMatchObject({ stdout: '', exitCode: 1 });
   });
@@ -143,7 +143,7 @@ describe('tokens', () => {
       [['--name', 'x', '--scope', 'proxy', '--host', 'https://nas'], '--host: A host is a name or an IPv4 address'],
       [[...wanted, '--expires-in-days', '0'], '--expires-in-days: '],
       [[...wanted, '--expires-in-days', '3651'], '--expires-in-days: '],
-      [[...wanted, '--expires-in-days', '1e3'], '--expires-in-days takes a whole number'],
+      [[...wanted, '--expires-in-days', '1e3'], '--expires-in-days must be a whole number'],
       [[...wanted, 'x'], 'this command takes no argument'],
     ];
     // By id: the server writes the last use of a token when it gets round to it.
@@ -170,7 +170,7 @@ describe('events', () => {
   test('of one type alone, and 50 unless told', async () => {
     const { events } = await json('events', '--type', 'server.started');
     expect(events.map(({ type }: { type: string }) => type)).toEqual(['server.started']);
-    expect(await run('events', '--type', 'password.changed')).toEqual(done('', 'There is no such event.\n'));
+    expect(await run('events', '--type', 'password.changed')).toEqual(done('', 'No events found.\n'));
   });
 
   test('whatever is in one, no control character gets to the terminal', async () => {
@@ -188,11 +188,11 @@ describe('events', () => {
   });
 
   test.each([
-    [['--limit', '0'], '--limit takes a whole number from 1 to 10000'],
-    [['--limit', 'all'], '--limit takes a whole number from 1 to 10000'],
-    [['--limit', '10001'], '--limit takes a whole number from 1 to 10000'],
-    [['--type', 'login.fail'], 'there is no such type; did you mean login.failed?'],
-    [['--type', 'x'], 'there is no such type; there are login.succeeded, login.failed'],
+    [['--limit', '0'], '--limit must be a whole number from 1 to 10000'],
+    [['--limit', 'all'], '--limit must be a whole number from 1 to 10000'],
+    [['--limit', '10001'], '--limit must be a whole number from 1 to 10000'],
+    [['--type', 'login.fail'], 'unknown event type. Did you mean login.failed?'],
+    [['--type', 'x'], 'unknown event type. Types: login.succeeded, login.failed'],
   ])('bad usage: %j', (args, message) => expectBadUsage(['events', ...args], message));
 });
 
@@ -225,7 +225,7 @@ describe('the throttle', () => {
     expect(await server.tryPassword('admin123')).toBe(200);
     const again = await run('throttle', 'clear', 'ip:127.0.0.1');
     expect(again).toMatchObject({ stdout: '', exitCode: 1 });
-    expect(again.stderr).toMatch(/^There is no such source, .*backchannel throttle list\n$/);
+    expect(again.stderr).toMatch(/^There are no recent failures of this source\. See: backchannel throttle list\n$/);
   });
 
   test('takes a bare address, IPv6 included, and clears all of them at once', async () => {
@@ -239,7 +239,7 @@ describe('the throttle', () => {
     });
     expect(await json('throttle', 'clear', '2001:DB8:1:2::7')).toEqual({ cleared: 2 });
     expect(await json('throttle', 'clear', '--all')).toEqual({ cleared: 2 });
-    expect(await run('throttle', 'list')).toEqual(done('', 'Nobody has failed lately.\n'));
+    expect(await run('throttle', 'list')).toEqual(done('', 'There are no recent failures.\n'));
     expect(await run('throttle', 'clear', '--all')).toEqual(done('0 sources cleared\n'));
   });
 });
@@ -259,7 +259,7 @@ describe('with the server stopped', () => {
       await json('tokens', 'create', '--name', 'made', '--scope', 'read'),
       await json('tokens', 'create', '--name', 'gone', '--scope', 'read'),
     ];
-    expect(await run('tokens', 'revoke', gone.token.id)).toEqual(done('1 token ended\n'));
+    expect(await run('tokens', 'revoke', gone.token.id)).toEqual(done('1 token revoked\n'));
 
     server = await startServer(home);
     const token = ({ secret }: { secret: string }) => ({ authorization: `Bearer ${secret}` });

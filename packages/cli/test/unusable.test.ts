@@ -39,7 +39,7 @@ const makeDatabase = async () => (await openStore({ engine: 'sqlite', file }))[S
 
 test('without a database there is a sentence that says so, and none is made', async () => {
   for (const args of commands) {
-    expect(await refused(args)).toBe(`There is no database at ${file} yet: start the server first.`);
+    expect(await refused(args)).toBe(`There is no database at ${file} yet. Start the server first.`);
   }
   expect(existsSync(data)).toBe(false);
 });

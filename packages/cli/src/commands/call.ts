@@ -1,4 +1,4 @@
-// `backchannel call`: any procedure of a server, over the network. It opens no database and reads no configuration.
+// `backchannel call`: calls any procedure of a server over the network. It opens no database and reads no configuration.
 import { BackchannelError } from '@backchannel/client-sdk';
 import { escapeControlCharacters } from '@backchannel/server/text';
 import { defineCommand, type Result } from '../command.ts';
@@ -22,19 +22,19 @@ import { version } from '../version.ts';
 export const command = defineCommand({
   usage: 'call PROCEDURE [JSON]',
   about:
-    'Calls a procedure of a server over the network, and prints its answer as JSON. The input is JSON, @FILE, or - for a\n' +
-    'pipe, and is checked before anything is sent. --list has the procedures. Exit code 1: the server refused, or cannot\n' +
-    'be reached.',
+    'Calls a procedure of a server over the network, and prints the response as JSON. The input is JSON, @FILE, or - for a\n' +
+    'pipe. It is validated before anything is sent. --list prints the procedures. Exit code 1 means that the server\n' +
+    'rejected the call or could not be reached.',
   options: {
-    url: { type: 'string', value: 'URL', about: `which server; ${URL_VARIABLE} unless told` },
+    url: { type: 'string', value: 'URL', about: `the address of the server; default: ${URL_VARIABLE}` },
     token: {
       type: 'string',
       value: 'TOKEN',
-      about: `an API token; better in ${TOKEN_VARIABLE}: lists of processes show arguments`,
+      about: `an API token; ${TOKEN_VARIABLE} is safer, because process lists show arguments`,
     },
-    'token-file': { type: 'string', value: 'FILE', about: 'a file that holds the token' },
-    password: { type: 'boolean', about: 'sign in for this call, and out again; the password is asked for, or piped' },
-    list: { type: 'boolean', about: 'print the procedures, or what PROCEDURE takes' },
+    'token-file': { type: 'string', value: 'FILE', about: 'a file that contains the token' },
+    password: { type: 'boolean', about: 'sign in for this call only; the password is asked for, or piped in' },
+    list: { type: 'boolean', about: 'print all procedures, or the input of PROCEDURE' },
   },
   argument: 'PROCEDURE',
   choices: async () => (await loadProcedures()).map(({ name }) => name),
@@ -42,12 +42,12 @@ export const command = defineCommand({
   run: async ({ list, json, ...options }, given) => {
     const { argument: name, further, context } = given;
     if (list) return describeProcedures(name);
-    if (name === undefined) throw badUsage('call takes a PROCEDURE; see: backchannel call --list');
+    if (name === undefined) throw badUsage('call needs a PROCEDURE. See: backchannel call --list');
     const procedure = await findProcedure(name);
     const token = chooseToken(procedure, options, context);
     const url = readUrl(options, context);
     if (options.password && isPiped(further)) {
-      throw badUsage('the password is read from standard input: give the input as @FILE');
+      throw badUsage('the password is read from standard input. Give the input as @FILE');
     }
     const input = await readInput(procedure, given);
     const client = openClient({ url, token, userAgent: `backchannel-cli/${version()}` });
@@ -63,8 +63,8 @@ export const command = defineCommand({
         const answer = await send(client, procedure, input);
         return { text: indented(answer), json: answer, remarks };
       } finally {
-        // Nothing keeps the cookie of a session, also of one that the call itself opened. Whether the end of it could be
-        // told is not what was asked.
+        // The session ends with this call, because nothing keeps its cookie. That includes a session that the procedure
+        // itself opened. A failed sign-out does not change the result.
         const hasSession = password !== null || procedure.meta.cookie === 'sets';
         if (hasSession) await client.auth.logout.mutate().catch(() => {});
       }
@@ -84,7 +84,7 @@ async function describeProcedures(name: string | undefined): Promise<Result> {
   return { text: listOf(procedures), json: { procedures: await Promise.all(procedures.map(toJson)) } };
 }
 
-/** @throws Failure with exit code 2 where the server would refuse whatever the input is. */
+/** @throws Failure with exit code 2 when the server would reject the call whatever the input is. */
 function chooseToken(
   { name, meta }: Procedure,
   options: RemoteOptions & { password?: boolean },
@@ -92,17 +92,17 @@ function chooseToken(
 ): string | null {
   if (options.password) {
     const other = options.token ?? options['token-file'];
-    if (other !== undefined) throw badUsage('a token and --password: leave one of them out');
+    if (other !== undefined) throw badUsage('--password cannot be combined with a token. Leave one of them out');
     return null;
   }
   if (meta.access === 'session' || meta.access === 'fresh') {
-    throw badUsage(`${name} needs a session, which no token is: add --password to sign in for this call`);
+    throw badUsage(`${name} needs a session and accepts no token. Add --password to sign in for this call`);
   }
-  // A session that this opens is to be ended again, and beside a token no cookie is looked at.
+  // The call has to end the session that the procedure opens, and the server ignores cookies next to a token.
   if (meta.cookie === 'sets') return null;
   const token = readToken(options, context);
   if (token === null && meta.access === 'operator') {
-    throw badUsage(`${name} needs a token, in ${TOKEN_VARIABLE} or --token-file FILE, or --password to sign in`);
+    throw badUsage(`${name} needs a token. Set ${TOKEN_VARIABLE}, or add --token-file FILE, or --password to sign in`);
   }
   return token;
 }
@@ -112,10 +112,10 @@ async function adviceOn(
   { argument, options }: { argument: string | undefined; options: RemoteOptions },
 ): Promise<string[]> {
   const advice: string[] = [];
-  const shows = "stays in the shell's history and shows in the list of processes";
-  if (options.token !== undefined) advice.push(`A token as an argument ${shows}: put it into ${TOKEN_VARIABLE}.`);
+  const leaks = 'stays in the shell history and shows in the process list';
+  if (options.token !== undefined) advice.push(`A token as an argument ${leaks}. Set ${TOKEN_VARIABLE} instead.`);
   const hasPassword = (await fieldsOf(procedure)).some(([, { format }]) => format === 'password');
-  if (hasPassword && isTyped(argument)) advice.push(`A password as an argument ${shows}: give it as @FILE or -.`);
+  if (hasPassword && isTyped(argument)) advice.push(`A password as an argument ${leaks}. Use @FILE or - instead.`);
   return advice;
 }
 
@@ -126,13 +126,13 @@ interface Callable {
 }
 
 function send(client: object, { name, type }: Procedure, input: unknown): Promise<Answer> {
-  // The client has a node for each part of a name; the name is one of the router's own.
+  // The client has a node for each part of a name, and the name comes from the router itself.
   const found = name.split('.').reduce<unknown>((node, part) => (node as Record<string, unknown>)[part], client);
   const callable = found as Callable;
   return type === 'query' ? callable.query(input) : callable.mutate(input);
 }
 
-/** JSON as people read it; only its own line breaks are left. */
+/** JSON for people. Of the control characters, only the line breaks of the format remain. */
 const indented = (value: unknown): string =>
   JSON.stringify(value, null, 2).split('\n').map(escapeControlCharacters).join('\n');
 
@@ -146,7 +146,7 @@ function inWords(error: BackchannelError, { isSignedIn }: { isSignedIn: boolean 
     `${escapeControlCharacters(message)} (${kind})`,
     ...issueLines(issues),
     ...(status === 401 && isSignedIn
-      ? ['The password was right, and the session got lost: give the https address that PUBLIC_URL has, if it has one.']
+      ? ['The password was correct, but the session was lost. If PUBLIC_URL is an https address, use it for --url.']
       : []),
     ...(retryAfterSeconds === null ? [] : [`Try again in ${retryAfterSeconds} s.`]),
   ].join('\n');

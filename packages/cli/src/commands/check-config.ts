@@ -1,5 +1,5 @@
-// `backchannel check-config`: the configuration as the server would read it, and what to do about it. The checks are the
-// server's, which gives the same advice when it starts.
+// `backchannel check-config`: reads the configuration as the server would, and suggests fixes. The checks are the server's
+// own: it gives the same advice when it starts.
 import { checkThoroughly } from '@backchannel/server/checks/all';
 import { isFault } from '@backchannel/server/checks/finding';
 import { defineCommand } from '../command.ts';
@@ -8,8 +8,8 @@ import { placeOf } from '../configuration.ts';
 export const command = defineCommand({
   usage: 'check-config',
   about:
-    'Reads the configuration as the server would, and says what to do about it. Each line is ok, advice or a fault; with\n' +
-    'a fault the exit code is 1.',
+    'Reads the configuration as the server would, and suggests fixes. Each line is ok, advice or a fault. The exit code is\n' +
+    '1 if there is a fault.',
   options: {},
   run: async (_, { context }) => {
     const findings = await checkThoroughly(placeOf(context));

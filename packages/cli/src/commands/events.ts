@@ -1,5 +1,4 @@
-// `backchannel events`: what happened, newest first.
-
+// `backchannel events`: prints the recorded events, newest first.
 import { nearest } from '@backchannel/server/checks/nearest';
 import type { EventType } from '@backchannel/server/events';
 import type { toEvent } from '@backchannel/server/views';
@@ -10,7 +9,7 @@ import { localTime } from '../local-time.ts';
 import { withServices } from '../services.ts';
 import { listing } from '../table.ts';
 
-const MOST = 10_000;
+const MAX_LIMIT = 10_000;
 
 const columns = {
   TIME: ({ at }) => localTime(at),
@@ -23,8 +22,8 @@ const columns = {
 export const command = defineCommand({
   usage: 'events',
   about:
-    'Prints what happened, newest first: sign-ins, failures, revocations, changes. Times are local; with --json they are\n' +
-    'ISO 8601 in UTC.',
+    'Prints events, newest first: sign-ins, failures, revocations, changes. Times are local; with --json they are ISO 8601\n' +
+    'in UTC.',
   options: {
     type: {
       type: 'string',
@@ -32,7 +31,7 @@ export const command = defineCommand({
       choices: async () => (await import('@backchannel/server/events')).eventTypes,
       about: 'only events of this type, such as login.failed',
     },
-    limit: { type: 'string', value: 'N', about: `how many, 1 to ${MOST}; 50 unless told` },
+    limit: { type: 'string', value: 'N', about: `how many events, 1 to ${MAX_LIMIT}; default: 50` },
   },
   run: async (values, { context }) => {
     const limit = readLimit(values.limit ?? '50');
@@ -40,14 +39,14 @@ export const command = defineCommand({
     const { toEvent } = await import('@backchannel/server/views');
     const page = await withServices(readConfig(context), ({ events }) => events.list({ limit, ...(type && { type }) }));
     const events = page.events.map(toEvent);
-    const remarks = events.length === 0 ? ['There is no such event.'] : [];
+    const remarks = events.length === 0 ? ['No events found.'] : [];
     return { text: listing(events, columns), json: { events }, remarks };
   },
 });
 
 function readLimit(text: string): number {
   const limit = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (limit < 1 || limit > MOST) throw badUsage(`--limit takes a whole number from 1 to ${MOST}`);
+  if (limit < 1 || limit > MAX_LIMIT) throw badUsage(`--limit must be a whole number from 1 to ${MAX_LIMIT}`);
   return limit;
 }
 
@@ -57,5 +56,5 @@ async function readType(text: string | undefined): Promise<EventType | undefined
   const type = eventTypes.find((each) => each === text);
   if (type) return type;
   const meant = nearest(text, eventTypes);
-  throw badUsage(`there is no such type; ${meant ? `did you mean ${meant}?` : `there are ${eventTypes.join(', ')}`}`);
+  throw badUsage(`unknown event type. ${meant ? `Did you mean ${meant}?` : `Types: ${eventTypes.join(', ')}`}`);
 }

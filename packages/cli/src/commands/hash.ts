@@ -1,4 +1,4 @@
-// `backchannel hash`: one password in, its bcrypt hash out. It reads no configuration and opens no database.
+// `backchannel hash`: prints the bcrypt hash of a password. It reads no configuration and opens no database.
 import { hashPassword, passwordWarnings } from '@backchannel/server/password';
 import { defineCommand } from '../command.ts';
 import { hashOptions, hashResult, readHashValues } from '../hash-result.ts';
@@ -7,8 +7,8 @@ import { readPassword } from '../password-input.ts';
 export const command = defineCommand({
   usage: 'hash [password]',
   about:
-    'Prints the bcrypt hash of a password, for MASTER_PASSWORD_HASH. Without an argument it asks, or reads a pipe.\n' +
-    'The cost is 12 unless --cost says otherwise.',
+    'Prints the bcrypt hash of a password, for MASTER_PASSWORD_HASH. Without an argument it asks for the password, or reads\n' +
+    'it from a pipe. The default cost is 12.',
   options: hashOptions,
   argument: 'password',
   run: async (values, given) => {

@@ -1,4 +1,4 @@
-// `backchannel migrate-to`: everything that is in the SQLite database into an empty one on PostgreSQL.
+// `backchannel migrate-to`: moves everything from the SQLite database to an empty PostgreSQL database.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, parseDatabaseUrl } from '@backchannel/server/config';
@@ -14,9 +14,9 @@ type PostgresAddress = Extract<Config['database'], { engine: 'postgresql' }>;
 export const command = defineCommand({
   usage: 'migrate-to [URL]',
   about:
-    'Moves everything from the SQLite database to the PostgreSQL database that a postgresql:// URL names: sessions, tokens,\n' +
-    'the password, events. That one has to be empty; the file stays as it is. Stop the server first. Without an argument the\n' +
-    'URL is read from a pipe. It says what to set then.',
+    'Moves all data from the SQLite database to the PostgreSQL database at a postgresql:// URL: sessions, tokens, the\n' +
+    'password, events. The target must be empty. The SQLite file is not changed. Stop the server first. Without an argument,\n' +
+    'the URL is read from a pipe. At the end, the command lists the settings to change.',
   options: {},
   argument: 'URL',
   run: async (_, { argument, context }) => {
@@ -25,7 +25,7 @@ export const command = defineCommand({
     const config = readConfig(context);
     const file = fileOf(config);
     refuseUnusable(config);
-    if (!existsSync(file)) throw refusal(`There is no database at ${file} yet: there is nothing to move.`);
+    if (!existsSync(file)) throw refusal(`There is no database at ${file} yet, so there is nothing to move.`);
     const [{ moveDatabase, MoveError }, { StoreUnavailableError, DatabaseUrlError }, { createKeyRing }] =
       await Promise.all([
         import('@backchannel/server/move'),
@@ -39,16 +39,21 @@ export const command = defineCommand({
       const moved = Object.entries(rows).filter(([, count]) => count > 0);
       const next = nextSteps(config, key);
       const outdated = isOutdated
-        ? [`${file} was written to meanwhile: what came since is not there. Stop the server, and begin anew.`]
+        ? [
+            `${file} was written to during the move, and the latest changes are missing. Stop the server and start over.`,
+          ]
         : [];
       return {
         text: `${target.shown}: ${moved.map(([table, count]) => `${counted(count, 'row')} of ${table}`).join(', ')}`,
         json: { from: file, to: target.shown, rows, isOutdated, next },
-        remarks: [`${file} is as it was. Set this, on each instance, and start:`, ...next.map((line) => `  ${line}`)],
+        remarks: [
+          `${file} is unchanged. Set this on each instance, then start it:`,
+          ...next.map((line) => `  ${line}`),
+        ],
         advice: [
           ...outdated,
           ...(argument !== undefined && target.password !== null
-            ? ["An argument stays in the shell's history and shows in the list of processes: pipe the URL in instead."]
+            ? ['A URL as an argument stays in the shell history and shows in the process list. Pipe it in instead.']
             : []),
         ],
       };
@@ -56,26 +61,26 @@ export const command = defineCommand({
       if (error instanceof MoveError || error instanceof DatabaseUrlError) throw refusal(error.message);
       if (!(error instanceof StoreUnavailableError)) throw error;
       const reason = error.cause instanceof Error ? error.cause.message : error.message;
-      throw refusal(`${file} could not be moved to ${target.shown}, and nothing was: ${reason}.`);
+      throw refusal(`Could not move ${file} to ${target.shown}: ${reason}. Nothing was moved.`);
     }
   },
 });
 
 function readTarget(url: string): PostgresAddress {
-  if (url === '') throw badUsage('migrate-to takes a postgresql:// URL');
+  if (url === '') throw badUsage('migrate-to needs a postgresql:// URL');
   const target = parseDatabaseUrl(url);
   if ('problem' in target) throw badUsage(`the URL ${target.problem}`);
-  if (target.engine !== 'postgresql') throw badUsage('migrate-to takes a postgresql:// URL');
+  if (target.engine !== 'postgresql') throw badUsage('migrate-to needs a postgresql:// URL');
   return target;
 }
 
 interface Key {
   secretKeys: readonly string[];
-  /** The file that it is kept in; null where it is configured. */
+  /** The file that holds the key; null if the key is configured. */
   file: string | null;
 }
 
-/** The ring that signs now; null where nothing has been signed yet. */
+/** The keys that sign now; null if nothing has been signed yet. */
 async function findKey({ secretKeys, dataDir }: Config): Promise<Key | null> {
   if (secretKeys !== null) return { secretKeys, file: null };
   const file = join(dataDir, 'secret.key');
@@ -89,17 +94,17 @@ async function findKey({ secretKeys, dataDir }: Config): Promise<Key | null> {
   }
 }
 
-/** What is to be in the configuration then. No secret is repeated. */
+/** The settings to change after the move. No secret is repeated. */
 function nextSteps({ password }: Config, key: Key | null): string[] {
   const keyLine = (() => {
-    if (key === null) return 'SECRET_KEY=…  (make one: backchannel secret)';
+    if (key === null) return 'SECRET_KEY=…  (create one: backchannel secret)';
     return key.file === null
-      ? 'SECRET_KEY as it is'
-      : `SECRET_KEY=…  (what is in ${key.file}), or SECRET_KEY_FILE=${key.file}`;
+      ? 'SECRET_KEY, unchanged'
+      : `SECRET_KEY=…  (the content of ${key.file}), or SECRET_KEY_FILE=${key.file}`;
   })();
   return [
     'DATABASE_URL=…  (the URL that you gave)',
     keyLine,
-    ...(password.from === 'database' ? [] : [`${password.from} as it is`]),
+    ...(password.from === 'database' ? [] : [`${password.from}, unchanged`]),
   ];
 }

@@ -1,4 +1,4 @@
-// `backchannel password set`: a new master password, by whoever has the machine, without the old one.
+// `backchannel password set`: sets a new master password. Access to the machine is enough; it does not ask for the old one.
 import { existsSync } from 'node:fs';
 import type { Config } from '@backchannel/server/config';
 import { hashForms, hashPassword, passwordWarnings } from '@backchannel/server/password';
@@ -12,25 +12,25 @@ import { refuseUnusable, withServices } from '../services.ts';
 const set = defineCommand({
   usage: 'password set',
   about:
-    'Sets the master password that is kept in the database, and ends all sessions. It asks twice, or reads a pipe; the\n' +
-    'server may be running, stopped, or not have been started yet. Where .env or this environment sets the password, that\n' +
-    'one counts: then it prints the line to put there instead, and the exit code is 1.',
+    'Sets the master password in the database, and ends all sessions. It asks for the password twice, or reads it from a\n' +
+    'pipe. The server may be running, stopped, or not started yet. If .env or the environment sets the password, nothing\n' +
+    'changes: the command prints the line to put there, and the exit code is 1.',
   options: { 'revoke-tokens': { type: 'boolean', about: 'revoke all API tokens, too' } },
   run: async ({ 'revoke-tokens': revokeTokens = false }, given) => {
     const config = readConfig(given.context);
-    const isKept = config.password.from === 'database';
-    // Before anybody types a password for nothing.
-    if (isKept) refuseUnusable(config);
+    const isStored = config.password.from === 'database';
+    // Check this before you have to type a password.
+    if (isStored) refuseUnusable(config);
     const input = await readPassword(given, { twice: true, toType: true });
     const advice = [...passwordWarnings(input.password), ...input.advice];
-    const result = isKept
-      ? await setKept(config, input.password, { revokeTokens })
+    const result = isStored
+      ? await setStored(config, input.password, { revokeTokens })
       : await lineFor(config, input.password);
     return { ...result, advice: [...(result.advice ?? []), ...advice] };
   },
 });
 
-async function setKept(config: Config, next: string, { revokeTokens }: { revokeTokens: boolean }): Promise<Result> {
+async function setStored(config: Config, next: string, { revokeTokens }: { revokeTokens: boolean }): Promise<Result> {
   const isNew = config.database.engine === 'sqlite' && !existsSync(config.database.file);
   const { outcome, tokensLeft } = await withServices(
     config,
@@ -38,15 +38,15 @@ async function setKept(config: Config, next: string, { revokeTokens }: { revokeT
       const outcome = await passwordChange.set({ next, revokeTokens });
       return { outcome, tokensLeft: await tokens.countLive() };
     },
-    { mayMakeDatabase: true },
+    { mayCreateDatabase: true },
   );
-  if (outcome.outcome !== 'changed') throw refusal('The password could not be set; try again.');
+  if (outcome.outcome !== 'changed') throw refusal('Could not set the password. Try again.');
   const { sessionsEnded, tokensRevoked } = outcome;
   const json = { changed: true, sessionsEnded, tokensRevoked, tokensLeft };
-  if (isNew) return { text: 'The password is set: the first start uses it.', json };
+  if (isNew) return { text: 'The password is set. The server uses it from its first start.', json };
   const tokens = revokeTokens
     ? `${counted(tokensRevoked, 'token')} revoked`
-    : `${counted(tokensLeft, 'token')} kept${tokensLeft > 0 ? ' (--revoke-tokens ends them, too)' : ''}`;
+    : `${counted(tokensLeft, 'token')} kept${tokensLeft > 0 ? ' (--revoke-tokens revokes them, too)' : ''}`;
   return {
     text: `The password is set: ${counted(sessionsEnded, 'session')} ended, ${tokens}.`,
     json,
@@ -56,13 +56,13 @@ async function setKept(config: Config, next: string, { revokeTokens }: { revokeT
 async function lineFor({ password: { from }, bcryptCost }: Config, next: string): Promise<Result> {
   const { env } = hashForms(await hashPassword(next, { cost: bcryptCost }));
   const why =
-    `Nothing is changed: ${from} is set, in .env or in the environment, and counts before any password in the database. ` +
-    `Put this line in place of ${from}, and start the server again.`;
+    `Nothing was changed: ${from} is set in .env or in the environment, and takes precedence over the database. ` +
+    `Replace ${from} with this line, and restart the server.`;
   return { text: env, json: { changed: false, env }, advice: [why], ok: false };
 }
 
 export const command = defineGroup({
   usage: 'password',
   about: 'The master password.',
-  commands: { set: { about: 'set a new one, and end all sessions', command: set } },
+  commands: { set: { about: 'set a new password, and end all sessions', command: set } },
 });

@@ -1,5 +1,5 @@
-// `backchannel proxy-config`: what a reverse proxy needs to put this server in front of another application. The blocks are
-// in ../proxies.
+// `backchannel proxy-config`: prints the reverse proxy configuration that protects an application with this server. The
+// blocks are in ../proxies.
 import { defineCommand, defineGroup, type Given, type Result } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { adviceFor, type ProxyName } from '../proxies/advice.ts';
@@ -13,10 +13,14 @@ const options = {
     type: 'string',
     value: 'PATH',
     multiple: true,
-    about: 'what everybody may see: /hook, or /share/ and all below it; several',
+    about: 'a public path: /hook, or /share/ and everything below it; repeatable',
   },
-  basic: { type: 'boolean', about: 'ask for HTTP Basic, for programs that know nothing else' },
-  backchannel: { type: 'string', value: 'URL', about: 'where the proxy reaches BackChannel; else by HOST and PORT' },
+  basic: { type: 'boolean', about: 'offer HTTP Basic, for programs that support nothing else' },
+  backchannel: {
+    type: 'string',
+    value: 'URL',
+    about: 'the address at which the proxy reaches BackChannel; default: HOST and PORT',
+  },
 } as const;
 
 const certificate = {
@@ -33,8 +37,8 @@ const blocks: Readonly<Record<ProxyName, (site: Site) => string>> = {
 const parts = (proxy: ProxyName, title: string) => ({
   usage: `proxy-config ${proxy} [HOST UPSTREAM]`,
   about:
-    `Prints the block for ${title} that puts the sign-in in front of the application at UPSTREAM, for people who type\n` +
-    'HOST. Without the two it is the block of BackChannel itself, for the host of PUBLIC_URL.\n\n' +
+    `Prints the ${title} configuration that puts the sign-in in front of the application at UPSTREAM. HOST is the public\n` +
+    'host name of the application. Without the two, it prints the block for BackChannel itself, at the host of PUBLIC_URL.\n\n' +
     `  backchannel proxy-config ${proxy} app.example.com http://127.0.0.1:3000`,
   argument: 'HOST' as const,
   further: 'UPSTREAM' as const,
@@ -48,18 +52,19 @@ const parts = (proxy: ProxyName, title: string) => ({
 
 export const command = defineGroup({
   usage: 'proxy-config',
-  about: 'What a reverse proxy needs to ask this server about every request to another application.',
+  about:
+    'Prints reverse proxy configuration that checks every request to an application with this server (forward-auth).',
   commands: {
     nginx: {
-      about: 'the block for nginx',
+      about: 'print the block for nginx',
       command: defineCommand({ ...parts('nginx', 'nginx'), options: { ...options, ...certificate } }),
     },
     caddy: {
-      about: 'the block for Caddy',
+      about: 'print the block for Caddy',
       command: defineCommand({ ...parts('caddy', 'Caddy'), options: { ...options, ...certificate } }),
     },
     traefik: {
-      about: 'the block for Traefik',
+      about: 'print the block for Traefik',
       command: defineCommand({ ...parts('traefik', 'Traefik'), options }),
     },
   },

@@ -1,4 +1,4 @@
-// `backchannel restore`: a backup back in its place, with what it replaces kept beside it.
+// `backchannel restore`: replaces the database with a backup, and keeps the replaced files.
 import { resolve } from 'node:path';
 import type { Config } from '@backchannel/server/config';
 import type { Restored } from '@backchannel/server/restore';
@@ -12,13 +12,13 @@ import { fileOf, refuseUnusable } from '../services.ts';
 export const command = defineCommand({
   usage: 'restore FILE',
   about:
-    'Puts a backup in the place of the database, and its key in the place of the one in DATA_DIR. The server has to be\n' +
-    'stopped. What is replaced is kept beside it. FILE is checked first, and stays as it is. What was revoked after the\n' +
-    'backup stays revoked.',
+    'Replaces the database with a backup, and the key in DATA_DIR with the key of the backup. Stop the server first. The\n' +
+    'replaced files are kept next to the new ones. FILE is checked first and not changed. Sessions and tokens that were\n' +
+    'revoked after the backup stay revoked.',
   options: {},
   argument: 'FILE',
   run: async (_, { argument, context }) => {
-    if (argument === undefined) throw badUsage('restore takes the FILE of a backup');
+    if (argument === undefined) throw badUsage('restore needs the FILE of a backup');
     const config = readConfig(context);
     const target = fileOf(config);
     refuseUnusable(config);
@@ -45,8 +45,8 @@ export const command = defineCommand({
         advice: [...keyAdvice(config, { hasKey: secretKey !== null }), ...sinceAdvice(restored)],
       };
     } catch (error) {
-      const isTold = [CopyError, DataFolderError, keys.SecretKeyError].some((kind) => error instanceof kind);
-      if (isTold && error instanceof Error) throw refusal(error.message);
+      const isExpected = [CopyError, DataFolderError, keys.SecretKeyError].some((kind) => error instanceof kind);
+      if (isExpected && error instanceof Error) throw refusal(error.message);
       throw error;
     }
   },
@@ -54,26 +54,26 @@ export const command = defineCommand({
 
 function remarksOn({ replaced, keptEnded }: Pick<Restored, 'replaced' | 'keptEnded'>): string[] {
   return [
-    ...(replaced === null ? [] : [`The database that was there is ${replaced} now.`]),
+    ...(replaced === null ? [] : [`The previous database is now ${replaced}.`]),
     ...(keptEnded === 0
       ? []
-      : [`${counted(keptEnded, 'session or token', 'sessions or tokens')} had been ended since and stay so.`]),
+      : [`Ended since the backup, and still ended: ${counted(keptEnded, 'session or token', 'sessions or tokens')}.`]),
   ];
 }
 
 function keyAdvice({ secretKeys }: Config, { hasKey }: { hasKey: boolean }): string[] {
-  if (hasKey && secretKeys !== null) return ['SECRET_KEY is set and counts: the key in the backup is not used.'];
+  if (hasKey && secretKeys !== null) return ['SECRET_KEY is set, so the key in the backup is not used.'];
   if (hasKey) return [];
-  return ['The backup has no key: its sessions live on only with the SECRET_KEY that they were signed with.'];
+  return ['The backup has no key. Its sessions stay valid only with the SECRET_KEY that signed them.'];
 }
 
 function sinceAdvice({ isPasswordOlder, isReadable }: Pick<Restored, 'isPasswordOlder' | 'isReadable'>): string[] {
   if (!isReadable) {
     return [
-      'The database that was there cannot be read, so what was revoked after the backup is live again: look at ' +
-        'backchannel sessions list and backchannel tokens list.',
+      'The previous database cannot be read, so sessions and tokens that were revoked after the backup are live again. ' +
+        'Check backchannel sessions list and backchannel tokens list.',
     ];
   }
   if (!isPasswordOlder) return [];
-  return ['The password was changed after the backup: the one from before counts again.'];
+  return ['The password was changed after the backup. The old password is in effect again.'];
 }

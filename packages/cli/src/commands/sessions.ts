@@ -1,4 +1,4 @@
-// `backchannel sessions`: who is signed in, and an end to it. It holds on a running server within one second.
+// `backchannel sessions`: lists and ends sessions. A running server rejects an ended session within one second.
 import type { toSession } from '@backchannel/server/views';
 import { defineCommand, defineGroup } from '../command.ts';
 import { readConfig } from '../configuration.ts';
@@ -19,7 +19,7 @@ const columns = {
 
 const list = defineCommand({
   usage: 'sessions list',
-  about: 'Prints the live sessions, the latest sign-in first. Times are local; with --json they are ISO 8601 in UTC.',
+  about: 'Prints the live sessions, latest sign-in first. Times are local; with --json they are ISO 8601 in UTC.',
   options: {},
   run: async (_, { context }) => {
     const { toSession } = await import('@backchannel/server/views');
@@ -32,26 +32,26 @@ const list = defineCommand({
 
 const revoke = defineCommand({
   usage: 'sessions revoke ID|--all',
-  about: 'Ends a session for good, or all of them. A running server refuses them within one second.',
+  about: 'Ends one session, or all of them, for good. A running server rejects an ended session within one second.',
   options: { all: { type: 'boolean', about: 'end all sessions' } },
   argument: 'ID',
   run: async ({ all }, { argument: id, context }) => {
-    if ((id === undefined) === !all) throw badUsage('sessions revoke takes an ID, or --all');
+    if ((id === undefined) === !all) throw badUsage('sessions revoke takes either an ID or --all');
     const revoked = await withServices(readConfig(context), async ({ sessions }) => {
       if (id === undefined) return sessions.revokeAllBut(null, null);
       return (await sessions.revoke(id, null)) ? 1 : 0;
     });
     if (id !== undefined && revoked === 0)
-      throw refusal('There is no live session of this id: backchannel sessions list');
+      throw refusal('There is no live session with this ID. See: backchannel sessions list');
     return { text: `${counted(revoked, 'session')} ended`, json: { revoked } };
   },
 });
 
 export const command = defineGroup({
   usage: 'sessions',
-  about: 'The sessions: browsers and programs that are signed in with the password.',
+  about: 'Lists and ends sessions: the browsers and programs that are signed in with the password.',
   commands: {
-    list: { about: 'list them', command: list },
-    revoke: { about: 'end one, or all', command: revoke },
+    list: { about: 'list the sessions', command: list },
+    revoke: { about: 'end one session, or all of them', command: revoke },
   },
 });

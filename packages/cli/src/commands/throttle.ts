@@ -1,4 +1,4 @@
-// `backchannel throttle`: who has to wait after wrong passwords, and an end to that.
+// `backchannel throttle`: lists the sources of failed sign-ins, and clears their failures.
 import { defineCommand, defineGroup } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { counted } from '../counted.ts';
@@ -24,8 +24,8 @@ const columns = {
 const list = defineCommand({
   usage: 'throttle list',
   about:
-    'Prints the sources of wrong passwords: addresses, known devices, and all unknown devices together. Those that have to\n' +
-    'wait longest come first. Times are local; with --json they are ISO 8601 in UTC.',
+    'Prints the sources of failed sign-ins: addresses, known devices, and all unknown devices together. The source with the\n' +
+    'longest wait comes first. Times are local; with --json they are ISO 8601 in UTC.',
   options: {},
   run: async (_, { context }) => {
     const rows = await withServices(readConfig(context), ({ throttle }) => throttle.list());
@@ -33,7 +33,7 @@ const list = defineCommand({
       const iso = (at: number) => new Date(at).toISOString();
       return { ...row, lastAt: iso(lastAt), waitsUntil: waitsUntil === null ? null : iso(waitsUntil) };
     });
-    const remarks = sources.length === 0 ? ['Nobody has failed lately.'] : [];
+    const remarks = sources.length === 0 ? ['There are no recent failures.'] : [];
     return { text: listing(sources, columns), json: { sources }, remarks };
   },
 });
@@ -41,12 +41,12 @@ const list = defineCommand({
 const clear = defineCommand({
   usage: 'throttle clear SOURCE|--all',
   about:
-    'Forgets the failures of a source, so that it need not wait: one as `throttle list` prints it, or an address. --all\n' +
-    'forgets them all.',
-  options: { all: { type: 'boolean', about: 'forget all sources' } },
+    'Forgets the failures of SOURCE, so it can try again at once. SOURCE is an entry of `throttle list`, or an address.\n' +
+    '--all forgets all failures.',
+  options: { all: { type: 'boolean', about: 'forget the failures of all sources' } },
   argument: 'SOURCE',
   run: async ({ all }, { argument: source, context }) => {
-    if ((source === undefined) === !all) throw badUsage('throttle clear takes a SOURCE, or --all');
+    if ((source === undefined) === !all) throw badUsage('throttle clear takes either a SOURCE or --all');
     const { sourcesOfAddress } = await import('@backchannel/server/throttle');
     const cleared = await withServices(readConfig(context), async ({ throttle }) => {
       if (source === undefined) return throttle.clear();
@@ -55,7 +55,7 @@ const clear = defineCommand({
       return count;
     });
     if (source !== undefined && cleared === 0) {
-      throw refusal('There is no such source, or it has not failed lately: backchannel throttle list');
+      throw refusal('There are no recent failures of this source. See: backchannel throttle list');
     }
     return { text: `${counted(cleared, 'source')} cleared`, json: { cleared } };
   },
@@ -63,9 +63,9 @@ const clear = defineCommand({
 
 export const command = defineGroup({
   usage: 'throttle',
-  about: 'Sources that have tried wrong passwords, and have to wait before they may try again.',
+  about: 'Lists and clears failed sign-ins. After failures, a source must wait before it can try again.',
   commands: {
-    list: { about: 'list them', command: list },
-    clear: { about: 'forget one, or all', command: clear },
+    list: { about: 'list the sources of failed sign-ins', command: list },
+    clear: { about: 'forget the failures of one source, or of all', command: clear },
   },
 });

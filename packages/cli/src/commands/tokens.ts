@@ -1,4 +1,4 @@
-// `backchannel tokens`: API tokens, made, seen and ended by whoever has the machine.
+// `backchannel tokens`: creates, lists and revokes API tokens. Access to the machine is enough.
 import type { toToken } from '@backchannel/server/views';
 import { defineCommand, defineGroup } from '../command.ts';
 import { readConfig } from '../configuration.ts';
@@ -24,14 +24,14 @@ const columns = {
 const list = defineCommand({
   usage: 'tokens list',
   about:
-    'Prints the live API tokens, the newest first. No secret is ever shown again. Times are local; with --json they are\n' +
-    'ISO 8601 in UTC.',
+    'Prints the live API tokens, newest first, without their secrets. Times are local; with --json they are ISO 8601 in\n' +
+    'UTC.',
   options: {},
   run: async (_, { context }) => {
     const { toToken } = await import('@backchannel/server/views');
     const live = await withServices(readConfig(context), ({ tokens }) => tokens.list());
     const found = live.map(toToken);
-    const remarks = found.length === 0 ? ['There is no token.'] : [];
+    const remarks = found.length === 0 ? ['There are no tokens.'] : [];
     return { text: listing(found, columns), json: { tokens: found }, remarks };
   },
 });
@@ -39,74 +39,74 @@ const list = defineCommand({
 const create = defineCommand({
   usage: 'tokens create --name NAME --scope read|full|proxy',
   about:
-    'Makes an API token and prints its secret, this once. `read` answers queries of the API, `full` does all that a token\n' +
-    'may do there, `proxy` opens applications behind forward-auth and nothing else.',
+    'Creates an API token and prints its secret, which is not shown again. The scope `read` allows queries of the API,\n' +
+    '`full` allows all that a token may do there, and `proxy` opens applications behind forward-auth and nothing else.',
   options: {
-    name: { type: 'string', value: 'NAME', about: 'what to call it' },
+    name: { type: 'string', value: 'NAME', about: 'a name for the token' },
     scope: {
       type: 'string',
       value: 'SCOPE',
       choices: ['read', 'full', 'proxy'],
-      about: 'what it opens: read, full or proxy',
+      about: 'what the token may do: read, full or proxy',
     },
     host: {
       type: 'string',
       value: 'HOST',
       multiple: true,
-      about: 'of proxy: a host that it opens; several, or none for all',
+      about: 'with scope proxy: a host that the token opens; repeatable; default: all',
     },
     'expires-in-days': {
       type: 'string',
       value: 'N',
-      about: 'end it after so many days, 1 to 3650; else it has no end',
+      about: 'expire after so many days, 1 to 3650; default: never',
     },
   },
   run: async (values, { context }) => {
     const wanted = await readNewToken(values);
     const { toToken } = await import('@backchannel/server/views');
-    const made = await withServices(readConfig(context), ({ tokens }) =>
+    const created = await withServices(readConfig(context), ({ tokens }) =>
       tokens.create({ ...wanted, caller: null, sessionId: null }),
     );
-    // Null would be for a session that made it and ended meanwhile.
-    if (!made) throw refusal('The token could not be made.');
-    const token = toToken(made.token);
-    const { secret } = made;
-    return { text: secret, json: { token, secret }, remarks: [describe(token), 'Its secret is shown this once.'] };
+    // Null is for a token that a session creates, when that session ends at the same time.
+    if (!created) throw refusal('Could not create the token.');
+    const token = toToken(created.token);
+    const { secret } = created;
+    return { text: secret, json: { token, secret }, remarks: [describe(token), 'Its secret is not shown again.'] };
   },
 });
 
 const revoke = defineCommand({
   usage: 'tokens revoke ID',
-  about: 'Ends an API token for good. A running server refuses it within one second.',
+  about: 'Revokes an API token for good. A running server rejects it within one second.',
   options: {},
   argument: 'ID',
   run: async (_, { argument: id, context }) => {
-    if (id === undefined) throw badUsage('tokens revoke takes an ID');
-    const isEnded = await withServices(readConfig(context), ({ tokens }) => tokens.revoke(id, null));
-    if (!isEnded) throw refusal('There is no live token of this id: backchannel tokens list');
-    return { text: '1 token ended', json: { revoked: 1 } };
+    if (id === undefined) throw badUsage('tokens revoke needs an ID');
+    const isRevoked = await withServices(readConfig(context), ({ tokens }) => tokens.revoke(id, null));
+    if (!isRevoked) throw refusal('There is no live token with this ID. See: backchannel tokens list');
+    return { text: '1 token revoked', json: { revoked: 1 } };
   },
 });
 
 export const command = defineGroup({
   usage: 'tokens',
-  about: 'API tokens: for programs that call the API, or applications behind forward-auth.',
+  about: 'Lists, creates and revokes API tokens, for programs that call the API or applications behind forward-auth.',
   commands: {
-    list: { about: 'list them', command: list },
-    create: { about: 'make one, and print its secret', command: create },
-    revoke: { about: 'end one', command: revoke },
+    list: { about: 'list the tokens', command: list },
+    create: { about: 'create a token, and print its secret', command: create },
+    revoke: { about: 'revoke a token', command: revoke },
   },
 });
 
 const optionNames: Readonly<Record<string, string>> = { hosts: 'host', expiresInDays: 'expires-in-days' };
 
-/** What is asked for, by the API's own rules. @throws Failure with exit code 2 and the first thing that is wrong. */
+/** The new token, validated by the API's own rules. @throws Failure with exit code 2 that names the first problem. */
 async function readNewToken(values: { name?: string; scope?: string; host?: string[]; 'expires-in-days'?: string }) {
   const { NewToken } = await import('@backchannel/server/new-token');
   const { name, scope, host, 'expires-in-days': days } = values;
   if (name === undefined || scope === undefined) throw badUsage('tokens create needs --name NAME and --scope SCOPE');
-  // "1e3" and " 5" are more likely slips than numbers.
-  if (days !== undefined && !/^\d+$/.test(days)) throw badUsage('--expires-in-days takes a whole number');
+  // "1e3" and " 5" are more likely typing mistakes than numbers.
+  if (days !== undefined && !/^\d+$/.test(days)) throw badUsage('--expires-in-days must be a whole number');
   const parsed = NewToken.safeParse({
     name,
     scope,
@@ -123,7 +123,7 @@ async function readNewToken(values: { name?: string; scope?: string; host?: stri
 }
 
 function describe({ id, name, scope, hosts, expiresAt }: Token): string {
-  const end = expiresAt === null ? 'has no end' : `ends ${localTime(expiresAt)}`;
+  const end = expiresAt === null ? 'never expires' : `expires ${localTime(expiresAt)}`;
   const where = hosts.length > 0 ? ` at ${hosts.join(', ')}` : '';
   return `Token ${id} (${JSON.stringify(name)}, ${scope}${where}) ${end}.`;
 }

@@ -1,4 +1,4 @@
-// `backchannel verify`: whether a password is the one that counts. It is no sign-in: nothing is counted or recorded.
+// `backchannel verify`: checks a password against the one in effect. This is not a sign-in: nothing is counted or recorded.
 import { effectivePassword, matchesEffective, type PasswordOrigin } from '@backchannel/server/effective-password';
 import { defineCommand } from '../command.ts';
 import { readConfig } from '../configuration.ts';
@@ -9,19 +9,19 @@ import { lookIntoDatabase } from '../services.ts';
 export const command = defineCommand({
   usage: 'verify [password]',
   about:
-    'Prints right (exit code 0) or wrong (1): whether a password is the master password, of the configuration or else the\n' +
-    'one kept in the database. Without an argument it asks, or reads a pipe.',
+    'Checks a password against the master password in effect: the configured one, or else the one in the database. Prints\n' +
+    'right (exit code 0) or wrong (exit code 1). Without an argument it asks for the password, or reads it from a pipe.',
   options: {},
   argument: 'password',
   run: async (_, given) => {
     const config = readConfig(given.context);
-    const isKept = config.password.from === 'database';
-    const state = isKept ? await lookIntoDatabase(config) : null;
+    const isStored = config.password.from === 'database';
+    const state = isStored ? await lookIntoDatabase(config) : null;
     const effective = effectivePassword(config.password, state?.passwordHash ?? null);
     if (!effective) {
       throw refusal(
-        'Neither MASTER_PASSWORD_HASH nor MASTER_PASSWORD is set, and no password is kept yet: the first start makes one ' +
-          'and shows it once.',
+        'There is no password yet: neither MASTER_PASSWORD_HASH nor MASTER_PASSWORD is set. The server generates a password ' +
+          'at its first start and shows it once.',
       );
     }
     const { password, advice } = await readPassword(given);
@@ -29,7 +29,7 @@ export const command = defineCommand({
     return {
       text: right ? 'right' : 'wrong',
       json: { right, origin: effective.origin },
-      advice: [...advice, `It was checked against ${against[effective.origin]}.`],
+      advice: [...advice, `Checked against ${against[effective.origin]}.`],
       ok: right,
     };
   },
@@ -38,7 +38,7 @@ export const command = defineCommand({
 const against: Readonly<Record<PasswordOrigin, string>> = {
   MASTER_PASSWORD_HASH: 'MASTER_PASSWORD_HASH',
   MASTER_PASSWORD: 'MASTER_PASSWORD',
-  stored: 'the one kept in the database',
-  generated: 'the one kept in the database',
-  'built-in': 'the built-in admin123: no password is set',
+  stored: 'the password in the database',
+  generated: 'the password in the database',
+  'built-in': 'the built-in admin123, because no password is set',
 };

@@ -1,4 +1,4 @@
-// The completion of fish: one function that looks the place up.
+// The completion script for fish: one function that looks up the place.
 import type { Next, Place } from './places.ts';
 
 export const fishScript = (
@@ -34,7 +34,7 @@ function valuesAt({ path, values }: Place): string[] {
   );
 }
 
-/** Options as well: fish itself shows them only once there is a dash. After help, nothing but commands. */
+/** Includes options, because fish shows them only after a dash. After `help`, only commands are candidates. */
 function candidatesAt({ path, isGroup, words, options }: Place): string {
   const own = isGroup ? offer(words) : `test -z "$help"; and ${offer(words)}`;
   return `        case '${path}'\n            ${own}\n            test -z "$help"; and ${offer(options)}`;

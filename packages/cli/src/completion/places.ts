@@ -1,23 +1,23 @@
-// What can be typed where: the commands and all that they take, flattened into a list that a shell can look up.
+// Flattens the commands, options and arguments into a list in which a shell can look up what comes next.
 import type { Choices, Command, Options, Shape } from '../command.ts';
 
-/** What the next word can be: one of these, or the name of a file. */
+/** The candidates for the next word, or `file` for a file name. */
 export type Next = readonly string[] | 'file';
 
-/** A command, the words that led to it, and what can come next. */
+/** A command, the words that lead to it, and what can come next. */
 export interface Place {
-  /** Joined by spaces; empty for the beginning. */
+  /** The words, joined by spaces. Empty at the start of the line. */
   path: string;
-  /** Whether further commands come next, and no argument. */
+  /** Whether subcommands come next instead of an argument. */
   isGroup: boolean;
   words: Next;
-  /** The names of its options. */
+  /** The names of the command's options. */
   options: readonly string[];
-  /** What comes after an option that takes a value. */
+  /** The candidates after each option that takes a value. */
   values: readonly { option: string; next: Next }[];
 }
 
-/** Every place of these commands, the beginning first. */
+/** Every place of these commands. The start of the line comes first. */
 export async function listPlaces(commands: Readonly<Record<string, Command>>): Promise<Place[]> {
   const names = Object.keys(commands);
   const start = { path: '', isGroup: true, words: [...names, 'help'], options: ['--help', '--version'], values: [] };
@@ -50,8 +50,8 @@ function valuesOf(options: Options): Promise<Place['values']> {
 
 async function resolve(choices: Choices = []): Promise<readonly string[]> {
   const words = typeof choices === 'function' ? await choices() : choices;
-  // They are written into a script as they are.
-  const strange = words.find((word) => !/^[\w.-]+$/.test(word));
-  if (strange !== undefined) throw new TypeError(`${JSON.stringify(strange)} cannot be completed: it needs quoting`);
+  // The words go into a script without quotes.
+  const unsafe = words.find((word) => !/^[\w.-]+$/.test(word));
+  if (unsafe !== undefined) throw new TypeError(`${JSON.stringify(unsafe)} cannot be completed: it needs quoting`);
   return words;
 }

@@ -1,8 +1,8 @@
-// The completion of bash and zsh. Both run one function, which looks the place up; how each hands the words in and the
-// candidates out is its own.
+// The completion scripts for bash and zsh. Both share a function that looks up the place. Each passes the words in and the
+// candidates out in its own way.
 import type { Next, Place } from './places.ts';
 
-/** For bash from 3.2 on, the one of macOS. */
+/** Works with bash 3.2, the version on macOS, and later. */
 export const bashScript = (places: readonly Place[]): string => `# Completion of backchannel for bash. In ~/.bashrc:
 #   source <(backchannel completion bash)
 ${lookUp(places)}
@@ -28,8 +28,8 @@ _backchannel() {
 compdef _backchannel backchannel`;
 
 /**
- * A function of the word that is being typed and of all before it: it sets `candidates`, or `files` where names of files
- * can be typed. Options are candidates once there is a dash, or where there is nothing else.
+ * A shell function of the current word and all words before it. It sets `candidates`, or `files` if a file name comes next.
+ * Options are candidates after a dash, or when there is nothing else.
  */
 function lookUp(places: readonly Place[]): string {
   return `_backchannel_look_up() {
@@ -57,7 +57,7 @@ ${places.map((place) => `    '${place.path}') ${candidatesAt(place)} ;;`).join('
 }`;
 }
 
-/** One line for each thing that can come after an option. */
+/** One line for each set of candidates that can follow an option. */
 function valuesIn(places: readonly Place[]): string[] {
   const all = places.flatMap(({ path, values }) =>
     values.map(({ option, next }) => ({ at: `${path} ${option}`, next })),

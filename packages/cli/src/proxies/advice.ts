@@ -1,4 +1,4 @@
-// What has to be set in BackChannel for a block to work, and what it can't do. Sentences for whoever pastes the block.
+// Advice for the person who pastes a block: the settings that BackChannel needs for it, and what the block can't do.
 import { commonDomain, isLoopbackOrigin } from '@backchannel/server/address';
 import { createTrust } from '@backchannel/server/client-address';
 import type { Config } from '@backchannel/server/config';
@@ -16,53 +16,55 @@ export function adviceFor(site: Site, config: Config, proxy: ProxyName): string[
   ];
 }
 
-/** Without trust the proxy's word on where a browser wanted to go counts for nothing. */
+/** BackChannel ignores the forwarding headers of a proxy that it doesn't trust. */
 function adviseTrust({ backchannel, upstream }: Site, { trustedProxies }: Config): string[] {
   const isTrusted = createTrust(trustedProxies);
   const isHere = isLoopbackOrigin(backchannel.origin);
   if (isHere ? isTrusted('127.0.0.1') || isTrusted('::1') : trustedProxies.length > 0) return [];
   const because = upstream
-    ? 'else nobody is sent back to where they were going after signing in, and all callers have the address of the proxy'
-    : 'else all callers have the address of the proxy, and one who guesses passwords makes everybody wait';
+    ? 'you are not sent back to the application after signing in, and every visitor appears to come from the proxy'
+    : 'every visitor appears to come from the proxy, and one who guesses passwords makes everyone wait';
   const line = [...trustedProxies, isHere ? '127.0.0.1' : 'ADDRESS'].join(',');
-  const whose = isHere ? '' : ', the address that the proxy calls BackChannel from';
-  return [`Set TRUSTED_PROXIES=${line}${whose}: ${because}.`];
+  const whose = isHere ? '' : ', with the address from which the proxy calls BackChannel';
+  return [`Set TRUSTED_PROXIES=${line}${whose}. Without it, ${because}.`];
 }
 
-/** Where no cookie gets, nobody signs in, however often. */
+/** A browser that doesn't send the session cookie to the application is asked to sign in again and again. */
 function adviseCookies(site: Site, config: Config): string[] {
   if (isCovered(site, config)) return [];
   const { url, publicUrl } = site;
-  const where = `Browsers bring no cookie of ${publicUrl.origin} to ${url.hostname}, so that only tokens open it`;
+  const where = `Browsers send no cookies of ${publicUrl.origin} to ${url.hostname}, so only tokens open it`;
   const parent = url.protocol === 'https:' ? commonDomain(url.hostname, publicUrl.hostname) : null;
-  if (parent) return [`${where}. Set COOKIE_DOMAIN=${parent}, and sign in anew.`];
+  if (parent) return [`${where}. Set COOKIE_DOMAIN=${parent} and sign in again.`];
   if (url.protocol === 'https:') {
-    return [`${where}: the two share no domain. Give both names under one, and set COOKIE_DOMAIN to that.`];
+    return [`${where}: the two hosts share no domain. Use names under one domain, and set COOKIE_DOMAIN to it.`];
   }
   return [
-    `${where}. Over http that takes the same host name at another port: ${publicUrl.hostname}:PORT. For names of their own, ` +
-      'such as auth.example.com and app.example.com, set PUBLIC_URL to https and COOKIE_DOMAIN=example.com.',
+    `${where}. Over http, use the same host name at another port: ${publicUrl.hostname}:PORT. For separate names, such as ` +
+      'auth.example.com and app.example.com, set PUBLIC_URL to an https address and COOKIE_DOMAIN=example.com.',
   ];
 }
 
 function adviseName({ url, publicUrl }: Site, proxy: ProxyName): string[] {
   if (url.hostname !== publicUrl.hostname) return [];
-  const what = `${url.hostname} is BackChannel's own host name, too, and cookies know no ports`;
+  const what = `${url.hostname} is also BackChannel's host name, and browsers share cookies between ports`;
   if (proxy === 'traefik') {
     return [
-      `${what}: the application gets the session's cookie, with which it can do all that you can. Give it another name, or ` +
-        'use nginx or Caddy, whose blocks take the cookie out.',
+      `${what}. The application receives the session cookie and can do everything that you can. Use another host name, or ` +
+        'nginx or Caddy, whose blocks remove the cookie.',
     ];
   }
   return [
-    `${what}: this block takes the session's cookie out, but whatever else listens there gets it. A name of its own is better.`,
+    `${what}. This block removes the session cookie, but anything else that listens on the host receives it. A separate ` +
+      'host name is safer.',
   ];
 }
 
 function adviseTraefik(proxy: ProxyName): string[] {
   if (proxy !== 'traefik') return [];
   return [
-    'Traefik hands the pass cookie on to the application, and a token in Authorization, too: neither opens BackChannel, but ' +
-      'both open what is behind forward-auth. Make tokens with --host, and send them in X-Backchannel-Token, which is taken out.',
+    'Traefik passes the pass cookie and a token in Authorization on to the application. Neither opens BackChannel, but both ' +
+      'open applications behind forward-auth. Create tokens with --host, and send them in X-Backchannel-Token, which the ' +
+      'block removes.',
   ];
 }

@@ -1,4 +1,4 @@
-// The block for Caddy 2.6 and later. All of it is in one `route`, so that it runs in the order it is read.
+// The block for Caddy 2.6 and later. All of it is in one `route`, so it runs in the order in which it is written.
 import type { Site } from './site.ts';
 import { addressHeaders, basicToken, bearerToken, identityHeaders, ourCookies, unsaidHeaders } from './stripped.ts';
 
@@ -16,7 +16,7 @@ ${tls(site)}${upstream ? application(site, upstream) : own(site)}
 }`;
 }
 
-const own = ({ backchannel }: Site): string => `	# What only this proxy may say: a client's own is deleted.
+const own = ({ backchannel }: Site): string => `	# Headers that only this proxy may set. The client's are deleted.
 	request_header -X-Forwarded-*
 ${addressHeaders.map((name) => `	request_header -${name}`).join('\n')}
 
@@ -26,7 +26,8 @@ function application(site: Site, upstream: URL): string {
   const { backchannel, basic } = site;
   const ours = ourCookies(site);
   return `	route {
-		# What only this proxy may say: a client's own is deleted. So is a name with _ or . in it, which CGI and PHP read as -.
+		# Headers that only this proxy may set. The client's are deleted, and so are names with _ or ., which CGI and PHP read
+		# as -.
 		request_header -*_*
 		request_header -*.*
 ${[...identityHeaders(site), ...unsaidHeaders(site).filter((name) => !name.startsWith('X-Forwarded-'))]
@@ -35,8 +36,8 @@ ${[...identityHeaders(site), ...unsaidHeaders(site).filter((name) => !name.start
 		request_header -X-Forwarded-*
 ${addressHeaders.map((name) => `		request_header -${name}`).join('\n')}
 
-		# WebSockets, and no other protocol: in one that Caddy does not read, requests would pass unasked. Nor may a client name
-		# in Connection what is to be left out on the way: that could be who it is.
+		# Only WebSockets may switch protocols. In a protocol that Caddy doesn't read, requests would pass unchecked. Connection
+		# is set here, because a client could use it to make the proxy drop headers, such as those that identify the client.
 		@backchannel_no_socket not {
 			header_regexp Upgrade "^(?i:websocket)$"
 			header_regexp Connection "(?i:upgrade)"
@@ -47,14 +48,14 @@ ${addressHeaders.map((name) => `		request_header -${name}`).join('\n')}
 		request_header @backchannel_socket Upgrade websocket
 		request_header @backchannel_socket Connection Upgrade
 
-${guarded(site)}		# BackChannel is asked about every request: 204 lets it pass, anything else does not.
+${guarded(site)}		# BackChannel checks every request. Only the response 204 lets it pass.
 		forward_auth ${site.open.length > 0 ? '@backchannel_guarded ' : ''}${backchannel.host} {
 			uri /api/v1/auth/verify?redirect=1${basic ? '&basic=1' : ''}
 			copy_headers ${identityHeaders(site).join(' ')}
 		}
 
-		# What the application is not to see: BackChannel's own cookies and tokens, a token as a bearer and as the password of
-		# HTTP Basic (the base64 of ":bct_").
+		# Credentials that the application must not see: BackChannel's cookies and tokens. A token can be a bearer token, or the
+		# password of HTTP Basic (the base64 of ":bct_").
 		@backchannel_cookies header_regexp Cookie "^(?:;?\\s*(?:${ours})\\s*=[^;]*)+$"
 		request_header @backchannel_cookies -Cookie
 		@backchannel_token header_regexp Authorization "^(?:${bearerToken}|${basicToken})"
@@ -70,8 +71,8 @@ ${guarded(site)}		# BackChannel is asked about every request: 204 lets it pass, 
 }
 
 /**
- * All but what everybody may see: that has to be spelt so, too, for the application gets it as it was spelt. Windows reads a
- * backslash as a slash.
+ * Matches everything except the public paths. The raw URI must match too, because the application receives it as it is.
+ * Windows reads a backslash as a slash.
  */
 function guarded({ open }: Site): string {
   if (open.length === 0) return '';
@@ -84,19 +85,19 @@ function guarded({ open }: Site): string {
 				expression \`(${spelt}) && !${uri}.matches(r"(?i)^[^?]*(?:[.][.]|%2e|%2f|%5c|\\\\)")\`
 			}`;
   });
-  return `		# Everybody may see what is named here.
+  return `		# Public: no sign-in needed for the paths that are named here.
 		@backchannel_guarded {
 ${nots.join('\n')}
 		}
 `;
 }
 
-/** Without its scheme, Caddy takes a name for https and its usual port. */
+/** Caddy serves a name without a scheme over https, at the default port. */
 const address = ({ origin, protocol, port, host }: URL): string =>
   protocol === 'https:' && port === '' ? host : origin;
 
 function tls({ url, certificate }: Site): string {
   if (url.protocol !== 'https:') return '';
   if (certificate) return `	tls ${certificate.file} ${certificate.key}\n\n`;
-  return `	# Caddy gets a certificate by itself where the internet reaches it. Elsewhere: tls internal, or tls FILE KEY.\n\n`;
+  return `	# Caddy gets a certificate automatically if it is reachable from the internet. Otherwise: tls internal, or tls FILE KEY.\n\n`;
 }

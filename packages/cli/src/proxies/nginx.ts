@@ -1,5 +1,5 @@
-// The block for nginx 1.18 and later, with what Debian builds into it. Every directive that a location would inherit is on
-// the server, so that a location of one's own has it too.
+// The block for nginx 1.18 and later, with the modules that Debian builds in. Directives that a location inherits are at the
+// server level, so a location that you add inherits them too.
 import { createHash } from 'node:crypto';
 import { portOf, type Site } from './site.ts';
 import { addressHeaders, basicToken, bearerToken, identityHeaders, ourCookies, unsaidHeaders } from './stripped.ts';
@@ -35,27 +35,27 @@ function application(site: Site, upstream: URL): string {
   const { url, backchannel, basic } = site;
   const variables = namesFor(site);
   const identity = identityHeaders(site);
-  const asked = `backchannel_${url.host.replace(/[^\w.-]+/g, '_')}`;
-  return `upstream ${asked} {
+  const group = `backchannel_${url.host.replace(/[^\w.-]+/g, '_')}`;
+  return `upstream ${group} {
     server ${backchannel.host};
     keepalive 16;
 }
 
-# Takes BackChannel's own cookies, and nothing else, out of what the application gets: \`ours\` is one of them, \`other\` any
-# other. Whatever does not come apart like this is not handed on at all.
+# Removes BackChannel's cookies, and only those, from the Cookie header: \`ours\` is one of them, \`other\` any other cookie.
+# A header that doesn't match the pattern is not passed on at all.
 map "; $http_cookie" ${variables.cookies} {
     default "";
     "~${cookiePattern(site)}" "${keptRuns.map((run) => `$${run}`).join('')}";
 }
 
-# The same of its tokens: as a bearer, and as the password of HTTP Basic (the base64 of ":bct_").
+# Removes BackChannel's tokens: as a bearer token, and as the password of HTTP Basic (the base64 of ":bct_").
 map $http_authorization $bc_authorization {
     default $http_authorization;
     "~^${bearerToken}" "";
     "~^${basicToken}" "";
 }
 
-# WebSockets, and no other protocol: in one that nginx does not read, requests would pass unasked.
+# Only WebSockets may switch protocols. In a protocol that nginx doesn't read, requests would pass unchecked.
 map $http_upgrade $bc_upgrade {
     default "";
     "~*^websocket$" websocket;
@@ -68,23 +68,23 @@ map $bc_upgrade $bc_connection {
 ${redirectToHttps(site)}server {
 ${listen(site)}
 
-    # BackChannel is asked about every request: 204 lets it pass, anything else does not.
+    # BackChannel checks every request. Only the response 204 lets it pass.
     auth_request /backchannel-verify;
 ${identity.map((name) => `    auth_request_set ${variable(name)} $upstream_http_${lowered(name)};`).join('\n')}
     auth_request_set $bc_sign_in $upstream_http_location;
     error_page 401 = @backchannel_sign_in;
 
-    # What the application is told, in place of what the client says of it.
+    # These headers tell the application who the caller is. They replace the client's.
 ${identity.map((name) => `    proxy_set_header ${name} ${variable(name)};`).join('\n')}
 ${unsaidHeaders(site).map(removed).join('\n')}
     proxy_set_header Host ${url.host};
 ${forwarded(site, '    ')}
-    # What it is not to see.
+    # Credentials that the application must not see.
     proxy_set_header Cookie ${variables.cookies};
     proxy_set_header Authorization $bc_authorization;
     proxy_set_header X-Backchannel-Token "";
 
-    # Everything as it comes: large uploads and downloads, events, WebSockets.
+    # No buffering and no size limit, for large uploads and downloads, events and WebSockets.
     proxy_http_version 1.1;
     proxy_set_header Upgrade $bc_upgrade;
     proxy_set_header Connection $bc_connection;
@@ -100,7 +100,7 @@ ${upstream.protocol === 'https:' ? upstreamTls : ''}
 ${openPaths(site, upstream)}
     location = /backchannel-verify {
         internal;
-        proxy_pass http://${asked}/api/v1/auth/verify${basic ? '?basic=1' : ''};
+        proxy_pass http://${group}/api/v1/auth/verify${basic ? '?basic=1' : ''};
         proxy_pass_request_body off;
         proxy_http_version 1.1;
         proxy_connect_timeout 5s;
@@ -116,7 +116,7 @@ ${openPaths(site, upstream)}
 ${addressHeaders.map((name) => `    ${removed(name)}`).join('\n')}
     }
 
-    # Only a browser that a person looks at is sent to sign in; anything else gets the 401.
+    # Only page loads in a browser are redirected to the sign-in page. Other requests get the 401.
     location @backchannel_sign_in {
         if ($bc_sign_in = "") {
             return 401;
@@ -127,14 +127,14 @@ ${addressHeaders.map((name) => `    ${removed(name)}`).join('\n')}
 }
 
 /**
- * The path goes on as it was judged, not as it was spelt: /admin/../share/ is no way around. Nor is a backslash, which
- * Windows reads as a slash.
+ * nginx forwards the normalized path that it matched, not the raw one, so /admin/../share/ can't get around the check. A
+ * backslash is rejected, because Windows reads it as a slash.
  */
 const openPaths = ({ open }: Site, upstream: URL): string =>
   open
     .map(
       (path) => `
-    # Everybody may see this.
+    # Public: no sign-in needed.
     location ${path.endsWith('/') ? '^~' : '='} ${path} {
         auth_request off;
         if ($uri ~ "[\\x5c]") {
@@ -176,7 +176,7 @@ function redirectToHttps({ url }: Site): string {
 `;
 }
 
-/** Of the rest of the family, what applications are known to read. */
+/** Further X-Forwarded-* headers that applications are known to read. */
 const otherForwarded = ['Method', 'Uri', 'Prefix', 'Scheme', 'Ssl', 'Server'].map((name) => `X-Forwarded-${name}`);
 
 const forwarded = ({ url }: Site, indent: string): string =>
@@ -196,10 +196,10 @@ const upstreamTls = `    proxy_ssl_server_name on;
     proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
 `;
 
-/** Ours come in three runs at most; more of them only where somebody else has set cookies of these names, too. */
+/** BackChannel's cookies form three runs at most. There are more only if someone else sets cookies of the same names. */
 const keptRuns = ['bc_1', 'bc_2', 'bc_3', 'bc_4', 'bc_5'] as const;
 
-/** A whole Cookie header, every pair behind a semicolon: what is between runs of ours is kept. Nothing is tried twice. */
+/** Matches a whole Cookie header and captures what is between runs of our cookies. The pattern never backtracks. */
 function cookiePattern(site: Site): string {
   const [first, ...more] = keptRuns;
   const define = `(?(DEFINE)(?<ours>;\\s*(?:${ourCookies(site)})\\s*=[^;]*+)(?<other>(?!(?&ours));[^;]*+))`;
@@ -208,8 +208,8 @@ function cookiePattern(site: Site): string {
 }
 
 /**
- * nginx takes the last of several maps of one name, whichever file it is in: blocks that strip other names must not share
- * it, where some were printed before COOKIE_NAME was changed.
+ * If several maps have the same name, nginx uses the last one, whichever file it is in. Blocks that were printed before a
+ * change of COOKIE_NAME strip other cookies, so they need a map with another name.
  */
 function namesFor({ cookies }: Site): { cookies: string } {
   if (cookies.session === 'backchannel_session') return { cookies: '$bc_cookies' };

@@ -1,29 +1,29 @@
-// What a block for a proxy is about: the address that people type, what is behind it, and where BackChannel answers. What
-// is read here goes into configuration files, so it takes nothing but host names, addresses and ports.
+// The input of a proxy block: the public address, the application behind it, and the address of BackChannel. The values go
+// into configuration files, so only host names, addresses and ports are accepted.
 import { isLoopback, isLoopbackOrigin, isUnder, parseOrigin } from '@backchannel/server/address';
 import type { Config } from '@backchannel/server/config';
 import { DEVICE_COOKIE, PASS_COOKIE } from '@backchannel/server/cookies';
 import { badUsage, refusal } from '../failure.ts';
 
 export interface Site {
-  /** The address that people type, as an origin. */
+  /** The public address, as an origin. */
   readonly url: URL;
-  /** The application's own, as an origin; null for the block of BackChannel itself. */
+  /** The address of the application, as an origin; null for the block of BackChannel itself. */
   readonly upstream: URL | null;
-  /** Where the proxy reaches BackChannel, as an origin. */
+  /** The address at which the proxy reaches BackChannel, as an origin. */
   readonly backchannel: URL;
   readonly publicUrl: URL;
-  /** The cookies that no application may see, the session's without its prefix. */
+  /** The cookies that no application may see. The session cookie's name is without its prefix. */
   readonly cookies: { readonly session: string; readonly others: readonly string[] };
-  /** Paths that everybody may see: with a slash at the end all that is below, else that one. */
+  /** Public paths. A slash at the end includes everything below. */
   readonly open: readonly string[];
-  /** Whether browsers and programs are asked for HTTP Basic. */
+  /** Whether HTTP Basic is offered. */
   readonly basic: boolean;
-  /** Whether applications are told an address of email. */
+  /** Whether applications receive an email address. */
   readonly email: boolean;
-  /** Files; null where the proxy's usual ones are meant. */
+  /** The certificate files; null for the proxy's defaults. */
   readonly certificate: { readonly file: string; readonly key: string } | null;
-  /** The words that print this block again, after `backchannel proxy-config` and the proxy's name. */
+  /** The arguments that print this block again, after `backchannel proxy-config` and the proxy's name. */
   readonly words: string;
 }
 
@@ -35,7 +35,7 @@ export interface SiteOptions {
   public?: string[] | undefined;
 }
 
-/** @throws Failure where the words are none that could go into a configuration. */
+/** @throws Failure when an argument can't go into a configuration file. */
 export function readSite(
   config: Config,
   [host, upstream]: readonly [string | undefined, string | undefined],
@@ -45,10 +45,10 @@ export function readSite(
   const url = host === undefined ? publicUrl : readHost(host, publicUrl);
   const isOwn = url.origin === publicUrl.origin;
   if (isOwn && upstream !== undefined) {
-    throw badUsage(`${url.host} is BackChannel's own address, PUBLIC_URL; for its block leave UPSTREAM out`);
+    throw badUsage(`${url.host} is BackChannel's own address, PUBLIC_URL. For its block, leave out UPSTREAM`);
   }
   if (!isOwn && upstream === undefined) {
-    throw badUsage(`${url.host} needs an UPSTREAM, where the application itself is: http://127.0.0.1:3000`);
+    throw badUsage(`${url.host} needs an UPSTREAM, the address of the application, such as http://127.0.0.1:3000`);
   }
   const behind = upstream === undefined ? null : readUpstream(upstream);
   const backchannel = readBackchannel(config, options.backchannel);
@@ -77,23 +77,23 @@ export function readSite(
   return site;
 }
 
-/** Whether a browser brings BackChannel's cookies there. */
+/** Whether browsers send BackChannel's cookies to the site. */
 export const isCovered = ({ url, publicUrl }: Site, { cookieDomain }: Config): boolean =>
   url.hostname === publicUrl.hostname || (cookieDomain !== null && isUnder(url.hostname, cookieDomain));
 
-/** The port that is listened on. */
+/** The port on which the proxy listens. */
 export const portOf = ({ port, protocol }: URL): number => Number(port || (protocol === 'https:' ? 443 : 80));
 
 function readHost(host: string, publicUrl: URL): URL {
   const scheme = publicUrl.protocol.slice(0, -1);
   if (/[/@]/.test(host)) {
     throw badUsage(
-      `HOST is a host name, perhaps with :port, and has the scheme of PUBLIC_URL (${scheme}): app.example.com`,
+      `HOST must be a host name with an optional :port, such as app.example.com. The scheme is that of PUBLIC_URL (${scheme})`,
     );
   }
   const parsed = parseOrigin(`${scheme}://${host}`);
   if (!('origin' in parsed) || new URL(parsed.origin).port === '0') {
-    throw badUsage(`${shown(host)} is no host name, perhaps with :port, such as app.example.com`);
+    throw badUsage(`${printable(host)} is not a host name with an optional :port, such as app.example.com`);
   }
   return new URL(parsed.origin);
 }
@@ -102,7 +102,7 @@ function readUpstream(upstream: string): URL {
   const parsed = parseOrigin(/^https?:\/\//i.test(upstream) ? upstream.replace(/\/$/, '') : `http://${upstream}`);
   if ('origin' in parsed && new URL(parsed.origin).port !== '0') return new URL(parsed.origin);
   throw badUsage(
-    `${shown(upstream)} is no UPSTREAM: scheme, host and port without a path, such as http://127.0.0.1:3000`,
+    `${printable(upstream)} is not an UPSTREAM: scheme, host and port without a path, such as http://127.0.0.1:3000`,
   );
 }
 
@@ -110,11 +110,11 @@ function readBackchannel({ host, port }: Config, given: string | undefined): URL
   if (given !== undefined) {
     const parsed = parseOrigin(given.replace(/\/$/, ''));
     if ('origin' in parsed && parsed.origin.startsWith('http:')) return new URL(parsed.origin);
-    throw badUsage(`${shown(given)} is no address of BackChannel, such as http://127.0.0.1:8000`);
+    throw badUsage(`${printable(given)} is not an address of BackChannel, such as http://127.0.0.1:8000`);
   }
   if (port === 0)
-    throw refusal('PORT is 0, any free one: say where BackChannel is with --backchannel http://127.0.0.1:8000');
-  // What listens on every address does so on loopback, where the proxy is likely to be.
+    throw refusal('PORT is 0, any free port. Give the address of BackChannel: --backchannel http://127.0.0.1:8000');
+  // A server that listens on every address also listens on loopback, where the proxy is likely to be.
   const here = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
   return new URL(`http://${here.includes(':') ? `[${here}]` : here}:${port}`);
 }
@@ -122,34 +122,39 @@ function readBackchannel({ host, port }: Config, given: string | undefined): URL
 function readCertificate({ cert, key }: SiteOptions, url: URL): Site['certificate'] {
   if (cert === undefined && key === undefined) return null;
   if (cert === undefined || key === undefined) throw badUsage('--cert and --key go together');
-  if (url.protocol !== 'https:') throw badUsage('PUBLIC_URL is http, which takes no certificate');
-  const odd = [cert, key].find((path) => !/^\/[\w./@+-]+$/.test(path));
-  if (odd !== undefined) throw badUsage(`${shown(odd)} is no absolute path of letters, digits and ./@+-`);
+  if (url.protocol !== 'https:')
+    throw badUsage('PUBLIC_URL is http and needs no certificate. Leave out --cert and --key');
+  const invalid = [cert, key].find((path) => !/^\/[\w./@+-]+$/.test(path));
+  if (invalid !== undefined) {
+    throw badUsage(`${printable(invalid)} is not an absolute path of letters, digits and the characters _./@+-`);
+  }
   return { file: cert, key };
 }
 
 function readOpen(paths: readonly string[], { isOwn }: { isOwn: boolean }): string[] {
-  if (isOwn && paths.length > 0) throw badUsage("--public is for an application's paths: BackChannel guards its own");
-  // As they come in a request: nothing that would have to be decoded, and nothing that leads up.
-  const odd = paths.find((path) => !/^(?:\/[\w.~-]+)+\/?$/.test(path) || /\/\.\.?(?:\/|$)/.test(path));
-  if (odd === undefined) return [...new Set(paths)];
-  throw badUsage(`${shown(odd)} is no path to open, such as /hook, or /share/ for all that is below it`);
+  if (isOwn && paths.length > 0)
+    throw badUsage('--public is for paths of an application. BackChannel guards its own paths');
+  // Only paths that a request contains literally: nothing to decode, and no `..`.
+  const invalid = paths.find((path) => !/^(?:\/[\w.~-]+)+\/?$/.test(path) || /\/\.\.?(?:\/|$)/.test(path));
+  if (invalid === undefined) return [...new Set(paths)];
+  throw badUsage(`${printable(invalid)} cannot be a public path. Use /hook, or /share/ for everything below it`);
 }
 
-/** A proxy that listens where it forwards to would ask itself, or could not start. */
+/** A proxy that listens at the address to which it forwards would call itself, or could not start. */
 function refuseLoops({ url, upstream, backchannel, publicUrl }: Site, { host }: Config): void {
   const isHere = (other: URL) =>
     portOf(other) === portOf(url) && (isLoopbackOrigin(other.origin) || other.host === url.host);
   if (upstream === null && isHere(backchannel) && url.protocol === 'http:') {
     throw refusal(
-      `PUBLIC_URL is ${publicUrl.origin}, where BackChannel itself listens (${host}): a proxy in front of it needs an ` +
-        'address of its own, such as PUBLIC_URL=https://auth.example.com',
+      `PUBLIC_URL is ${publicUrl.origin}, where BackChannel itself listens (${host}). A proxy in front of it needs another ` +
+        'address, such as PUBLIC_URL=https://auth.example.com',
     );
   }
   if (upstream !== null && isLoopback(url.hostname) && isHere(upstream)) {
-    throw badUsage(`HOST and UPSTREAM are the same address, ${url.host}: the proxy needs a port of its own`);
+    throw badUsage(`HOST and UPSTREAM are the same address, ${url.host}. The proxy needs another port`);
   }
 }
 
-/** What was typed, fit for a terminal. */
-const shown = (text: string): string => JSON.stringify(text.slice(0, 60)).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
+/** An argument, quoted and safe to print on a terminal. */
+const printable = (text: string): string =>
+  JSON.stringify(text.slice(0, 60)).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');

@@ -1,5 +1,5 @@
-// The block for Traefik 2 and 3, as dynamic configuration in a file. Traefik can't take one cookie out of a request, nor look
-// into Authorization: what follows from that is in the block, and in the advice beside it.
+// The block for Traefik 2 and 3, as dynamic configuration in a file. Traefik can't remove a single cookie from a request or
+// inspect Authorization. The block and its advice explain the consequences.
 import type { Site } from './site.ts';
 import { addressHeaders, identityHeaders, unsaidHeaders } from './stripped.ts';
 
@@ -18,7 +18,7 @@ const own = (site: Site): string => `http:
   routers:
 ${router(site, [`${nameOf(site.url)}-clean`])}
   middlewares:
-    # What only this proxy may say: a client's own is deleted.
+    # Headers that only this proxy may set. The client's are deleted.
     ${nameOf(site.url)}-clean:
       headers:
         customRequestHeaders:
@@ -29,19 +29,19 @@ function application(site: Site, upstream: URL): string {
   const name = nameOf(site.url);
   const { backchannel, basic } = site;
   return `#
-# What Traefik can't do: take BackChannel's cookies, or a token in Authorization, out of what the application gets.
+# Traefik can't remove BackChannel's cookies, or a token in Authorization: the application receives them.
 http:
   routers:
 ${router(site, [`${name}-clean`, `${name}-verify`, `${name}-strip`])}${openRouter(site)}
   middlewares:
-    # What only this proxy may say: a client's own is deleted.
+    # Headers that only this proxy may set. The client's are deleted.
     ${name}-clean:
       headers:
         customRequestHeaders:
 ${emptied([...identityHeaders(site), ...unsaidHeaders(site), ...forwarded, ...addressHeaders])}
-          # Without it no application changes to HTTP/2, in which requests would pass unasked (CVE-2026-88008).
+          # Without this header no application switches to HTTP/2, in which requests would pass unchecked (CVE-2026-88008).
           HTTP2-Settings: ""
-    # BackChannel is asked about every request: 204 lets it pass, anything else does not.
+    # BackChannel checks every request. Only the response 204 lets it pass.
     ${name}-verify:
       forwardAuth:
         address: "${backchannel.origin}/api/v1/auth/verify?redirect=1${basic ? '&basic=1' : ''}"
@@ -50,7 +50,7 @@ ${emptied([...identityHeaders(site), ...unsaidHeaders(site), ...forwarded, ...ad
 ${identityHeaders(site)
   .map((header) => `          - ${header}`)
   .join('\n')}
-    # What the application is not to see.
+    # A credential that the application must not see.
     ${name}-strip:
       headers:
         customRequestHeaders:
@@ -58,7 +58,7 @@ ${emptied(['X-Backchannel-Token'])}
 ${service(site, upstream)}`;
 }
 
-/** Set by whoever asks and by nobody else; Traefik sets X-Forwarded-For, -Proto, -Host and -Port itself. */
+/** Headers that only a client would set. Traefik sets X-Forwarded-For, -Proto, -Host and -Port itself. */
 const forwarded = ['X-Forwarded-Method', 'X-Forwarded-Uri', 'X-Forwarded-Prefix'] as const;
 
 const emptied = (names: readonly string[]): string => names.map((name) => `          ${name}: ""`).join('\n');
@@ -68,7 +68,7 @@ function openRouter(site: Site): string {
   const name = nameOf(site.url);
   const paths = site.open.map((path) => `${path.endsWith('/') ? 'PathPrefix' : 'Path'}(\`${path}\`)`);
   const rule = ` && (${paths.join(' || ')})`;
-  return `\n    # Everybody may see this.\n${router(site, [`${name}-clean`, `${name}-strip`], { suffix: '-public', rule })}`;
+  return `\n    # Public: no sign-in needed.\n${router(site, [`${name}-clean`, `${name}-strip`], { suffix: '-public', rule })}`;
 }
 
 function router({ url }: Site, middlewares: readonly string[], { suffix, rule } = { suffix: '', rule: '' }): string {
@@ -76,7 +76,7 @@ function router({ url }: Site, middlewares: readonly string[], { suffix, rule } 
   const isSecure = url.protocol === 'https:';
   return `    ${name}${suffix}:
       rule: "Host(\`${url.hostname}\`)${rule}"
-      # EDIT: the entry point that listens on port ${url.port || (isSecure ? '443' : '80')}${isSecure ? ', and who gets the certificate' : ''}
+      # EDIT: the entry point that listens on port ${url.port || (isSecure ? '443' : '80')}${isSecure ? ', and the certificate resolver' : ''}
       entryPoints:
         - ${isSecure ? 'websecure' : 'web'}
 ${isSecure ? '      tls:\n        certResolver: letsencrypt\n' : ''}      middlewares:

@@ -1,5 +1,5 @@
-// The input of a call: JSON from the command line, a file or a pipe, held to the procedure's own schema before anything
-// is sent.
+// Reads the input of a call: JSON from the command line, a file or a pipe. It is validated with the procedure's own schema
+// before anything is sent.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -11,21 +11,22 @@ import { readPipe } from '../pipe.ts';
 import { issueLines } from './issues.ts';
 import type { Procedure } from './procedures.ts';
 
-/** Where the text of the input is: `-` is the pipe, `@FILE` a file, anything else is the JSON itself. */
+/** Tells where the input comes from: `-` is the pipe, `@FILE` a file, anything else the JSON itself. */
 export const isPiped = (argument: string | undefined): boolean => argument === '-';
 export const isTyped = (argument: string | undefined): boolean =>
   argument !== undefined && !isPiped(argument) && !argument.startsWith('@');
 
 /**
- * What to send; undefined for nothing.
- * @throws Failure with exit code 2 when it is no JSON, or nothing that the procedure takes: the message has every issue.
+ * Returns the input to send; undefined for none.
+ * @throws Failure with exit code 2 when the input is not JSON, or not valid for the procedure. The message lists every
+ * issue.
  */
 export async function readInput(procedure: Procedure, { further, context }: Given): Promise<unknown> {
   const value = further === undefined ? undefined : parse(await readText(further, context));
   const { success = true, error } = procedure.input?.safeParse(value) ?? {};
   if (success || !error) return value;
   const { issuesOf } = await import('@backchannel/server/errors');
-  const about = `the input does not fit; see: backchannel call --list ${procedure.name}`;
+  const about = `the input is not valid. See: backchannel call --list ${procedure.name}`;
   throw badUsage([about, ...issueLines(issuesOf(error))].join('\n'));
 }
 
@@ -37,7 +38,7 @@ async function readText(argument: string, { stdin, cwd }: CommandContext): Promi
     return readFileSync(resolve(cwd, file), 'utf8');
   } catch (error) {
     const reason = errorCode(error) || error;
-    throw badUsage(`the input ${JSON.stringify(file)} cannot be read (${reason})`);
+    throw badUsage(`cannot read the input ${JSON.stringify(file)} (${reason})`);
   }
 }
 
@@ -45,7 +46,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // Not the parser's own words: they repeat what they read, which may be a password.
+    // Don't use the parser's message: it repeats the input, which may contain a password.
     throw badUsage(`the input is not JSON, such as '{"limit": 5}' (in single quotes, for the shell)`);
   }
 }

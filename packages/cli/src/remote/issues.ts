@@ -1,4 +1,4 @@
-// What is wrong with an input, field by field, whoever says so. It cannot drive the terminal.
+// Formats the issues with an input, one line per field. Control characters are escaped, so a line can't drive the terminal.
 import { escapeControlCharacters } from '@backchannel/server/text';
 
 export const issueLines = (issues: readonly { path: string; message: string }[]): string[] =>

@@ -1,12 +1,12 @@
-// The procedures of the router that comes with this command line: their names, who may call them, and what they take.
-// Loading the router opens nothing.
+// The procedures of the router that this command line comes with: their names, who may call them, and their input. Loading
+// the router opens nothing.
 import { nearest } from '@backchannel/server/checks/nearest';
 import { badUsage } from '../failure.ts';
 import { table } from '../table.ts';
 
 export type Procedure = Awaited<ReturnType<typeof loadProcedures>>[number];
 
-/** All of them, in the order of the router. */
+/** All procedures, in the order of the router. */
 export async function loadProcedures() {
   const [{ appRouter }, { listProcedures }] = await Promise.all([
     import('@backchannel/server/router'),
@@ -15,7 +15,7 @@ export async function loadProcedures() {
   return listProcedures(appRouter);
 }
 
-/** @throws Failure with exit code 2 where there is none of that name. */
+/** @throws Failure with exit code 2 when there is no procedure of that name. */
 export async function findProcedure(name: string): Promise<Procedure> {
   const procedures = await loadProcedures();
   const found = procedures.find((procedure) => procedure.name === name);
@@ -24,11 +24,11 @@ export async function findProcedure(name: string): Promise<Procedure> {
     name,
     procedures.map((procedure) => procedure.name),
   );
-  const hint = meant ? `did you mean ${meant}?` : 'see: backchannel call --list';
-  throw badUsage(`there is no procedure ${JSON.stringify(name)}; ${hint}`);
+  const hint = meant ? `Did you mean ${meant}?` : 'See: backchannel call --list';
+  throw badUsage(`unknown procedure ${JSON.stringify(name)}. ${hint}`);
 }
 
-/** As the table of operations in the README says it. */
+/** The same word as in the README's table of operations. */
 function whoMayCall({ type, meta }: Procedure): string {
   if (meta.access !== 'operator') return meta.access;
   return type === 'query' ? 'read' : 'full';
@@ -38,8 +38,8 @@ const inWords: Readonly<Record<string, string>> = {
   anyone: 'anyone',
   read: 'a session, or a token of scope read or full',
   full: 'a session, or a token of scope full',
-  session: 'a session, no token: --password',
-  fresh: 'a session, no token: --password',
+  session: 'a session, not a token (use --password)',
+  fresh: 'a session, not a token (use --password)',
 };
 
 /** One line each, for people. */
@@ -59,19 +59,19 @@ interface Field {
   description?: string;
 }
 
-/** What a procedure takes, as JSON Schema; null where it takes nothing. */
+/** The input of a procedure as JSON Schema; null if it takes none. */
 export async function schemaOf({ input }: Procedure) {
   const { inputSchema } = await import('@backchannel/server/operations');
   const schema = input ? inputSchema(input) : null;
   return schema && Object.keys(schema.properties ?? {}).length > 0 ? schema : null;
 }
 
-/** The fields of a procedure's input, by their names. */
+/** The fields of a procedure's input, by name. */
 export async function fieldsOf(procedure: Procedure): Promise<[name: string, field: Field & { format?: string }][]> {
   return Object.entries((await schemaOf(procedure))?.properties ?? {}) as [string, Field][];
 }
 
-/** All that there is to know of one, for people. */
+/** The full description of a procedure, for people. */
 export async function describe(procedure: Procedure): Promise<string> {
   const { name, type, meta } = procedure;
   const { required = [] } = (await schemaOf(procedure)) ?? {};
@@ -84,11 +84,11 @@ export async function describe(procedure: Procedure): Promise<string> {
     `${name} (${type}): ${meta.openapi.summary}`,
     meta.openapi.description,
     `For ${inWords[whoMayCall(procedure)]}. Over REST: ${meta.openapi.method} /api/v1${meta.openapi.path}`,
-    rows.length > 0 ? `It takes:\n${table(rows)}` : 'It takes no input.',
+    rows.length > 0 ? `Input:\n${table(rows)}` : 'It takes no input.',
   ].join('\n\n');
 }
 
-/** The same for scripts. */
+/** The full description of a procedure, for scripts. */
 export async function toJson(procedure: Procedure): Promise<Record<string, unknown>> {
   const { name, type, meta } = procedure;
   const { method, path, summary, description } = meta.openapi;
