@@ -649,6 +649,8 @@ describe('when the database fails in the middle', () => {
     await using server = await startServer();
     const torn = await tearTable(server, 'throttle');
     for (const password of [WRONG, PASSWORD]) expectUnavailable(await login(server.client(), password));
+    const figures = server.services.attempts.figures().filter(({ count }) => count > 0);
+    expect(figures).toEqual([{ purpose: 'login', outcome: 'unavailable', count: 2 }]);
     await torn.mend();
     expect(await server.services.throttle.list()).toEqual([]);
     expect(await eventsOf(server, 'login.failed')).toEqual([]);
@@ -692,6 +694,16 @@ describe('when the database fails in the middle', () => {
     expect(await failTimes(6, server.client(), from('198.51.100.1'))).toEqual([401, 401, 401, 401, 401, 429]);
     expect(await failuresOf(server, 'unknown-devices')).toBe(6);
   });
+});
+
+test('a wrong password proves nothing, and neither does no proof at all', async () => {
+  await using server = await startServer();
+  const caller = { ip: '127.0.0.1', userAgent: null };
+  const attempt = { purpose: 'login', caller, device: null, sessionId: null } as const;
+  for (const proofs of [[{ kind: 'password', password: WRONG }], []] as const) {
+    expect(await server.services.attempts.prove(attempt, proofs)).toEqual({ outcome: 'wrong' });
+  }
+  expect(await eventsOf(server, 'login.failed')).toHaveLength(2);
 });
 
 test('a password that stops counting while it is checked is a failed try, and opens nothing', async () => {

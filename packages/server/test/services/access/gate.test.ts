@@ -14,6 +14,7 @@ async function openGate() {
   const keys = createKeyRing(['k'.repeat(32)], Date.now);
   let reads = 0;
   let isWrittenTwice = false;
+  let isAway = false;
   let held: { released: Promise<void>; reach: () => void } | null = null;
   let now = Date.now();
   /** The store, except that a row that was read can be held up on its way, and that a transaction can run twice. */
@@ -21,6 +22,7 @@ async function openGate() {
     ...store,
     findSession: async (secretSha256) => {
       reads++;
+      if (isAway) throw new Error('the database is away');
       const result = await store.findSession(secretSha256);
       held?.reach();
       await held?.released;
@@ -58,6 +60,8 @@ async function openGate() {
     );
     return keys.sign('session', `secret of ${id}`, now + 86_400_000);
   };
+  /** The other cookie of a session: a pass around the same secret. */
+  const passOf = (id: string) => keys.sign('pass', `secret of ${id}`, now + 86_400_000);
   const openToken = async (bearer: string, expiresAt: number) => {
     const row = { id: bearer, name: 'x', scope: 'full', hosts: '[]', prefix: 'bct_', secretSha256: sha256(bearer) };
     const unused = { createdAt: now, expiresAt, lastUsedAt: null, lastUsedIp: null, requestCount: 0, endedAt: null };
@@ -72,10 +76,14 @@ async function openGate() {
     gate,
     store,
     open,
+    passOf,
     openToken,
     revoke,
     now: () => now,
     reads: () => reads,
+    setAway: (away: boolean) => {
+      isAway = away;
+    },
     writeTwice: () => {
       isWrittenTwice = true;
     },
@@ -282,6 +290,29 @@ test('the database being away is an error, never a pass', async () => {
   const token = await t.open('a');
   await t.store[Symbol.asyncDispose]();
   await expect(check(t.gate, token)).rejects.toThrow('The database cannot be used');
+});
+
+test('a check does not share the lookup of one that the database has failed', async () => {
+  await using t = await openGate();
+  const token = await t.open('a');
+  t.setAway(true);
+  await expect(check(t.gate, token)).rejects.toThrow('the database is away');
+  t.setAway(false);
+  expect(await check(t.gate, token)).not.toBeNull();
+});
+
+test('a pass opens nothing as a session cookie, also while it is being looked up as a pass', async () => {
+  await using t = await openGate();
+  await t.open('a');
+  const pass = await t.passOf('a');
+  const { reached, release } = t.hold();
+  const asPass = t.gate.authenticate({ bearer: null, sessionCookies: [], passCookies: [pass] }, 'forward-auth');
+  await reached;
+  const asSession = check(t.gate, pass);
+  release();
+  expect(await asPass).toMatchObject({ session: { id: 'a' } });
+  expect(await asSession).toBeNull();
+  expect(await check(t.gate, pass)).toBeNull();
 });
 
 test('checks that come at once with one credential read its row once', async () => {

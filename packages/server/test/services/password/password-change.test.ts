@@ -80,7 +80,7 @@ describe('a change of the password', () => {
     await using two = await startServer(kept(), { dataDir: one.config.dataDir });
     const owner = await signedIn(one);
     const tokens = [await makeToken(owner), await makeToken(owner)];
-    for (const token of tokens) expect(await status(two.client(), token)).toBe(200);
+    for (const token of tokens) for (const server of [one, two]) expect(await status(server.client(), token)).toBe(200);
     expect((await change(owner, { revokeTokens: true })).body).toMatchObject({ sessionsEnded: 0, tokensRevoked: 2 });
     two.advance(1000);
     for (const token of tokens) for (const server of [one, two]) expect(await status(server.client(), token)).toBe(401);
