@@ -1,4 +1,4 @@
-// Makes dist/: the source as JavaScript. It is a program: nobody imports it, so it has no types.
+// Builds dist/: the source as JavaScript. Nothing imports this program, so it has no types.
 import { join } from 'node:path';
 import { emptyDist, tsc } from '../../compile.ts';
 

@@ -1,4 +1,4 @@
-// Makes dist/: JavaScript, and types that stand on their own. It reads the server's types and runs none of its code.
+// Builds dist/: JavaScript, and types that don't need the server. It reads the server's types and runs none of its code.
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emptyDist, tsc } from '../../compile.ts';
@@ -6,7 +6,7 @@ import { emptyDist, tsc } from '../../compile.ts';
 const here = import.meta.dirname;
 const server = join(here, '../server/src');
 
-/** What a client has no use for, and the one shape that tsc leaves by name. A test holds it against the server's. */
+/** Types that a client doesn't need, and the one shape that tsc leaves by name. A test compares it with the server's. */
 const replacements: readonly [serverType: string, standalone: string][] = [
   ['import("./trpc.ts").Context', 'object'],
   ['import("./trpc.ts").Meta', 'object'],
@@ -14,8 +14,8 @@ const replacements: readonly [serverType: string, standalone: string][] = [
 ];
 
 /**
- * The declaration of the server's router without the server.
- * @throws Error when it still needs anything but `@trpc/server`.
+ * Makes the declaration of the server's router independent of the server.
+ * @throws Error when the declaration still imports anything other than `@trpc/server`.
  */
 export function standaloneRouter(declaration: string): string {
   const replaced = replacements.reduce(
@@ -27,16 +27,16 @@ export function standaloneRouter(declaration: string): string {
   if (foreign.size > 0) {
     throw new Error(
       `The router's type needs ${[...foreign].join(', ')}, which a client does not have: ` +
-        'let the procedure answer a plain schema, or name its replacement in build.ts',
+        'return a plain schema from the procedure, or add a replacement in build.ts',
     );
   }
-  // There is no such value in the package: only its type may be imported.
+  // The package has no such value, so only its type may be imported.
   return replaced.replace('export declare const appRouter', 'declare const appRouter');
 }
 
 function build(): void {
   const dist = emptyDist(here);
-  // Inside the package: from elsewhere the types that the server imports would not be found.
+  // The scratch folder is inside the package, because elsewhere tsc wouldn't find the types that the server imports.
   const scratch = mkdtempSync(join(dist, 'server-'));
   const project = join(scratch, 'tsconfig.json');
   const compilerOptions = {

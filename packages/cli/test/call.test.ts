@@ -132,8 +132,8 @@ describe('the server and the token', () => {
   const url = 'http://localhost:8000';
   test.each([
     [['auth.me'], { token: 'x' }, 'no server given. Add --url http://localhost:8000, or set BACKCHANNEL_URL in the'],
-    [['auth.me'], { url: 'localhost:1', token: 'x' }, '--url needs http:// or https://, a host, and nothing after it'],
-    [['auth.me'], { url, token: 'ü' }, '--token is empty or has characters that no token has'],
+    [['auth.me'], { url: 'localhost:1', token: 'x' }, '--url must be http:// or https:// and a host, without a path'],
+    [['auth.me'], { url, token: 'ü' }, '--token is empty or has invalid characters'],
     [
       ['auth.me', '--token-file', 'x'],
       { url, token: 'x' },

@@ -1,31 +1,31 @@
-// What came back, and whether BackChannel said it: tRPC's envelope, or the words of a stranger. It knows none of the
-// procedures, and sends nothing.
+// Reads a response and decides whether it came from BackChannel, by tRPC's envelope. It knows none of the procedures, and
+// sends nothing.
 import { BackchannelError } from './errors.ts';
 
 export interface Answer {
   readonly status: number;
-  /** Whole seconds; null when nobody said. */
+  /** Whole seconds; null if the response doesn't say. */
   readonly retryAfterSeconds: number | null;
-  /** As far as tRPC reads it. @throws BackchannelError when it is not BackChannel's. */
+  /** The part of the response that tRPC reads. @throws BackchannelError when the response isn't from BackChannel. */
   take(): { ok: boolean; json(): Promise<unknown> };
 }
 
-/** Reads it to its end. Rejects when it breaks off before. */
+/** Reads the whole response. Rejects when it is cut off. */
 export async function readAnswer(response: Response, origin: URL): Promise<Answer> {
   const { ok, status } = response;
   const { body, cause } = parse(await response.text());
   const retryAfterSeconds = readRetryAfter(response.headers.get('retry-after'));
   if (isEnvelope(body)) {
-    const said = retryAfterSeconds ?? retryAfterOf(body);
-    return { status, retryAfterSeconds: said, take: () => ({ ok, json: async () => body }) };
+    const waitSeconds = retryAfterSeconds ?? retryAfterOf(body);
+    return { status, retryAfterSeconds: waitSeconds, take: () => ({ ok, json: async () => body }) };
   }
   return {
     status,
     retryAfterSeconds,
     take: () => {
-      // A browser hides a redirect behind the status 0.
+      // A browser reports a redirect as status 0.
       const details = { code: 'UNEXPECTED_ANSWER', status: status || null, retryAfterSeconds, cause } as const;
-      throw new BackchannelError(describeStranger(response, origin), details);
+      throw new BackchannelError(describeForeign(response, origin), details);
     },
   };
 }
@@ -40,7 +40,7 @@ function parse(text: string): { body?: unknown; cause?: unknown } {
 
 type Envelope = { error?: { data: { retryAfterSeconds?: unknown } } };
 
-/** tRPC's answer to a single call: a result, or an error with one of the contract's codes. */
+/** tRPC's response to a single call: a result, or an error with one of the contract's codes. */
 function isEnvelope(body: unknown): body is Envelope {
   if (!isRecord(body)) return false;
   if (!('error' in body)) return isRecord(body.result);
@@ -64,16 +64,16 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-function describeStranger(response: Response, origin: URL): string {
+function describeForeign(response: Response, origin: URL): string {
   const location = response.headers.get('location');
   if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400)) {
     const target = location && URL.canParse(location, origin.href) ? new URL(location, origin) : null;
-    // Without the query: it may carry what is nobody's business in a log.
+    // Without the query, which may contain secrets that don't belong in a log.
     const where = target ? ` to ${target.origin}${target.pathname}` : '';
-    return `${origin.origin} redirects${where}: \`url\` has to be the address where BackChannel itself answers.`;
+    return `${origin.origin} redirects${where}. Set \`url\` to the address of BackChannel itself.`;
   }
   const type = response.headers.get('content-type')?.split(';')[0] ?? 'no content type';
-  return `${origin.origin} answered ${response.status} (${type}), but not as BackChannel does: is it a proxy or another server?`;
+  return `${origin.origin} responded ${response.status} (${type}), but not as BackChannel does. Is it a proxy or another server?`;
 }
 
 /** Seconds, or a date (RFC 9110, 10.2.3). */

@@ -1,34 +1,35 @@
-// Keeps a jar's content where the caller says, so that a session outlives the process. It knows no file and no format.
+// Saves the content of a cookie jar to a store that the caller provides, so a session survives the process. It knows no file
+// and no format.
 import type { CookieJar } from './cookies.ts';
 import { BackchannelError } from './errors.ts';
 
 /**
- * Where the cookies of a client outside a browser are kept between two runs. The text is a secret: whoever has it is
- * signed in. Either function may answer at once or with a promise.
+ * Keeps the cookies of a client outside a browser between two runs. The text is a secret: anyone who has it is signed in.
+ * Either function may return its result directly or as a promise.
  */
 export interface CookieStore {
   /**
-   * What `save` was given last; null, undefined or '' when there is nothing. Called once, before the first request. A
-   * text that is damaged, or another server's, is passed over: the client is signed out then.
+   * Returns the text that `save` got last; null, undefined or '' if there is none. Called once, before the first request.
+   * A text that is damaged or belongs to another server is ignored, and the client starts signed out.
    */
   load(): string | null | undefined | Promise<string | null | undefined>;
   /**
-   * Keeps the text in place of the one before. Called when an answer has changed the cookies (after signing in or out,
-   * not after each call), before that call resolves, and never while it still runs.
+   * Replaces the stored text. Called when a response has changed the cookies: after signing in or out, not after each call.
+   * The call resolves only when `save` has finished. `save` is never called while an earlier `save` is still running.
    */
   save(cookies: string): void | Promise<void>;
 }
 
 export interface KeptCookies {
-  /** Resolves when what was kept is in the jar. */
+  /** Resolves when the jar has the stored cookies. */
   loaded(): Promise<void>;
-  /** Says that an answer had cookies in it. */
+  /** Marks the jar as changed: a response contained cookies. */
   touch(): void;
-  /** Resolves when the store has what the jar has. */
+  /** Resolves when the store has the jar's content. */
   saved(): Promise<void>;
 }
 
-/** Each rejects with a BackchannelError when the store's own function fails; the next call then tries it again. */
+/** `loaded` and `saved` reject with a BackchannelError when the store's function fails. The next call tries it again. */
 export function createKeptCookies(jar: CookieJar, store: CookieStore): KeptCookies {
   let loading: Promise<void> | null = null;
   let saving: Promise<void> = Promise.resolve();
@@ -54,7 +55,7 @@ export function createKeptCookies(jar: CookieJar, store: CookieStore): KeptCooki
       keptText = text;
     } catch (cause) {
       isTouched = true;
-      throw storeError('save', cause, 'the server has answered, and this client goes on with its new cookies');
+      throw storeError('save', cause, 'the server has responded, and this client continues with its new cookies');
     }
   };
 
@@ -70,7 +71,7 @@ export function createKeptCookies(jar: CookieJar, store: CookieStore): KeptCooki
       isTouched = true;
     },
     saved: () => {
-      // One after another, each with what the jar has by then: the last to be written is the last state.
+      // Saves run one after another, each with the jar's content at that time, so the last one writes the latest state.
       const mine = saving.then(save);
       saving = mine.catch(() => {});
       return mine;

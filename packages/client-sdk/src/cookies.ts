@@ -1,24 +1,24 @@
-// The cookies of one server, kept where no browser does it (RFC 6265). Knows no fetch and none of the server's names.
+// A cookie jar for one server, for clients outside a browser (RFC 6265). It knows no fetch and none of the server's names.
 
 export interface CookieJar {
-  /** The Cookie header for a request to a path of the server, empty when there is nothing to send. */
+  /** The Cookie header for a request to a path of the server. Empty when there is nothing to send. */
   header(path: string): string;
-  /** Takes in the Set-Cookie lines of the answer to a request to `path`. */
+  /** Stores the Set-Cookie lines of the response to a request to `path`. */
   remember(lines: readonly string[], path: string): void;
-  /** All that is not over yet, as a text for `restore`. It is a secret. */
+  /** All cookies that have not expired, as a text for `restore`. It is a secret. */
   snapshot(): string;
-  /** Takes in a snapshot of the same origin; any other text is passed over. */
+  /** Adds the cookies of a snapshot of the same origin. Any other text is ignored. */
   restore(text: string): void;
 }
 
 interface Cookie {
   value: string;
   path: string;
-  /** In milliseconds since 1970; Infinity for as long as the jar lasts. */
+  /** In milliseconds since 1970; Infinity if the cookie lasts as long as the jar. */
   expiresAt: number;
 }
 
-/** A jar for one origin: what comes from it goes back to it and to no other, so Domain does not matter. */
+/** Creates a jar for one origin. Cookies go back to that origin and to no other, so Domain does not matter. */
 export function createCookieJar(origin: URL): CookieJar {
   const cookies = new Map<string, Cookie>();
   const isSecure = origin.protocol === 'https:' || isLoopback(origin.hostname);
@@ -36,7 +36,7 @@ export function createCookieJar(origin: URL): CookieJar {
         const [name, value] = splitPair(pair);
         const attributes = new Map(rest.map(splitPair).map(([key, text]) => [key.toLowerCase(), text]));
         if (name === '' || (attributes.has('secure') && !isSecure)) continue;
-        // One that is deleted comes as one that has ended, without its value.
+        // A deleted cookie arrives as an expired one, without a value.
         cookies.set(name, { value, path: pathOf(attributes.get('path'), path), expiresAt: endOf(attributes) });
       }
     },
@@ -49,7 +49,7 @@ export function createCookieJar(origin: URL): CookieJar {
   };
 }
 
-/** Nothing where one thing is not as `snapshot` writes it: what comes from outside may be torn, old or a forgery. */
+/** Returns no cookies unless the whole text is as `snapshot` writes it: it may be truncated, outdated or forged. */
 function readSnapshot(text: string, origin: string): (Cookie & { name: string })[] {
   try {
     const read = JSON.parse(text);
@@ -67,7 +67,7 @@ function readSnapshot(text: string, origin: string): (Cookie & { name: string })
   }
 }
 
-/** Nothing that would end a cookie, or the header. */
+/** Text that can't end the cookie or the header. */
 const isCookieText = (value: unknown): value is string =>
   typeof value === 'string' && /^[\x20-\x7e]*$/.test(value) && !value.includes(';');
 
@@ -77,7 +77,7 @@ function splitPair(pair: string): [name: string, value: string] {
   return [pair.slice(0, equals).trim(), pair.slice(equals + 1).trim()];
 }
 
-/** Max-Age counts before Expires (RFC 6265, 5.3). */
+/** Max-Age takes precedence over Expires (RFC 6265, 5.3). */
 function endOf(attributes: ReadonlyMap<string, string>): number {
   const maxAge = attributes.get('max-age') ?? '';
   if (/^-?\d+$/.test(maxAge)) return Date.now() + Number(maxAge) * 1000;
@@ -85,7 +85,7 @@ function endOf(attributes: ReadonlyMap<string, string>): number {
   return Number.isNaN(expires) ? Number.POSITIVE_INFINITY : expires;
 }
 
-/** Without a Path of its own, a cookie is for the folder that it came from (RFC 6265, 5.1.4). */
+/** A cookie without a Path is for the folder of the request path (RFC 6265, 5.1.4). */
 function pathOf(attribute: string | undefined, requestPath: string): string {
   if (attribute?.startsWith('/')) return attribute;
   return requestPath.slice(0, Math.max(1, requestPath.lastIndexOf('/')));
@@ -95,7 +95,7 @@ function isUnder(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 }
 
-/** As browsers do, this machine counts as secure without TLS (W3C Secure Contexts, 3.1). */
+/** Like browsers, treats this machine as secure without TLS (W3C Secure Contexts, 3.1). */
 function isLoopback(hostname: string): boolean {
   return /^(localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
 }

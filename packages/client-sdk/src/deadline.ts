@@ -1,13 +1,13 @@
-// The end of a call: its time is up, or its caller has given up. One signal for both, and waits that heed it.
+// Ends a call when its time is up or its caller aborts it. Both share one signal, and waits follow it.
 
 export interface Deadline {
-  /** Aborted when the time is up, and as soon as the caller's is. */
+  /** Aborted when the time is up, or when the caller's signal is aborted. */
   readonly signal: AbortSignal;
-  /** In milliseconds; Infinity without a limit. */
+  /** The remaining time; Infinity without a limit. */
   leftMs(): number;
-  /** Rejects with the signal's reason when that is aborted first. */
+  /** Rejects with the signal's reason if the signal is aborted first. */
   wait(ms: number): Promise<void>;
-  /** Lets go of the timer and of the caller's signal, which may outlive many calls. */
+  /** Releases the timer and the caller's signal, which may live much longer than the call. */
   end(): void;
 }
 
@@ -16,7 +16,7 @@ export function createDeadline(timeoutMs: number, callers: AbortSignal | null | 
   const { signal } = controller;
   const endsAt = performance.now() + timeoutMs;
   const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(() => controller.abort(), timeoutMs);
-  // Not AbortSignal.any, which older runtimes lack.
+  // AbortSignal.any is missing in older runtimes.
   const follow = () => controller.abort(callers?.reason);
   callers?.addEventListener('abort', follow);
   if (callers?.aborted) follow();

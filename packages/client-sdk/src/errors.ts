@@ -1,4 +1,4 @@
-// The one error of this package, and the one link that makes everything that fails into it.
+// The only error class of this package, and the tRPC link that converts every failure into it.
 import { TRPCClientError, type TRPCLink } from '@trpc/client';
 import { observable } from '@trpc/server/observable';
 import type { AppRouter } from './router.ts';
@@ -6,16 +6,16 @@ import type { AppRouter } from './router.ts';
 type ErrorShape = AppRouter['_def']['_config']['$types']['errorShape'];
 
 /**
- * What went wrong. The server's own codes, and five for when there is no answer of the server's:
+ * The kind of failure: one of the server's codes, or one of five for failures without a response from the server.
  *
- * - `UNREACHABLE`: no answer, or half of one: refused, no such name, TLS, cut off; in a browser also an origin that
- *   is not in ALLOWED_ORIGINS.
- * - `TIMEOUT`: no answer within `timeoutMs`, or a caller's `AbortSignal.timeout()` has passed.
+ * - `UNREACHABLE`: no response, or an incomplete one: connection refused, unknown host, TLS error, cut off. In a browser
+ *   also an origin that is not in ALLOWED_ORIGINS.
+ * - `TIMEOUT`: no response within `timeoutMs`, or within the caller's `AbortSignal.timeout()`.
  * - `ABORTED`: the caller's signal was aborted; `cause` is its reason.
- * - `UNEXPECTED_ANSWER`: something answered, but not BackChannel: a proxy's error page, a redirect, another server.
- * - `COOKIE_STORE_FAILED`: a function of the `cookies` option threw; `cause` is what it threw.
+ * - `UNEXPECTED_ANSWER`: a response that isn't from BackChannel: a proxy's error page, a redirect, another server.
+ * - `COOKIE_STORE_FAILED`: a function of the `cookies` option threw; `cause` is the thrown value.
  *
- * A newer server may send a code that is not listed yet: leave a `default` in a `switch`.
+ * A newer server may send a code that is not listed here. Keep a `default` in your `switch`.
  */
 export type BackchannelErrorCode =
   | ErrorShape['data']['code']
@@ -25,7 +25,7 @@ export type BackchannelErrorCode =
   | 'UNEXPECTED_ANSWER'
   | 'COOKIE_STORE_FAILED';
 
-/** What is wrong with one field of an input; `path` is empty for the input as a whole. */
+/** A problem with one field of the input. `path` is empty for the input as a whole. */
 export type BackchannelIssue = NonNullable<ErrorShape['data']['issues']>[number];
 
 export interface BackchannelErrorDetails {
@@ -34,19 +34,19 @@ export interface BackchannelErrorDetails {
   issues?: readonly BackchannelIssue[] | undefined;
   retryAfterSeconds?: number | null | undefined;
   cause?: unknown;
-  /** The server's error as it came, for what reads tRPC's `shape` and `data`. */
+  /** The server's original error, for tools that read tRPC's `shape` and `data`. */
   shape?: ErrorShape;
 }
 
-/** What every call rejects with. It is a `TRPCClientError` too, for tools that look for one. */
+/** The error that every failed call rejects with. It is also a `TRPCClientError`, for tools that look for one. */
 export class BackchannelError extends TRPCClientError<AppRouter> {
   override readonly name = 'BackchannelError';
   readonly code: BackchannelErrorCode;
-  /** The HTTP status; null when there was no answer. */
+  /** The HTTP status; null without a response. */
   readonly status: number | null;
-  /** What is wrong with the input, field by field; empty when that is not the reason. */
+  /** The problems with the input, field by field. Empty if the input is not the reason. */
   readonly issues: readonly BackchannelIssue[];
-  /** Whole seconds to wait before the next try; null when nobody said. */
+  /** Whole seconds to wait before the next attempt; null if the response doesn't say. */
   readonly retryAfterSeconds: number | null;
 
   constructor(message: string, details: BackchannelErrorDetails) {
@@ -54,20 +54,20 @@ export class BackchannelError extends TRPCClientError<AppRouter> {
       ...(details.cause === undefined ? {} : { cause: asError(details.cause) }),
       ...(details.shape ? { result: { error: details.shape } } : {}),
     });
-    // TRPCClientError makes every instance one of its own class only.
+    // The constructor of TRPCClientError resets the prototype to its own class.
     Object.setPrototypeOf(this, new.target.prototype);
     this.code = details.code;
     this.status = details.status ?? null;
     this.issues = details.issues ?? [];
     this.retryAfterSeconds = details.retryAfterSeconds ?? null;
-    // A logged error shows what is above, and not the same again in tRPC's words.
+    // A logged error shows the fields above, and doesn't repeat them in tRPC's form.
     for (const key of ['name', 'shape', 'data', 'meta', 'cause'])
       Object.defineProperty(this, key, { enumerable: false });
     if (details.cause === undefined) Reflect.deleteProperty(this, 'cause');
   }
 }
 
-/** Stands before the link that sends. */
+/** The link that goes before the link that sends. */
 export const backchannelErrors: TRPCLink<AppRouter> = () => {
   return ({ op, next }) =>
     observable((observer) =>
@@ -86,16 +86,16 @@ function asBackchannelError(error: TRPCClientError<AppRouter>, signal: AbortSign
     const { code, httpStatus: status, issues, retryAfterSeconds } = shape.data;
     return new BackchannelError(shape.message, { code, status, issues, retryAfterSeconds, shape });
   }
-  // The signal's own reason: on the way here tRPC has put a bare one in its place.
+  // Use the reason of the signal itself, because tRPC replaces it with a generic one.
   if (signal?.aborted) {
     const cause: unknown = signal.reason;
     if (cause instanceof Error && cause.name === 'TimeoutError') {
-      return new BackchannelError("The caller's time for an answer has passed.", { code: 'TIMEOUT', cause });
+      return new BackchannelError('The time limit of the given signal has passed.', { code: 'TIMEOUT', cause });
     }
     return new BackchannelError('The call was aborted.', { code: 'ABORTED', cause });
   }
-  // All else was judged where it was sent: what is left never was sent.
-  return new BackchannelError('The input cannot be written as JSON.', { code: 'BAD_REQUEST', cause: error.cause });
+  // The transport reports every failure of a request that was sent. What is left was never sent.
+  return new BackchannelError('The input cannot be converted to JSON.', { code: 'BAD_REQUEST', cause: error.cause });
 }
 
 function asError(cause: unknown): Error {

@@ -1,34 +1,34 @@
-// When a query that was turned away is asked again, and when no more. Knows no fetch and no procedures.
+// Decides when a rejected query is sent again, and when to give up. It knows no fetch and no procedures.
 
 export interface RetryOptions {
-  /** How often a query is sent at most, the first time included: 1 to 10, 3 unless told. */
+  /** The maximum number of attempts, the first one included: 1 to 10. Default: 3. */
   maxAttempts?: number;
-  /** How long one call may wait between its attempts, all in all, in milliseconds: 10 000 unless told. */
+  /** The maximum total wait between the attempts of a call, in milliseconds. Default: 10 000. */
   maxWaitMs?: number;
 }
 
-/** How long to wait before the next attempt of one call, in milliseconds; null when there is to be none. */
+/** The wait before the next attempt of a call, in milliseconds; null to give up. */
 export type NextWait = (retryAfterSeconds: number | null) => number | null;
 
-/** Too many requests (RFC 6585, 4), and unavailable (RFC 9110, 15.6.4): both say "later", and that nothing was done. */
-const later = new Set([429, 503]);
+/** Too many requests (RFC 6585, 4) and unavailable (RFC 9110, 15.6.4). Both mean "later", and that nothing was done. */
+const retryable = new Set([429, 503]);
 
-export const isForLater = (status: number): boolean => later.has(status);
+export const isRetryable = (status: number): boolean => retryable.has(status);
 
-/** The first wait where nobody says how long, in milliseconds; each further one is twice as long. */
+/** The first wait if the response doesn't name one. Each further wait is twice as long. */
 const FIRST_WAIT_MS = 250;
 
 /**
- * What to call at the start of each call.
- * @throws TypeError when an option cannot be used.
+ * Returns a function to run at the start of each call.
+ * @throws TypeError when an option is invalid.
  */
 export function createRetries(options: RetryOptions | false): () => NextWait {
   const { maxAttempts = 3, maxWaitMs = 10_000 } = options === false ? { maxAttempts: 1 } : options;
   if (!Number.isInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > 10) {
-    throw new TypeError('retry.maxAttempts: needs a whole number from 1 to 10; 1 is the same as retry: false');
+    throw new TypeError('retry.maxAttempts: must be a whole number from 1 to 10; 1 is the same as retry: false');
   }
   if (!(maxWaitMs >= 0 && maxWaitMs <= 3_600_000)) {
-    throw new TypeError('retry.maxWaitMs: needs a number of milliseconds from 0 to 3600000');
+    throw new TypeError('retry.maxWaitMs: must be a number of milliseconds from 0 to 3600000');
   }
 
   return () => {
@@ -39,7 +39,7 @@ export function createRetries(options: RetryOptions | false): () => NextWait {
       const askedMs = retryAfterSeconds === null ? FIRST_WAIT_MS * 2 ** (attempts - 1) : retryAfterSeconds * 1000;
       if (attempts >= maxAttempts || askedMs > leftMs) return null;
       attempts++;
-      // Never sooner than asked; a little later, each in its own time, so that not all come back at once.
+      // Never earlier than the server asked for. A random delay on top keeps clients from all returning at once.
       const waitMs = Math.min(askedMs + Math.random() * Math.max(FIRST_WAIT_MS, askedMs / 4), leftMs);
       waitedMs += waitMs;
       return waitMs;

@@ -1,2 +1,2 @@
-// The server's API as a type, and nothing of its code. In the published package build.ts puts the expanded type here.
+// The server's API as a type, without its code. In the published package, build.ts puts the expanded type here.
 export type { AppRouter } from '@backchannel/server/router';

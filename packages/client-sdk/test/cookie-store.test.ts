@@ -182,7 +182,7 @@ test('a save that fails is told, loses no session, and is made up for at the nex
   const bc = createBackchannelClient({ url: server.url, cookies });
   expect(await failureOf(bc.auth.login.mutate({ password: PASSWORD }))).toMatchObject({
     code: 'COOKIE_STORE_FAILED',
-    message: expect.stringContaining('cookies.save failed: the disk is full; the server has answered'),
+    message: expect.stringContaining('cookies.save failed: the disk is full; the server has responded'),
   });
   expect(memory.text).toBe(null);
   expect(await bc.auth.me.query()).toMatchObject({ method: 'session' });
@@ -192,5 +192,5 @@ test('a save that fails is told, loses no session, and is made up for at the nex
 test('beside a token there is nothing to keep', () => {
   const create = () =>
     createBackchannelClient({ url: 'http://backchannel.test', token: 'bct_x', cookies: createMemory() });
-  expect(create).toThrow(/^cookies: a token decides alone/);
+  expect(create).toThrow(/^cookies: a client with a token/);
 });

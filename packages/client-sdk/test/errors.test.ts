@@ -91,7 +91,7 @@ test("a proxy's page is UNEXPECTED_ANSWER with its status", async () => {
   await using server = await openStandInFor(502, '<h1>Bad Gateway</h1>', html);
   const error = await failureAt(server.url);
   expect(facts(error)).toEqual({ code: 'UNEXPECTED_ANSWER', status: 502, issues: [], retryAfterSeconds: 30 });
-  expect(error.message).toContain(`${server.url} answered 502 (text/html)`);
+  expect(error.message).toContain(`${server.url} responded 502 (text/html)`);
 });
 
 test('a date in Retry-After becomes seconds', async () => {
@@ -123,7 +123,7 @@ test('a redirect is told, and neither followed nor given the cookie', async () =
   });
   const error = await failureAt(server.url);
   expect(facts(error)).toMatchObject({ code: 'UNEXPECTED_ANSWER', status: 307 });
-  expect(error.message).toContain(`redirects to ${elsewhere.url}/login:`);
+  expect(error.message).toContain(`redirects to ${elsewhere.url}/login. Set `);
   expect(elsewhere.requests).toEqual([]);
 });
 
@@ -136,7 +136,7 @@ test.each([
   });
   const error = await failureAt(server.url, { timeoutMs: 50 });
   expect(facts(error)).toEqual({ code: 'TIMEOUT', status: null, issues: [], retryAfterSeconds: null });
-  expect(error.message).toBe(`${server.url} has not answered within 50 ms.`);
+  expect(error.message).toBe(`${server.url} did not respond within 50 ms.`);
 });
 
 test('a caller that gives up gets ABORTED with its own reason', async () => {

@@ -149,5 +149,7 @@ test.each([
   { maxWaitMs: -1 },
   { maxWaitMs: Number.NaN },
 ])('a retry option that cannot be right is refused at once: %j', (retry) => {
-  expect(() => createBackchannelClient({ url: 'http://backchannel.test', retry })).toThrow(/^retry\.max\w+: needs a /);
+  expect(() => createBackchannelClient({ url: 'http://backchannel.test', retry })).toThrow(
+    /^retry\.max\w+: must be a /,
+  );
 });
