@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, SocketAddress } from 'node:net';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../log.ts';
+import { logOnce } from '../log-once.ts';
 
 /** Loopback, RFC 1918, unique local addresses (RFC 4193), and carrier-grade NAT (RFC 6598). */
 const privateNetworks = [
@@ -22,15 +23,16 @@ export type ClientAddress = (req: IncomingMessage) => string | null;
 export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log: Log): ClientAddress {
   const isTrusted = createTrust(config.trustedProxies);
   const lineFor = (peer: string) => `TRUSTED_PROXIES=${[...config.trustedProxies, peer].join(',')}`;
-  let hasWarned = false;
+  const warn = logOnce((peer: string) => {
+    log.warn(`X-Forwarded-For from ${peer} is not believed; if it is your proxy: ${lineFor(peer)}`);
+  });
 
   return (req) => {
     const peer = peerOf(req);
     const forwarded = req.headers['x-forwarded-for'];
     if (peer === null || forwarded === undefined) return peer;
     if (!isTrusted(peer)) {
-      if (!hasWarned) log.warn(`X-Forwarded-For from ${peer} is not believed; if it is your proxy: ${lineFor(peer)}`);
-      hasWarned = true;
+      warn(peer);
       return peer;
     }
     // Each proxy appends the address it saw. From the end, the first address that is no trusted proxy is the caller.

@@ -4,6 +4,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
 import type { Log } from '../../log.ts';
+import { logOnce } from '../../log-once.ts';
 import { messages } from '../../messages.ts';
 import { tokenOpensHost } from '../../services/access/policy.ts';
 import type { Principal } from '../../services/access/principal.ts';
@@ -50,18 +51,14 @@ export function createVerify(options: {
     ...['Cache-Control', 'no-store', 'Remote-User', config.operatorName],
     ...(config.operatorEmail === null ? [] : ['Remote-Email', config.operatorEmail]),
   ];
-  let isContradictionTold = false;
 
   /** What the proxy says of the original request, or null where nobody believes it. */
   const originalOf = (req: IncomingMessage): Said => (isBelieved(req) ? readOriginalRequest(req.headers) : null);
 
-  const tellContradiction = (req: IncomingMessage) => {
-    if (!isContradictionTold) {
-      const advice = 'have the proxy set one and delete the other, as backchannel proxy-config prints it';
-      log.warn({ peer: peerOf(req) }, `forward-auth: X-Forwarded-* and X-Original-* contradict each other; ${advice}`);
-    }
-    isContradictionTold = true;
-  };
+  const warnOfContradiction = logOnce((req: IncomingMessage) => {
+    const advice = 'have the proxy set one and delete the other, as backchannel proxy-config prints it';
+    log.warn({ peer: peerOf(req) }, `forward-auth: X-Forwarded-* and X-Original-* contradict each other; ${advice}`);
+  });
 
   const pass = (req: IncomingMessage, res: ServerResponse, principal: Principal) => {
     const isSession = principal.kind === 'session';
@@ -119,7 +116,7 @@ export function createVerify(options: {
     if (headers['x-original-url'] !== undefined || headers['x-original-method'] !== undefined) {
       const said = originalOf(req);
       if (said === 'contradiction') {
-        tellContradiction(req);
+        warnOfContradiction(req);
         return refuse(req, res, 'its headers contradict each other', said);
       }
     }

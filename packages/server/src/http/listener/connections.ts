@@ -5,6 +5,7 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Log } from '../../log.ts';
+import { logOnce } from '../../log-once.ts';
 import { createServer, STATUS_CODES } from './node-http.ts';
 
 /** For all headers of a request together, its first line included, in bytes. Node's own, said so that it stays. */
@@ -52,11 +53,10 @@ export function createConnections(log: Log, limits: Partial<ConnectionLimits> = 
   // a stranger's could stand in the place of those that the proxy adds.
   server.maxHeadersCount = 0;
   server.maxConnections = maxConnections;
-  let isTold = false;
-  server.on('drop', () => {
-    if (!isTold) log.warn(`more than ${maxConnections} connections at once: further ones are closed`);
-    isTold = true;
-  });
+  const warnOfDrops = logOnce(() =>
+    log.warn(`more than ${maxConnections} connections at once: further ones are closed`),
+  );
+  server.on('drop', warnOfDrops);
   // Without a listener each of these would end the process: no more files can be opened, for one.
   const onError = (error: Error) => log.error({ err: error }, 'a connection could not be accepted');
   server.once('listening', () => server.on('error', onError));
