@@ -30,7 +30,7 @@ test('signs in by keyboard and without script, and comes back to the deep link a
   expect(problems).toEqual([expect.stringContaining(`asked another host: ${application.url}/`)]);
 
   await page.goto(server.url);
-  expect(await page.locator('.list').textContent()).toMatch(/this one.*to stay/s);
+  expect(await page.locator('.list').textContent()).toMatch(/this browser.*kept signed in/s);
 });
 
 test('a wrong password is said in words, and the field has the focus to try again', async (context) => {
@@ -60,7 +60,7 @@ test('ends other sessions, and its own', async (context) => {
     .first()
     .click();
   await expect.poll(() => first.getByRole('button', { name: /^End the session of/ }).count()).toBe(1);
-  await first.getByRole('button', { name: 'End all others' }).click();
+  await first.getByRole('button', { name: 'End all other sessions' }).click();
   await expect.poll(() => first.locator('.list li').count()).toBe(1);
   for (const page of [second, third]) {
     await page.goto(server.url);
@@ -123,10 +123,10 @@ test.for(['light', 'dark'] as const)(
     await page.getByRole('button', { name: 'Sign out' }).click();
     await look('You are signed out');
     await page.goto(`${fresh.url}/nothing`);
-    await look('There is nothing here');
+    await look('Page not found');
     await page.route('**/login', (route) => route.continue({ method: 'DELETE' }));
     await page.goto(`${fresh.url}/login`);
-    await look('That can’t be done here');
+    await look('Method not allowed');
     expect(found).toEqual([]);
   },
 );

@@ -64,7 +64,7 @@ describe('every procedure', () => {
     expect(heading).toMatch(/^PROCEDURE +TYPE +WHO +DOES$/);
     expect(lines.map((line) => line.split(' ')[0])).toEqual(listProcedures(appRouter).map(({ name }) => name));
     expect(lines).toContainEqual(expect.stringMatching(/^auth\.sessions\.revoke +mutation +full +End a session$/));
-    expect(lines).toContainEqual(expect.stringMatching(/^auth\.tokens\.create +mutation +fresh +Make an API token$/));
+    expect(lines).toContainEqual(expect.stringMatching(/^auth\.tokens\.create +mutation +fresh +Create an API token$/));
 
     const one = await callWith(['auth.tokens.create', '--list'], {});
     expect(one.stdout).toMatch(/^ {2}scope +read\|full\|proxy +What it opens\.$/m);
@@ -226,13 +226,13 @@ describe('a refusal is told on stderr, with exit code 1 and nothing on stdout', 
       'a token that is none',
       ['auth.me'],
       'bct_nothing',
-      'The token is not one of this server, or it has been revoked or has expired. (UNAUTHORIZED, 401)',
+      'The token is unknown, revoked or expired. (UNAUTHORIZED, 401)',
     ],
     [
       'an unknown id',
       ['auth.sessions.revoke', '{"id":"x"}'],
       full,
-      'There is no live session of this id. (NOT_FOUND, 404)',
+      'There is no live session with this id. (NOT_FOUND, 404)',
     ],
   ])('%s', async (_, args, token, message) => {
     const { stdout, stderr, exitCode } = await callWith(args, { url: server.url, token });
@@ -247,7 +247,7 @@ describe('a refusal is told on stderr, with exit code 1 and nothing on stdout', 
     expect(JSON.parse(stderr)).toEqual({
       code: 'FORBIDDEN',
       status: 403,
-      message: "This token's scope is read; it may not do this.",
+      message: "This token's scope is read, which does not allow this.",
       issues: [],
       retryAfterSeconds: null,
     });
@@ -287,7 +287,7 @@ describe('--password', () => {
     const made = await call(['auth.tokens.create', '{"name":"x","scope":"read"}', '--password'], { env, input });
     expect(JSON.parse(made.stdout)).toMatchObject({ secret: expect.stringMatching(/^bct_/) });
     const failed = await call(['auth.tokens.revoke', '{"id":"x"}', '--password'], { env, input });
-    expect(failed).toMatchObject({ stderr: 'There is no live token of this id. (NOT_FOUND, 404)\n', exitCode: 1 });
+    expect(failed).toMatchObject({ stderr: 'There is no live token with this id. (NOT_FOUND, 404)\n', exitCode: 1 });
     const wrong = await call(['auth.me', '--password'], { env, input: 'not this one' });
     expect(wrong).toMatchObject({ stdout: '', stderr: 'Wrong password. (UNAUTHORIZED, 401)\n', exitCode: 1 });
     expect(await sessionsAndEvents(own)).toEqual({

@@ -1,4 +1,4 @@
-// One funnel: whatever is thrown becomes one of the contract's codes. What is not meant for the outside stays inside.
+// Turns every thrown error into one of the API's error codes, without exposing internals.
 import { TRPCError } from '@trpc/server';
 import { ZodError, z } from 'zod';
 import { messages } from './messages.ts';
@@ -22,7 +22,7 @@ export const errorStatuses = {
 export type ErrorCode = keyof typeof errorStatuses;
 
 export interface Issue {
-  /** Where in the input: names and indexes joined by dots, empty for the input as a whole. */
+  /** The field: names and indexes joined by dots, empty for the input as a whole. */
   path: string;
   message: string;
 }
@@ -36,7 +36,7 @@ export interface ErrorDescription {
   retryAfterSeconds?: number;
 }
 
-/** An error that is meant for the caller, with how long to wait before trying again. */
+/** An error that tells the caller how long to wait before trying again. */
 export class RetryLaterError extends TRPCError {
   readonly retryAfterSeconds: number;
 
@@ -53,7 +53,7 @@ export class StepUpRequiredError extends TRPCError {
   }
 }
 
-/** Input that is refused before a schema sees it. */
+/** Input that is rejected before schema validation. */
 export class InputError extends TRPCError {
   readonly issues: Issue[];
 
@@ -63,10 +63,10 @@ export class InputError extends TRPCError {
   }
 }
 
-/** How long to wait when the database is away: it is asked anew at each request. */
+/** How long to wait when the database is unavailable. It is short because every request tries the database again. */
 const STORE_RETRY_AFTER_SECONDS = 2;
 
-/** What the outside may know of an error. Anything unforeseen is INTERNAL_SERVER_ERROR and says nothing more. */
+/** Describes an error for the caller. Any unexpected error becomes INTERNAL_SERVER_ERROR without details. */
 export function describeError(error: unknown): ErrorDescription {
   const cause = error instanceof TRPCError ? error.cause : error;
   if (cause instanceof StoreUnavailableError) {
@@ -82,7 +82,7 @@ export function describeError(error: unknown): ErrorDescription {
   if (error instanceof StepUpRequiredError) return describe('STEP_UP_REQUIRED', error.message);
   const issues = error instanceof InputError ? error.issues : cause instanceof ZodError ? issuesOf(cause) : null;
   if (issues) return describe('BAD_REQUEST', messages.invalidInput, { issues });
-  // A parser's own message repeats parts of what it read: of a password, for one.
+  // The parser's own message repeats parts of the input, which may include a password.
   if (error.code === 'PARSE_ERROR' || cause instanceof SyntaxError) {
     return describe('BAD_REQUEST', messages.notJson);
   }
@@ -99,20 +99,20 @@ function describe(
 
 const internal = describe('INTERNAL_SERVER_ERROR', messages.internal);
 
-/** Zod's issues: one for each unknown field rather than one for all, and "Missing." for a field that is not there. */
+/** Converts Zod's issues: one issue for each unknown field, and "Missing." for a missing field. */
 export function issuesOf(error: ZodError): Issue[] {
   return error.issues.flatMap((issue) => {
     const path = issue.path.map(String);
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'Unknown field.' }));
     }
-    return [{ path: path.join('.'), message: path.length > 0 && isOfMissing(issue) ? 'Missing.' : issue.message }];
+    return [{ path: path.join('.'), message: path.length > 0 && isMissing(issue) ? 'Missing.' : issue.message }];
   });
 }
 
-/** Zod does not keep the input with an issue, but its message for a missing value is the one that it would give now. */
-function isOfMissing(issue: ZodError['issues'][number]): boolean {
+/** Zod does not keep the input with an issue, so this compares the issue's message with the message for a missing value. */
+function isMissing(issue: ZodError['issues'][number]): boolean {
   if (issue.code !== 'invalid_type') return false;
-  const ofMissing = z.config().localeError?.({ ...issue, input: undefined });
-  return issue.message === (typeof ofMissing === 'string' ? ofMissing : ofMissing?.message);
+  const forMissing = z.config().localeError?.({ ...issue, input: undefined });
+  return issue.message === (typeof forMissing === 'string' ? forMissing : forMissing?.message);
 }

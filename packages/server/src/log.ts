@@ -1,4 +1,4 @@
-// The log: one line an event, secrets redacted, control characters escaped.
+// The log: one line for each event, with secrets redacted and control characters escaped.
 import { type Logger, pino } from 'pino';
 import type { Config } from './config/config.ts';
 import { errorCode } from './error-code.ts';
@@ -7,7 +7,7 @@ import { escapeControlCharacters } from './text.ts';
 
 export type Log = Logger;
 
-/** Writes to stderr, as JSON lines or as lines for people: stdout belongs to the start block. */
+/** Writes JSON or human-readable lines to stderr. Stdout is for the start block. */
 export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Log {
   const options = {
     level: config.logLevel,
@@ -21,15 +21,19 @@ export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Log {
   return pino(options, config.logFormat === 'json' ? { write } : { write: (line: string) => write(prettyLine(line)) });
 }
 
-/** As pino has it; but a database that is away says why and no more: each request tells it, and a stack tells nothing. */
+/**
+ * Pino's serializer, except that an unavailable database is logged without a stack: every request would repeat it, and it
+ * would not help.
+ */
 function serializeError(error: Error) {
-  const away = [error, error.cause].find((each) => each instanceof StoreUnavailableError);
-  if (!away) return pino.stdSerializers.err(error);
-  const reason = away.cause instanceof Error ? ` (${away.cause.message || errorCode(away.cause)})` : '';
-  return { type: away.name, message: `${away.message}${reason}` };
+  const unavailable = [error, error.cause].find((each) => each instanceof StoreUnavailableError);
+  if (!unavailable) return pino.stdSerializers.err(error);
+  const reason =
+    unavailable.cause instanceof Error ? ` (${unavailable.cause.message || errorCode(unavailable.cause)})` : '';
+  return { type: unavailable.name, message: `${unavailable.message}${reason}` };
 }
 
-/** `12:00:00 info  message key=value`, from a line of JSON. */
+/** Turns a JSON line into `12:00:00 info  message key=value`. */
 function prettyLine(line: string): string {
   const { time, level, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown>;
   const details = Object.entries(rest).map(([key, value]) => `${key}=${JSON.stringify(value)}`);

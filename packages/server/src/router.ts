@@ -1,4 +1,4 @@
-// The whole API. Everything the faces show is made from this one object.
+// The router with all procedures. Every face is built from it.
 import { auth } from './procedures/auth/index.ts';
 import { client } from './procedures/client.ts';
 import { router } from './trpc.ts';

@@ -1,4 +1,4 @@
-// A whole server from a configuration, without a side effect until it is asked for: main.ts and the tests open it.
+// Opens a whole server from a configuration. main.ts and the tests use it. Importing this file has no side effects.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
@@ -11,14 +11,14 @@ import { prepareDataFolder } from './store/data-folder.ts';
 import { openStore, type Store } from './store/database.ts';
 
 export interface RunningServer {
-  /** The address people use: PUBLIC_URL, with the real port where any free one was asked for. */
+  /** The address people use: PUBLIC_URL, with the actual port if PORT is 0. */
   readonly url: string;
   readonly services: Services;
-  /** Where its metrics are; null where they are off. */
+  /** The address of the metrics; null if they are off. */
   readonly metricsUrl: string | null;
-  /** Stops accepting, and lets every connection come to its end; what comes first where others are still sending. */
+  /** Stops accepting connections and lets open ones end. Call it before disposing if clients are still sending requests. */
   drain(): Promise<void>;
-  /** Stops accepting, finishes what is in flight (10 s at most), flushes, closes. */
+  /** Stops accepting connections, finishes requests in flight (for at most 10 s), flushes, closes. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -27,23 +27,23 @@ export async function openServer(options: {
   config: Config;
   log: Log;
   clock?: Clock;
-  /** Other than those of production, for tests. */
+  /** Overrides for tests. */
   limits?: Partial<ConnectionLimits>;
 }): Promise<RunningServer> {
   const { log, clock } = options;
   const { host, metricsPort, metricsHost } = options.config;
   const address = { host, port: options.config.port, names: ['HOST', 'PORT'] } as const;
-  // Before anything is written: a start that fails later has ended sessions, and made a password that nobody was shown.
+  // First of all: a start that failed later could already have ended sessions, or created a password without showing it.
   await refuseTaken(address);
   if (metricsPort !== null) {
     await refuseTaken({ host: metricsHost, port: metricsPort, names: ['METRICS_HOST', 'METRICS_PORT'] });
   }
-  // On a database server there is nothing to keep there: the key is in the configuration.
+  // With PostgreSQL the data folder is not needed, since the key is in the configuration.
   if (options.config.database.engine === 'sqlite') prepareDataFolder(options.config.dataDir);
   await using opened = new AsyncDisposableStack();
   const store = opened.use(await openStore(options.config.database));
   const opening = openServices({ config: options.config, store, log, ...(clock ? { clock } : {}) });
-  // Loaded in the turn after, while bcrypt, on another thread, looks at the password.
+  // Loaded in the next turn of the event loop, while bcrypt checks the password on another thread.
   const loading = nextTurn().then(() => import('./http/app.ts'));
   const services = opened.use(await opening);
   const { createApp } = await loading;
@@ -55,7 +55,7 @@ export async function openServer(options: {
     metricsPort === null ? null : opened.use(await openMetrics({ metricsPort, metricsHost }, { services, store, log }));
   const port = await listen(server, address);
   const config = withPort(options.config, port);
-  // In the same turn as the port is opened: no request can come between.
+  // In the same turn of the event loop in which the port opens, so no request can arrive in between.
   server.on('request', createApp({ config, store, services, log, metrics, isDraining }));
   opened.defer(() => stopListening(server));
 
@@ -69,7 +69,7 @@ export async function openServer(options: {
   };
 }
 
-/** Where any free port was asked for, the address people use carries the one that was found. */
+/** With PORT=0, puts the port that was chosen into the public address. */
 function withPort(config: Config, port: number): Config {
   if (config.port !== 0) return config;
   const url = new URL(config.publicUrl);
@@ -77,7 +77,7 @@ function withPort(config: Config, port: number): Config {
   return { ...config, port, publicUrl: url.origin };
 }
 
-/** Loaded when it is asked for: who has it off pays nothing for it. */
+/** Loads the metrics only if they are on, so that they cost nothing otherwise. */
 async function openMetrics(
   config: { metricsPort: number; metricsHost: string },
   opened: { services: Services; store: Store; log: Log },

@@ -1,4 +1,4 @@
-// The one place that calls initTRPC: what a procedure is given, who may call it, and how a throw becomes an answer.
+// The only place that calls initTRPC. It defines the procedures' context, who may call them, and the shape of errors.
 import { initTRPC, TRPCError } from '@trpc/server';
 import { describeError, type ErrorCode, StepUpRequiredError } from './errors.ts';
 import { messages } from './messages.ts';
@@ -10,34 +10,34 @@ import type { Services } from './services/services.ts';
 import type { SessionCookies } from './services/sessions/sessions.ts';
 import type { SessionRow } from './store/entities.ts';
 
-/** What a procedure knows of its caller, whichever transport it came by. */
+/** What a procedure knows about its caller. It is the same for every transport. */
 export interface Context {
   readonly services: Services;
   readonly caller: Caller;
-  /** The caller, found out once per request; null for a stranger. */
+  /** The caller, authenticated once per request; null without a valid credential. */
   authenticate(): Promise<Principal | null>;
   /** Whether the request presents an API token, valid or not. If so, the token alone decides who is calling. */
   readonly presentsToken: boolean;
-  /** The browser that calls, where it has signed in before; null otherwise. */
+  /** The calling browser if it has signed in before, else null. */
   device(): Promise<Device | null>;
-  /** Counts this request as use of the caller's session or token, once however many procedures it calls. */
+  /** Counts this request as a use of the caller's session or token. A batch counts once. */
   recordUse(principal: Principal): void;
-  /** Sets the session's cookies: its own, and with COOKIE_DOMAIN the pass. `expiresAt` is in milliseconds since 1970. */
+  /** Sets the session cookie and, with COOKIE_DOMAIN, the pass. `expiresAt` is in milliseconds since 1970. */
   setSessionCookies(values: SessionCookies, expiresAt: number): void;
   /**
-   * Puts the pass of a session on the answer anew, where COOKIE_DOMAIN is set: it may be younger than the session. Says
-   * whether the browser showed one.
+   * Sends the session's pass again if COOKIE_DOMAIN is set, because the setting may be newer than the session. Returns
+   * whether the browser presented a pass.
    */
   renewPass(session: SessionRow): Promise<{ hadPass: boolean }>;
-  /** Takes the session's cookies from the browser. */
+  /** Removes the session's cookies from the browser. */
   clearSessionCookies(): void;
-  /** Puts the cookie on the answer by which the browser will be known. */
+  /** Sets the cookie that identifies this browser from now on. */
   setDeviceCookie(value: string, expiresAt: number): void;
 }
 
-/** What a procedure says of itself beside its input and output; the REST face and the document are made from it. */
+/** A procedure's description beyond its input and output. The REST face and the OpenAPI document are built from it. */
 export interface Meta {
-  /** Said by the builder that a procedure is made with, so that it cannot differ from what is enforced. */
+  /** Set by the procedure builder, so it always matches the access that is enforced. */
   access?: Access;
   openapi?: {
     method: 'GET' | 'POST' | 'DELETE';
@@ -47,9 +47,9 @@ export interface Meta {
     description: string;
     successDescription: string;
   };
-  /** What it does to the session cookie. */
+  /** The effect on the session cookie. */
   cookie?: 'sets' | 'clears';
-  /** Error codes it can give beyond those that its access and its input imply. */
+  /** Error codes beyond those that the access and the input imply. */
   errors?: readonly ErrorCode[];
 }
 
@@ -75,7 +75,7 @@ const t = initTRPC
 
 export const router = t.router;
 
-/** For calling procedures from within the server, as the pages do. */
+/** Calls procedures from within the server, as the pages do. */
 export const createCallerFactory = t.createCallerFactory;
 
 /** For everyone, signed in or not. */
@@ -87,7 +87,7 @@ const notSignedIn = ({ presentsToken }: Context) =>
     message: presentsToken ? messages.invalidToken : messages.signInFirst,
   });
 
-/** The caller, if the policy lets it call this, with its use counted. */
+/** Returns the caller if the policy allows the operation, and counts the use. */
 async function admit(ctx: Context, operation: { access: Access; type: OperationType }): Promise<Principal> {
   const principal = await ctx.authenticate();
   if (!principal) throw notSignedIn(ctx);
@@ -102,20 +102,20 @@ async function admit(ctx: Context, operation: { access: Access; type: OperationT
   return principal;
 }
 
-/** For the operator, by a session or by a token whose scope allows it. */
+/** For the operator, with a session or with a token whose scope allows it. */
 export const operatorProcedure = t.procedure.meta({ access: 'operator' }).use(async ({ ctx, type, next }) => {
   const principal = await admit(ctx, { access: 'operator', type: type === 'query' ? 'query' : 'mutation' });
   return next({ ctx: { principal } });
 });
 
-/** For a session. No token may call it, whatever its scope. */
+/** For a session. Tokens are refused, whatever their scope. */
 export const sessionProcedure = t.procedure.meta({ access: 'session' }).use(async ({ ctx, next }) => {
   const principal = await admit(ctx, { access: 'session', type: 'mutation' });
   if (principal.kind !== 'session') throw notSignedIn(ctx);
   return next({ ctx: { principal } });
 });
 
-/** For a browser that has shown the password within STEP_UP_MINUTES. */
+/** For a recently authenticated session: one whose password was entered within STEP_UP_MINUTES. */
 export const freshProcedure = sessionProcedure.meta({ access: 'fresh' }).use(async ({ ctx, next }) => {
   if (!(await ctx.services.sessions.isFresh(ctx.principal.session))) throw new StepUpRequiredError();
   return next();

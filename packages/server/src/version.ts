@@ -1,4 +1,4 @@
-// The version, as the package says it.
+// The version from package.json.
 import { readFileSync } from 'node:fs';
 
 const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));

@@ -1,4 +1,4 @@
-// How every face answers: JSON, errors in the contract's shape, methods that are not allowed, and what is logged of an error.
+// Responses that all faces share: JSON, errors in the API's shape, and methods that are not allowed. Errors are logged here.
 import type { ServerResponse } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import type { Request, Response } from 'express';
@@ -13,7 +13,7 @@ export function sendJson(res: ServerResponse, status: number, body: unknown): vo
   res.end(JSON.stringify(body));
 }
 
-/** Answers an error in the contract's shape, and logs what the outside is not told. */
+/** Sends an error in the API's shape, and logs the details that callers do not receive. */
 export function sendError(res: ServerResponse, error: unknown, log: Log): void {
   const described = describeError(error);
   logError(log, error, { res, described });
@@ -27,7 +27,7 @@ export function sendError(res: ServerResponse, error: unknown, log: Log): void {
   sendJson(res, status, { message, code, ...(issues ? { issues } : {}) });
 }
 
-/** Logs expected refusals at `debug`, and failures of the server as errors with their stack. */
+/** Logs refusals at `debug`, and server failures at `error` with their stack. */
 export function logError(
   log: Log,
   error: unknown,
@@ -40,7 +40,7 @@ export function logError(
   else log.debug({ code, requestId }, STATUS_CODES[status] ?? 'refused');
 }
 
-/** Answers OPTIONS with the allowed methods, and refuses every other method. */
+/** Responds to OPTIONS with the allowed methods, and refuses every other method. */
 export function refuseMethod(req: Request, res: Response, methods: string[]): undefined {
   const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
   res.setHeader('Allow', allowed);

@@ -1,4 +1,4 @@
-// The way of a request, top to bottom. Nothing here decides anything; each line names the piece that does.
+// The path of a request through the server, top to bottom. Nothing is decided here; each line names the part that does.
 import type { RequestListener } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import express, { type ErrorRequestHandler } from 'express';
@@ -32,21 +32,21 @@ export function createApp(options: {
   store: Store;
   services: Services;
   log: Log;
-  /** Where metrics are kept, if they are. */
+  /** Null if metrics are off. */
   metrics: Pick<Metrics, 'record'> | null;
-  /** Whether the server is about to end. */
+  /** Whether the server is shutting down. */
   isDraining: () => boolean;
 }): RequestListener {
   const { config, store, services, log, metrics, isDraining } = options;
   const cookies = createCookies(config, services.clock);
-  // One for all, so that a proxy that nobody believes is told of once.
+  // Shared, so that the warning about an untrusted proxy is logged once.
   const clientAddress = createClientAddress(config, log);
   const createContext = createContextFactory({ cookies, clientAddress, services });
   const returnAddress = createReturnAddress(config);
   const faces = { router: appRouter, config, createContext, log };
 
   const app = express();
-  // Whatever NODE_ENV is: Express's own last resort shows a stack in any other.
+  // Independent of NODE_ENV: in any other environment, Express's fallback error handler exposes stacks.
   app.set('env', 'production');
   app.disable('x-powered-by');
   app.disable('etag');
@@ -80,8 +80,8 @@ export function createApp(options: {
 }
 
 /**
- * The path and query of a request target. Some clients send the whole address (RFC 9112, 3.2.2): its path is what counts,
- * whatever the rest may hold. A # belongs in none (RFC 3986, 3.5); Express would cut the path there, and paths are exact.
+ * The path and query of a request target. Some clients send an absolute URI (RFC 9112, 3.2.2), of which only the path
+ * matters. A # is not allowed in a target (RFC 3986, 3.5). It is encoded because Express would cut the path there.
  */
 function pathOf(target: string): string {
   const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replaceAll('#', '%23');

@@ -1,22 +1,22 @@
-// API tokens in a request's headers: where each face looks for them. Any other Authorization is not ours and is not looked at.
+// Finds API tokens in request headers. Any other Authorization header is ignored.
 import type { IncomingHttpHeaders } from 'node:http';
 import { TOKEN_PREFIX } from '../services/tokens.ts';
 
-/** Whatever follows the prefix: one that was copied badly is refused, rather than a cookie taken in its place. */
+/** Matches anything after the prefix, so that a badly copied token is refused instead of falling back to a cookie. */
 const bearer = new RegExp(`^Bearer +(${TOKEN_PREFIX}.*)$`, 'i');
 
-/** The API token in the Authorization header (RFC 6750, 2.1), or null. Where there is one it decides alone: cookies are ignored. */
+/** The API token in the Authorization header (RFC 6750, 2.1), or null. If there is one, cookies are ignored. */
 export function readBearer(headers: IncomingHttpHeaders): string | null {
   return bearer.exec(headers.authorization ?? '')?.[1] ?? null;
 }
 
 /**
- * The token that a program shows to an application behind forward-auth, or null: a bearer, the password of HTTP Basic
- * (RFC 7617) under any name, or a header of our own for applications that have a use for Authorization themselves.
+ * The token that a program presents to an application behind forward-auth, or null. It is a bearer token, the password of
+ * HTTP Basic (RFC 7617) with any user name, or in our own header if the application uses Authorization itself.
  */
 export function readProxyToken(headers: IncomingHttpHeaders): string | null {
   const own = headers['x-backchannel-token'];
-  // Nobody else's header: whatever is in it decides.
+  // The header is ours alone, so its value decides even if it is not a token.
   if (own !== undefined) return String(own);
   return readBearer(headers) ?? readBasicPassword(headers.authorization);
 }

@@ -1,5 +1,5 @@
-// The input of requests: JSON bodies for the API, forms for the pages, query strings. Nothing is converted, and nothing is
-// read past the limit.
+// Reads the input of requests: JSON bodies for the API, forms for the pages, and query strings. It converts nothing and
+// reads nothing past the size limit.
 import { TRPCError } from '@trpc/server';
 import { type Request, type Response, raw } from 'express';
 import { InputError } from '../errors.ts';
@@ -10,19 +10,19 @@ export const MAX_BODY_BYTES = 64 * 1024;
 
 const readRaw = raw({ limit: MAX_BODY_BYTES, inflate: false, type: () => true });
 
-/** The body as text, empty where there is none; one that is no JSON in UTF-8 (RFC 8259, 8.1) is refused. */
+/** Reads a JSON body as text; empty if there is none. Refuses other content types, and text that is not UTF-8 (RFC 8259, 8.1). */
 export function readJsonText(req: Request, res: Response): Promise<string> {
   return readText(req, res, { type: 'application/json', name: 'JSON' });
 }
 
-/** The fields of a form as browsers send it (WHATWG URL, 5.1), in UTF-8; one that is there twice is refused. */
+/** Reads the fields of a form as browsers send it (WHATWG URL, 5.1), in UTF-8. Refuses duplicate fields. */
 export async function readForm(req: Request, res: Response): Promise<Record<string, string>> {
   const text = await readText(req, res, { type: 'application/x-www-form-urlencoded', name: 'the form' });
   try {
-    // URLSearchParams would put other characters in place of what is no UTF-8.
+    // URLSearchParams would replace invalid UTF-8 with other characters.
     decodeURIComponent(text);
   } catch {
-    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The form is not percent-encoded UTF-8.' });
+    throw new TRPCError({ code: 'BAD_REQUEST', message: 'The form is not valid percent-encoded UTF-8.' });
   }
   return toFields(new URLSearchParams(text));
 }
@@ -34,17 +34,17 @@ export function readQuery(req: Request): Record<string, string> {
   return toFields(new URLSearchParams(req.url.slice(start)));
 }
 
-/** Refuses the fields of a query string that nothing reads. */
+/** Refuses unknown fields of a query string. */
 export function refuseFields(query: Record<string, string>): void {
-  const issues = Object.keys(query).map((path) => ({ path, message: 'Unknown field in the address.' }));
+  const issues = Object.keys(query).map((path) => ({ path, message: 'Unknown field in the query string.' }));
   if (issues.length > 0) throw new InputError(issues);
 }
 
-/** Named values as an object. A field that is there twice is refused rather than one of them chosen. */
+/** Converts named values to an object. Refuses duplicates instead of choosing one of the values. */
 function toFields(pairs: URLSearchParams): Record<string, string> {
   const fields = new Map<string, string>();
   for (const [name, value] of pairs) {
-    if (fields.has(name)) throw new InputError([{ path: name, message: 'This field is there more than once.' }]);
+    if (fields.has(name)) throw new InputError([{ path: name, message: 'This field appears more than once.' }]);
     fields.set(name, value);
   }
   return Object.fromEntries(fields);
@@ -77,7 +77,7 @@ function isType(contentType: string, expected: string): boolean {
   return type === expected && parameters.every((each) => !/^charset(?!="?utf-?8"?$)/.test(each));
 }
 
-/** body-parser's errors, in our words. */
+/** Converts an error of body-parser. */
 function asInputError(error: unknown, name: string): TRPCError {
   const type = typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined;
   if (type === 'entity.too.large') {

@@ -24,7 +24,9 @@ export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log:
   const isTrusted = createTrust(config.trustedProxies);
   const lineFor = (peer: string) => `TRUSTED_PROXIES=${[...config.trustedProxies, peer].join(',')}`;
   const warn = logOnce((peer: string) => {
-    log.warn(`X-Forwarded-For from ${peer} is not believed; if it is your proxy: ${lineFor(peer)}`);
+    log.warn(
+      `X-Forwarded-For from ${peer} is ignored: it is not in TRUSTED_PROXIES. If it is your proxy, set ${lineFor(peer)}`,
+    );
   });
 
   return (req) => {
@@ -35,7 +37,7 @@ export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log:
       warn(peer);
       return peer;
     }
-    // Each proxy appends the address it saw. From the end, the first address that is no trusted proxy is the caller.
+    // Each proxy appends the address it saw. From the end, the first address that is not a trusted proxy is the caller.
     let caller = peer;
     for (const hop of String(forwarded).split(',').reverse()) {
       const address = foldAddress(withoutPort(hop.trim()));
@@ -50,7 +52,7 @@ export function createClientAddress(config: Pick<Config, 'trustedProxies'>, log:
 /** The address at the other end of a request's connection. Null once it is closed. */
 export const peerOf = (req: IncomingMessage): string | null => foldAddress(req.socket.remoteAddress);
 
-/** Whether a trusted proxy sent a request, so that its X-Forwarded-* headers count. */
+/** Whether a trusted proxy sent a request, so that its X-Forwarded-* headers are trusted. */
 export function createPeerTrust(config: Pick<Config, 'trustedProxies'>): (req: IncomingMessage) => boolean {
   const isTrusted = createTrust(config.trustedProxies);
   return (req) => {

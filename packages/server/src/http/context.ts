@@ -1,4 +1,4 @@
-// What both transports hand to a procedure, made from the request's headers and nothing of the framework.
+// Builds the procedures' context from a request, without using Express, so that every transport can share it.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../services/access/principal.ts';
 import { describeCaller } from '../services/caller.ts';
@@ -60,7 +60,7 @@ export function createContextFactory(options: {
         if (renewed) setCookie(cookies.pass.set(renewed.pass, renewed.expiresAt));
         return { hadPass: cookies.pass.read(cookieHeader).length > 0 };
       },
-      // A bearer token decides alone: the cookies of such a request are not touched.
+      // A bearer token alone decides who is calling, so the request's cookies stay as they are.
       clearSessionCookies: () => {
         if (bearer !== null) return;
         setCookie(cookies.session.clear());

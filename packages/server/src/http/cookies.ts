@@ -1,19 +1,19 @@
-// The cookies: their names, their attributes, and how they are found in a header. Nothing else writes or reads one.
+// The cookies: their names, their attributes, and how to find them in a header. No other file reads or writes cookies.
 import { stringifySetCookie } from 'cookie';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
 
 /**
- * A browser that was tricked into several cookies of one name sends them all; no more than these are looked at, from the
- * end: those of longer paths come first (RFC 6265, 5.4), and ours have the shortest.
+ * An attacker may make a browser send several cookies with the same name. Only the last few are read: cookies with longer
+ * paths come first (RFC 6265, 5.4), and ours have the shortest path.
  */
 const MAX_VALUES = 3;
 const MAX_VALUE_BYTES = 1024;
 
-/** Its name is the same for Secure ones: it opens nothing, and what a browser is known by outlives a move to https. */
+/** It has no prefix: it grants no access, and a browser should stay known when the server moves to https. */
 export const DEVICE_COOKIE = 'backchannel_device';
 
-/** For applications behind forward-auth on other subdomains; it opens nothing of this server. */
+/** For applications behind forward-auth on other subdomains. It grants no access to this server. */
 export const PASS_COOKIE = '__Secure-backchannel_pass';
 
 export interface Cookie {
@@ -21,16 +21,16 @@ export interface Cookie {
   read(header: string | undefined): string[];
   /** The Set-Cookie line for a value that expires at `expiresAt` (milliseconds since 1970). */
   set(value: string, expiresAt: number): string;
-  /** The Set-Cookie line that takes it from the browser. */
+  /** The Set-Cookie line that removes it from the browser. */
   clear(): string;
 }
 
 export interface Cookies {
-  /** The session's. Host-only. */
+  /** The session cookie. Host-only. */
   session: Cookie;
-  /** The same session's, for the subdomains of COOKIE_DOMAIN; null where there is none. */
+  /** The pass of the same session, for the subdomains of COOKIE_DOMAIN; null without COOKIE_DOMAIN. */
   pass: Cookie | null;
-  /** What a browser is known by after it has signed in. Host-only. */
+  /** Identifies a browser that has signed in before. Host-only. */
   device: Cookie;
 }
 
@@ -59,8 +59,8 @@ export function createCookies(
 }
 
 /**
- * The values of one cookie, the last one first, without parsing the others (RFC 6265, 5.4): names are compared exactly. A sibling
- * subdomain may set a cookie whose name has a no-break space before `__Host-`, and trim() would take it for ours.
+ * The values of one cookie, the last one first, without parsing the others (RFC 6265, 5.4). Names are compared exactly: a
+ * sibling subdomain may set a cookie whose name has a no-break space before `__Host-`, which trim() would remove.
  */
 export function findCookieValues(header: string | undefined, name: string): string[] {
   const values: string[] = [];
@@ -75,7 +75,7 @@ export function findCookieValues(header: string | undefined, name: string): stri
   return values;
 }
 
-/** Without what HTTP holds for white space at the ends (OWS, RFC 9110, 5.6.3), and nothing that only JavaScript does. */
+/** Trims HTTP white space (OWS, RFC 9110, 5.6.3), unlike trim(), which also removes other characters. */
 function withoutSpaces(text: string): string {
   let start = 0;
   let end = text.length;

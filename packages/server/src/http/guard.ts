@@ -1,4 +1,4 @@
-// Browsers' cross-origin rule, as one guard for every face, and CORS for the origins that the operator allowed.
+// The cross-origin check for every face, and CORS for the origins in ALLOWED_ORIGINS.
 import type { IncomingHttpHeaders } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import type { RequestHandler } from 'express';
@@ -11,15 +11,15 @@ type Origins = Pick<Config, 'publicUrl' | 'allowedOrigins'>;
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Whether a method only reads (RFC 9110, 9.2.1, of those that are answered here). */
+/** Whether a method only reads (RFC 9110, 9.2.1). */
 export const isSafeMethod = (method: string | undefined): boolean => safeMethods.has(method ?? '');
 
 /**
- * Why a request may not change anything, or null when it may (OWASP ASVS 3.5.1; Fetch Metadata, W3C).
- * A browser's write passes from this server's own pages and from ALLOWED_ORIGINS; one without a browser's headers passes.
+ * Why a request may not change anything, or null if it may (OWASP ASVS 3.5.1; Fetch Metadata, W3C). A browser may write from
+ * this server's own pages and from ALLOWED_ORIGINS. Requests without a browser's headers are allowed.
  */
 function crossOriginRefusal(request: { method: string; headers: IncomingHttpHeaders }, config: Origins): string | null {
-  // No page of a stranger can send a token of ours, and the cookie is ignored beside one.
+  // Another site's page does not have a token to send, and with a token the cookie is ignored.
   if (isSafeMethod(request.method) || readBearer(request.headers) !== null) return null;
   const { origin, host } = request.headers;
   const site = request.headers['sec-fetch-site'];
@@ -31,17 +31,17 @@ function crossOriginRefusal(request: { method: string; headers: IncomingHttpHead
   return messages.crossOrigin(origin ?? String(site));
 }
 
-/** Throws FORBIDDEN where the cross-origin rule refuses a request. */
+/** Throws FORBIDDEN if the cross-origin rule refuses the request. */
 export function refuseForeignOrigin(request: { method: string; headers: IncomingHttpHeaders }, config: Origins): void {
   const refusal = crossOriginRefusal(request, config);
   if (refusal) throw new TRPCError({ code: 'FORBIDDEN', message: refusal });
 }
 
-/** Whether a page has the address that the request went to, where that address can only be this server's. */
+/** Whether the page's host is the one that the request went to. Only loopback hosts and PUBLIC_URL's host qualify. */
 function isOwnHost(origin: string, host: string | undefined, config: Origins): boolean {
   if (!host || !URL.canParse(origin)) return false;
   const page = new URL(origin);
-  // As browsers spell it, with nothing before or after: only they are asked here.
+  // Only browsers send Origin, and they always send it in this exact spelling.
   if (page.origin !== origin) return false;
   if (page.host !== hostOf(host, page.protocol)) return false;
   return isLoopbackOrigin(page.origin) || page.host === new URL(config.publicUrl).host;
@@ -52,7 +52,7 @@ function hostOf(host: string, protocol: string): string | null {
   return URL.canParse(url) ? new URL(url).host : null;
 }
 
-/** Answers CORS for ALLOWED_ORIGINS and for nobody else: preflights, and the headers that let a page read an answer. */
+/** CORS for ALLOWED_ORIGINS only: preflights, and the headers that let a page read a response. */
 export function cors(config: Origins): RequestHandler {
   return (req, res, next) => {
     const { origin } = req.headers;

@@ -1,4 +1,4 @@
-// The security headers of every answer (OWASP ASVS 3.4). Pages that need more say so where they are served.
+// The security headers of every response (OWASP ASVS 3.4). Pages that need a wider policy set it themselves.
 import type { ServerResponse } from 'node:http';
 import type { RequestHandler } from 'express';
 
@@ -8,7 +8,7 @@ const STRICT_CSP = "default-src 'none'; base-uri 'none'; form-action 'self'; fra
 export function setSecurityHeaders(res: ServerResponse): void {
   res.setHeader('Content-Security-Policy', STRICT_CSP);
   res.setHeader('X-Content-Type-Options', 'nosniff');
-  // Not no-referrer: with it a form's POST carries `Origin: null`, which the cross-origin rule refuses.
+  // Not no-referrer: with it, a form's POST sends `Origin: null`, which the cross-origin rule refuses.
   res.setHeader('Referrer-Policy', 'same-origin');
   res.setHeader('X-Frame-Options', 'DENY');
 }
@@ -18,7 +18,7 @@ export const securityHeaders: RequestHandler = (_req, res, next) => {
   next();
 };
 
-/** What the API says is for this caller and this moment. */
+/** API responses are only for this caller and this moment. */
 export const noStore: RequestHandler = (_req, res, next) => {
   res.setHeader('Cache-Control', 'no-store');
   next();

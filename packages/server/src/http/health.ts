@@ -1,4 +1,4 @@
-// Probes: whether the process lives, and whether it can serve.
+// Probes for liveness and readiness.
 import { Router } from 'express';
 import type { Store } from '../store/database.ts';
 import { refuseMethod, sendJson } from './answer.ts';

@@ -1,6 +1,6 @@
 /**
- * The metrics, in Prometheus' text format, on a listener of their own: they are for who runs the server, not for whoever
- * may sign in. Loaded only where METRICS_PORT is set. Every label has values from a list; none comes from a caller.
+ * The metrics, in Prometheus' text format. They have their own listener because they are for people who run the server, not
+ * for everyone who can sign in. Loaded only if METRICS_PORT is set. Label values come from fixed lists, never from callers.
  */
 import type { RequestListener } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
@@ -14,16 +14,16 @@ import { createConnections } from './listener/connections.ts';
 import { listen, stopListening } from './listener/listen.ts';
 import type { Observed } from './observe.ts';
 
-/** From a check that the gate has kept to one that waits for bcrypt, in seconds. */
+/** In seconds: from a check in the gate's memory to a request that waits for bcrypt. */
 const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 export interface Metrics extends AsyncDisposable {
-  /** Counts a request that is over. */
+  /** Counts a finished request. */
   readonly record: (observed: Observed) => void;
   readonly url: string;
 }
 
-/** @throws ListenError when the port can't be had. */
+/** @throws ListenError when the port is not available. */
 export async function openMetrics(options: {
   config: { metricsHost: string; metricsPort: number };
   services: Pick<Services, 'attempts' | 'hashing' | 'sessions' | 'tasks' | 'tokens'>;
@@ -73,13 +73,13 @@ function answer(registry: Registry): RequestListener {
 function addRequests(registry: Registry): Metrics['record'] {
   const requests = new Counter({
     name: 'backchannel_requests_total',
-    help: 'Requests that are over, by what they asked for; status aborted where the caller left before the answer.',
+    help: 'Finished requests. The status is aborted if the caller disconnected before the response.',
     labelNames: ['face', 'operation', 'status'],
     registers: [registry],
   });
   const durations = new Histogram({
     name: 'backchannel_request_duration_seconds',
-    help: 'From the end of a request’s headers to the end of its answer.',
+    help: 'Time from the end of the request headers to the end of the response.',
     labelNames: ['face', 'operation'],
     buckets: BUCKETS,
     registers: [registry],
@@ -92,7 +92,7 @@ function addRequests(registry: Registry): Metrics['record'] {
 
 function addPassword(registry: Registry, { attempts, hashing }: Pick<Services, 'attempts' | 'hashing'>): void {
   counter(registry, 'backchannel_password_checks_total', {
-    help: 'Passwords tried: to sign in, or to show one again (step-up).',
+    help: 'Password attempts, to sign in or to step up.',
     labelNames: ['purpose', 'outcome'],
     read: () => attempts.figures().map(({ count, ...labels }) => ({ labels, value: count })),
   });
@@ -100,19 +100,25 @@ function addPassword(registry: Registry, { attempts, hashing }: Pick<Services, '
     counter(registry, name, { help, labelNames: [], read: () => [{ labels: {}, value: read() }] });
   const { figures } = hashing;
   total('backchannel_bcrypt_jobs_total', 'Passwords hashed or checked.', () => figures().done);
-  total('backchannel_bcrypt_wait_seconds_total', 'How long they waited for their turn, all together.', () => {
+  total('backchannel_bcrypt_wait_seconds_total', 'Total time that passwords waited to be hashed or checked.', () => {
     return figures().waitedSeconds;
   });
-  total('backchannel_bcrypt_work_seconds_total', 'How long they took then, all together.', () => {
+  total('backchannel_bcrypt_work_seconds_total', 'Total time spent hashing or checking passwords.', () => {
     return figures().workedSeconds;
   });
   gauge(registry, 'backchannel_bcrypt_running', 'Passwords being hashed or checked.', [], (each) => {
     each.set(figures().running);
   });
-  gauge(registry, 'backchannel_bcrypt_waiting', 'Passwords that wait for it; 16 a lane at most.', ['lane'], (each) => {
-    const { waiting } = figures();
-    for (const lane of hashingLanes) each.set({ lane }, waiting[lane]);
-  });
+  gauge(
+    registry,
+    'backchannel_bcrypt_waiting',
+    'Passwords waiting to be hashed or checked; at most 16 in each lane.',
+    ['lane'],
+    (each) => {
+      const { waiting } = figures();
+      for (const lane of hashingLanes) each.set({ lane }, waiting[lane]);
+    },
+  );
 }
 
 function addTasks(registry: Registry, { figures }: Pick<Services['tasks'], 'figures'>): void {
@@ -137,17 +143,17 @@ function addDatabase(
   registry: Registry,
   { services, store }: { services: Pick<Services, 'sessions' | 'tokens'>; store: Pick<Store, 'missing' | 'figures'> },
 ): void {
-  gauge(registry, 'backchannel_database_up', 'Whether the database answers and is migrated.', [], async (each) => {
+  gauge(registry, 'backchannel_database_up', 'Whether the database is available and migrated.', [], async (each) => {
     each.set((await store.missing()).length === 0 ? 1 : 0);
   });
-  gauge(registry, 'backchannel_database_writes_waiting', 'Writes under way or in their queue.', [], (each) => {
+  gauge(registry, 'backchannel_database_writes_waiting', 'Writes that are running or queued.', [], (each) => {
     each.set(store.figures().writesWaiting);
   });
   if (store.figures().pool) {
     gauge(
       registry,
       'backchannel_database_connections',
-      'Connections to PostgreSQL; waiting: who waits for one.',
+      'Connections to PostgreSQL. The state waiting counts callers that wait for one.',
       ['state'],
       (each) => {
         for (const [state, count] of Object.entries(store.figures().pool ?? {})) each.set({ state }, count);
@@ -155,10 +161,10 @@ function addDatabase(
     );
   }
   for (const [name, help, count] of [
-    ['backchannel_sessions_live', 'Sessions that are live.', () => services.sessions.countLive()],
-    ['backchannel_tokens_live', 'API tokens that are live.', () => services.tokens.countLive()],
+    ['backchannel_sessions_live', 'Live sessions.', () => services.sessions.countLive()],
+    ['backchannel_tokens_live', 'Live API tokens.', () => services.tokens.countLive()],
   ] as const) {
-    gauge(registry, name, `${help} Not there while the database is away.`, [], async (each) => {
+    gauge(registry, name, `${help} Absent while the database is unavailable.`, [], async (each) => {
       const live = await count().catch(() => null);
       if (live === null) each.remove();
       else each.set(live);
@@ -166,7 +172,7 @@ function addDatabase(
   }
 }
 
-/** A gauge that is read when it is asked for. */
+/** A gauge that is read at each scrape. */
 function gauge(
   registry: Registry,
   name: string,
@@ -187,7 +193,7 @@ function gauge(
   });
 }
 
-/** A counter whose counts are kept elsewhere, and read when they are asked for. */
+/** A counter whose counts are kept elsewhere and read at each scrape. */
 function counter(
   registry: Registry,
   name: string,

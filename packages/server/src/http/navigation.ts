@@ -1,10 +1,10 @@
-// Which requests are a person's, who can be shown a page to sign in on, and which are a program's.
+// Tells people, who can sign in on a page, from programs.
 import type { IncomingHttpHeaders } from 'node:http';
 import Negotiator from 'negotiator';
 
 /**
- * Whether a person is looking at the browser's address bar, so that a page of ours can take the place of the one asked
- * for (Fetch Metadata, W3C). A program, and a page's own requests, get a plain 401.
+ * Whether a browser navigates to this address, so that a sign-in page can replace the requested one (Fetch Metadata, W3C).
+ * Programs, and requests made by pages, get a plain 401 instead.
  */
 export function isNavigation(headers: IncomingHttpHeaders, method: string | undefined): boolean {
   if (method !== 'GET' && method !== 'HEAD') return false;

@@ -1,4 +1,4 @@
-// What is told of a request once it is over: a line in the log, and the metrics. It decides nothing and reads no body.
+// Records every finished request in the log and the metrics. It decides nothing and reads no bodies.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AnyTRPCRouter } from '@trpc/server';
 import type { Log } from '../log.ts';
@@ -8,17 +8,17 @@ import { createTargets, type Target } from './target.ts';
 
 const ABORTED = 'aborted';
 
-/** A request that is over. */
+/** A finished request. */
 export interface Observed extends Target {
-  /** The status as it was sent; `aborted` where the caller left before. */
+  /** The status that was sent, or `aborted` if the caller disconnected first. */
   status: string;
   seconds: number;
 }
 
-/** What a proxy asks for every asset, and a supervisor every few seconds, would hide all the rest. */
+/** Proxies call forward-auth for every asset, and supervisors probe every few seconds. Their lines would hide the others. */
 const isFrequent = ({ face }: Target) => face === 'verify' || face === 'probe';
 
-/** No longer part of a path is written down. */
+/** Longer paths are cut in the log, in characters. */
 const MAX_PATH = 200;
 
 const withoutSecrets = (url: string) =>
@@ -28,11 +28,11 @@ const withoutSecrets = (url: string) =>
     .slice(0, MAX_PATH);
 
 /**
- * Watches a request until it is over. Null where nobody wants to know: then it costs nothing.
+ * Watches a request until it is finished. Null if neither the log nor the metrics need it, so that it costs nothing.
  *
- * A line for each request is at `debug`, and at `trace` for forward-auth and probes: a proxy in front has its own, and
- * whatever needs somebody is at `warn` or above by itself. A query is never written down: it may hold an address to go
- * back to, or what somebody pasted there.
+ * Requests are logged at `debug`, and forward-auth and probes at `trace`: a proxy in front has its own access log, and
+ * problems are logged separately at `warn` or above. Query strings are never logged: they may hold a return address or
+ * a pasted secret.
  */
 export function createObserver(options: {
   router: AnyTRPCRouter;
@@ -65,9 +65,9 @@ export function createObserver(options: {
 
   return (req, res) => {
     const begin = performance.now();
-    // Express changes both while it looks for who answers.
+    // Read now, because Express changes both while it routes.
     const { method = '', url = '' } = req;
-    // A connection that is closed has no address any more.
+    // Read now, because a closed connection has no address.
     const ip = log.isLevelEnabled('debug') ? clientAddress(req) : null;
     res.once('close', () => {
       const status = res.writableFinished ? String(res.statusCode) : ABORTED;

@@ -1,5 +1,5 @@
-// The table of REST operations, made from the procedures' meta: which procedure answers a method and path, and how the
-// text of a query string becomes its input.
+// The table of REST operations, built from the procedures' meta. It maps a method and path to a procedure, and converts
+// query strings to the procedure's input.
 import type { AnyTRPCProcedure, AnyTRPCRouter } from '@trpc/server';
 import { z } from 'zod';
 import type { Meta } from '../trpc.ts';
@@ -8,11 +8,11 @@ export interface Operation {
   /** The procedure's name, such as `auth.login`. */
   name: string;
   type: 'query' | 'mutation';
-  /** Converts text by the documented schema of each parameter, and by nothing else: what is no such text stays text. */
+  /** Converts each parameter as its documented schema says. Text that does not match stays text, and validation rejects it. */
   readQuery(query: Record<string, string>): Record<string, unknown>;
 }
 
-/** Meta that says all that a face needs. */
+/** Meta with everything that a face needs. */
 export type DescribedMeta = Meta & Required<Pick<Meta, 'access' | 'openapi'>>;
 
 interface Described {
@@ -22,13 +22,13 @@ interface Described {
   input: z.ZodType | null;
 }
 
-/** Every procedure, in the order of the router, with what it says of itself. */
+/** Every procedure with its meta and input schema, in the order of the router. */
 export function listProcedures(router: AnyTRPCRouter): Described[] {
   return Object.entries<AnyTRPCProcedure>(router._def.procedures).map(([name, procedure]) => {
     const { type } = procedure._def;
     const meta = (procedure._def.meta ?? {}) as Meta;
     if (type === 'subscription' || !meta.openapi || !meta.access) {
-      throw new TypeError(`${name} says not where it is or who may call it: give it a builder of trpc.ts, and meta`);
+      throw new TypeError(`${name} has no path or access: create it with a builder from trpc.ts, and add openapi meta`);
     }
     return { name, type, meta: { ...meta, access: meta.access, openapi: meta.openapi }, input: inputOf(procedure) };
   });
@@ -40,11 +40,11 @@ function inputOf(procedure: AnyTRPCProcedure): z.ZodType | null {
   return input instanceof z.ZodType ? input : null;
 }
 
-/** An input as JSON Schema: what a caller may send. */
+/** An input as JSON Schema, as callers send it. */
 export const inputSchema = (input: z.ZodType) => z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' });
 
 interface Route {
-  /** The names of fields stand where the path has `{name}`. */
+  /** For a `{name}` in the path, `text` is the field's name. */
   segments: readonly { text: string; isField: boolean }[];
   methods: Map<string, Operation>;
 }
@@ -55,9 +55,9 @@ export interface Found {
 }
 
 /**
- * The operations of a router by path below /api/v1. Paths are exact: case, slashes and all; and nothing in them is
- * decoded, for every id is made of characters that need no encoding.
- * @throws TypeError when two procedures claim one method and path.
+ * The operations of a router by path below /api/v1. Paths match exactly, including case and slashes. They are not decoded,
+ * because ids consist of characters that need no encoding.
+ * @throws TypeError when two procedures have the same method and path.
  */
 export function createOperations(router: AnyTRPCRouter): { find(path: string): Found | null } {
   const exact = new Map<string, Route>();
@@ -70,7 +70,8 @@ export function createOperations(router: AnyTRPCRouter): { find(path: string): F
     const shape = path.replace(/\{[^}]+\}/g, '{}');
     const routes = segments.some(({ isField }) => isField) ? withFields : exact;
     const route = routes.get(shape) ?? { segments, methods: new Map() };
-    if (route.methods.has(method)) throw new TypeError(`${name} claims ${method} ${path}, which is taken`);
+    if (route.methods.has(method))
+      throw new TypeError(`${name} has the same method and path as another procedure: ${method} ${path}`);
     route.methods.set(method, { name, type, readQuery: queryReader(input) });
     routes.set(shape, route);
   }

@@ -1,4 +1,4 @@
-// The paths of this server, each written once.
+// The paths of this server.
 
 export const API_PATH = '/api/v1';
 export const TRPC_PATH = '/trpc';
@@ -19,6 +19,6 @@ export const DOCUMENT_PATH = '/openapi.json';
 export const HEALTH_PATH = '/healthz';
 export const READY_PATH = '/readyz';
 
-/** Whether a request target is forward-auth's. */
+/** Whether a request target is the forward-auth endpoint. */
 export const isVerify = (url: string): boolean =>
   url.startsWith(VERIFY_PATH) && (url.length === VERIFY_PATH.length || url[VERIFY_PATH.length] === '?');

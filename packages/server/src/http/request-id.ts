@@ -1,4 +1,4 @@
-// The id by which a request is found again: in the answer, in the log, and in the log of the proxy before it.
+// The request id, which appears in the response, in the log and in the log of the proxy in front.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/config.ts';
@@ -6,26 +6,26 @@ import { createPeerTrust } from './client-address.ts';
 
 const HEADER = 'X-Request-Id';
 
-/** What proxies make of themselves: UUIDs, hexadecimal, base64url, with a few marks between. Nothing that bends a log. */
+/** Accepts the ids that proxies generate: UUIDs, hexadecimal, base64url, with some punctuation. They are safe to log. */
 const isSane = (id: string) => /^[\w.:+/=@-]{1,128}$/.test(id);
 
 export type IdentifyRequest = (req: IncomingMessage, res: ServerResponse) => void;
 
-/** The id of each request, by its response. */
+/** Request ids by response. */
 const ids = new WeakMap<ServerResponse, string>();
 
-/** Gives a request its id and puts it on the response: the one that a trusted proxy sent, or else a new one. */
+/** Sets the id of a request and its response header: the id from a trusted proxy, or a new one. */
 export function createRequestIds(config: Pick<Config, 'trustedProxies'>): IdentifyRequest {
-  const isBelieved = createPeerTrust(config);
+  const isFromTrustedProxy = createPeerTrust(config);
 
   return (req, res) => {
     const sent = req.headers['x-request-id'];
-    const isTaken = typeof sent === 'string' && isSane(sent) && isBelieved(req);
+    const isTaken = typeof sent === 'string' && isSane(sent) && isFromTrustedProxy(req);
     const id = isTaken ? sent : randomUUID();
     ids.set(res, id);
     res.setHeader(HEADER, id);
   };
 }
 
-/** The id of the request that this response answers; undefined if it was given none. */
+/** The id of the request that this response belongs to; undefined if none was set. */
 export const requestIdOf = (res: ServerResponse): string | undefined => ids.get(res);

@@ -1,4 +1,4 @@
-// The REST face: each procedure at the method and path that its meta names. JSON in, JSON out, nothing coerced.
+// The REST face: each procedure at the method and path in its meta. Input and output are JSON, and nothing is coerced.
 import { type AnyTRPCRouter, callTRPCProcedure, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.ts';
@@ -28,10 +28,10 @@ export function createRest(options: {
     refuseForeignOrigin(req, config);
 
     const query = readQuery(req);
-    // What changes something takes its input from the body alone: a URL is kept in histories and logs.
+    // Mutations read their input only from the body, because URLs end up in histories and logs.
     if (operation.type === 'mutation') refuseFields(query);
     const body = operation.type === 'mutation' ? await readJsonText(req, res) : '';
-    // Not before the procedure asks: what is wrong with an input is told to nobody but those who may call it.
+    // Runs after the access check, so that only allowed callers learn what is wrong with the input.
     const readInput = () => {
       const fields = operation.type === 'query' ? operation.readQuery(query) : parseObject(body);
       return withPathFields(fields, found.pathFields);
@@ -57,15 +57,15 @@ export function createRest(options: {
   };
 }
 
-/** A field of the path is there once: in the path. */
+/** Adds the fields of the path. Refuses input that repeats them. */
 function withPathFields(fields: object, pathFields: Record<string, string>): object {
   for (const path of Object.keys(pathFields)) {
-    if (Object.hasOwn(fields, path)) throw new InputError([{ path, message: 'This field is in the path already.' }]);
+    if (Object.hasOwn(fields, path)) throw new InputError([{ path, message: 'This field is already in the path.' }]);
   }
   return { ...fields, ...pathFields };
 }
 
-/** A bodyless request is one without fields. */
+/** Parses a JSON object. An empty body is an object without fields. */
 function parseObject(text: string): object {
   if (text === '') return {};
   let value: unknown;

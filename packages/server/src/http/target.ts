@@ -1,4 +1,4 @@
-// What a request asked for, in a few words that no caller can add to: a name for counts and log lines, never a path.
+// Names the target of a request for metrics and log lines. The names come from a fixed set, so callers cannot add labels.
 import type { AnyTRPCRouter } from '@trpc/server';
 import { createOperations, listProcedures } from './operations.ts';
 import {

@@ -1,4 +1,4 @@
-// The tRPC face: the same procedures in tRPC's own envelope, one call at a time or up to ten in a batch.
+// The tRPC face: the procedures in tRPC's envelope, one at a time or in batches of up to ten.
 import { type AnyTRPCRouter, getTRPCErrorFromUnknown, getTRPCErrorShape, TRPCError } from '@trpc/server';
 import { resolveResponse } from '@trpc/server/http';
 import type { Request, RequestHandler, Response } from 'express';
@@ -31,7 +31,7 @@ export function createTrpc(options: {
     refuseFields(method === 'POST' && input !== undefined ? { ...unknown, input } : unknown);
     const body = method === 'POST' ? await readJsonText(req, res) : null;
 
-    // Made from nothing that a caller could bend: a Host header or an absolute URI may be no URL at all.
+    // Built without the caller's Host header and URI, which may not form a valid URL.
     const search = new URLSearchParams({ ...(batch ? { batch } : {}), ...(input ? { input } : {}) });
     const response = await resolveResponse({
       router,
@@ -71,7 +71,7 @@ export function createTrpc(options: {
   };
 }
 
-/** The names in the path, joined by commas. Paths are exact here too: one segment, and nothing encoded but the comma. */
+/** The procedure names in the path, joined by commas. The path is one segment in which only the comma may be encoded. */
 function procedurePath(req: Request): string {
   const path = /^\/((?:[\w.,]|%2c)+)$/i.exec(req.path)?.[1];
   if (path === undefined)
@@ -79,12 +79,12 @@ function procedurePath(req: Request): string {
   return path;
 }
 
-/** A streamed batch has sent its headers before a procedure runs: it could neither set a cookie nor say how it went. */
+/** A streamed batch sends its headers before a procedure runs, so it could set neither cookies nor the status. */
 function refuseStream(req: Request): void {
   if (!`${req.headers['trpc-accept']},${req.headers.accept}`.includes('application/jsonl')) return;
   throw new TRPCError({
     code: 'BAD_REQUEST',
-    message: 'Batches are not streamed here; use httpLink or httpBatchLink.',
+    message: 'Streamed batches are not supported; use httpLink or httpBatchLink.',
   });
 }
 

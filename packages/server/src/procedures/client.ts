@@ -1,4 +1,4 @@
-// What a signed-in client can see of itself and of the server. `protected` is the example to copy from.
+// What a signed-in client can see about itself and the server. `protected` is an example to copy.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { DAY_MS, isoTime } from '../clock.ts';
@@ -25,9 +25,10 @@ export const client = router({
         method: 'GET',
         path: '/client/profile',
         tags: ['client'],
-        summary: 'The caller, with where it calls from',
+        summary: "Get the caller's profile",
         description:
-          'The session or token in use, the address and User-Agent of this request, since when and until when.',
+          'Returns the session or token, the IP address and User-Agent of this request, and when the session or token ' +
+          'was created and expires.',
         successDescription: 'The profile.',
       },
     })
@@ -39,16 +40,16 @@ export const client = router({
         ip: z
           .string()
           .nullable()
-          .meta({ description: 'Where this request came from.', examples: ['192.0.2.7'] }),
+          .meta({ description: 'The IP address of this request.', examples: ['192.0.2.7'] }),
         userAgent: z
           .string()
           .nullable()
-          .meta({ description: 'Of this request.', examples: ['curl/8.14.1'] }),
-        since: z.iso.datetime().meta({ description: 'When the session was opened, or the token made.' }),
+          .meta({ description: 'The User-Agent of this request.', examples: ['curl/8.14.1'] }),
+        since: z.iso.datetime().meta({ description: 'When the session or token was created.' }),
         until: z.iso
           .datetime()
           .nullable()
-          .meta({ description: 'When it ends, a session unless it is used; null: never.' }),
+          .meta({ description: 'When the session expires unless it is used, or when the token expires; null: never.' }),
       }),
     )
     .query(({ ctx }) => {
@@ -69,26 +70,30 @@ export const client = router({
         method: 'GET',
         path: '/client/dashboard',
         tags: ['client'],
-        summary: 'The server at a glance',
+        summary: 'Get an overview of the server',
         description:
-          'Live sessions and tokens, the last sign-in, failures of the last 24 hours, and sign-ins per UTC day.',
-        successDescription: 'The dashboard; `loginsPerDay` has 14 days, oldest first.',
+          'Returns the number of live sessions and tokens, the last sign-in, the failed sign-ins of the last 24 hours, ' +
+          'the latest events, and the sign-ins per UTC day.',
+        successDescription: 'The dashboard. `loginsPerDay` has 14 days, oldest first.',
       },
     })
     .input(NoInput)
     .output(
       z.strictObject({
-        version: z.string().meta({ description: 'Of the server.', examples: [version] }),
-        uptimeSeconds: count.meta({ description: 'How long the server has been running.', examples: [86_400] }),
-        activeSessions: count.meta({ description: 'Sessions that are live now.', examples: [2] }),
-        activeTokens: count.meta({ description: 'API tokens that are live now.', examples: [0] }),
-        lastLoginAt: z.iso.datetime().nullable().meta({ description: 'When somebody last signed in.' }),
+        version: z.string().meta({ description: "The server's version.", examples: [version] }),
+        uptimeSeconds: count.meta({ description: 'Seconds since the server started.', examples: [86_400] }),
+        activeSessions: count.meta({ description: 'The number of live sessions.', examples: [2] }),
+        activeTokens: count.meta({ description: 'The number of live API tokens.', examples: [0] }),
+        lastLoginAt: z.iso.datetime().nullable().meta({ description: 'The time of the last sign-in.' }),
         failedLogins24h: count.meta({ description: 'Wrong passwords in the last 24 hours.', examples: [1] }),
-        recentEvents: z.array(Event).max(10).meta({ description: 'The latest, newest first.' }),
+        recentEvents: z.array(Event).max(10).meta({ description: 'The latest events, newest first.' }),
         loginsPerDay: z
           .array(z.strictObject({ date: z.iso.date(), count }))
           .length(14)
-          .meta({ description: 'Sign-ins per UTC day, oldest first, zeros kept.', examples: [exampleDays] }),
+          .meta({
+            description: 'Sign-ins per UTC day, oldest first. Days without a sign-in have count 0.',
+            examples: [exampleDays],
+          }),
       }),
     )
     .query(async ({ ctx }) => {
@@ -113,9 +118,10 @@ export const client = router({
         method: 'GET',
         path: '/client/stats',
         tags: ['client'],
-        summary: "The caller's own use",
+        summary: "Get the caller's usage",
         description:
-          "Requests made with the caller's own session or token, this one included, and how long it still lasts.",
+          "Returns the number of requests made with the caller's session or token, including this one, and the time " +
+          'until it expires.',
         successDescription: 'The statistics.',
       },
     })
@@ -125,16 +131,18 @@ export const client = router({
         requestCount: z
           .int()
           .positive()
-          .meta({ description: 'This one included.', examples: [17] }),
+          .meta({ description: 'Includes this request.', examples: [17] }),
         firstSeenAt: z.iso.datetime().meta({ examples: ['2026-03-14T08:26:53.000Z'] }),
-        lastSeenAt: z.iso.datetime().meta({ description: 'This request.' }),
+        lastSeenAt: z.iso.datetime().meta({ description: 'The time of this request.' }),
         ageSeconds: count.meta({ examples: [3600] }),
-        idleSecondsLeft: count
-          .nullable()
-          .meta({ description: 'Until it ends unless it is used; null for a token.', examples: [3600] }),
-        secondsLeft: count
-          .nullable()
-          .meta({ description: 'Until it ends, used or not; null: never.', examples: [2_588_400] }),
+        idleSecondsLeft: count.nullable().meta({
+          description: 'Seconds until the session expires unless it is used; null for a token.',
+          examples: [3600],
+        }),
+        secondsLeft: count.nullable().meta({
+          description: 'Seconds until the session or token expires, even if it is used; null: never.',
+          examples: [2_588_400],
+        }),
       }),
     )
     .query(async ({ ctx }) => {
@@ -159,8 +167,8 @@ export const client = router({
         method: 'GET',
         path: '/client/protected',
         tags: ['client'],
-        summary: 'An example of a protected operation',
-        description: 'Copy it for an operation of your own: `operatorProcedure` refuses strangers.',
+        summary: 'Example of a protected operation',
+        description: 'Copy it to add an operation. `operatorProcedure` requires a session or a token.',
         successDescription: 'The caller is signed in.',
       },
     })
@@ -169,7 +177,7 @@ export const client = router({
     .query(() => ({ message: 'You are signed in.' })),
 });
 
-/** How much a caller was used, this request included, and when it ends (milliseconds since 1970; null: never). */
+/** The usage of the caller's session or token, including this request, and when it ends (milliseconds since 1970; null: never). */
 async function useOf(principal: Principal, services: Services) {
   if (principal.kind === 'token') {
     const token = await services.tokens.reload(principal.token);

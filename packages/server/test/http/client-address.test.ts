@@ -55,7 +55,7 @@ describe('by default', () => {
     const warnings = write.mock.calls.map(([line]) => JSON.parse(String(line)).msg);
     write.mockRestore();
     expect(warnings).toEqual([
-      'X-Forwarded-For from 127.0.0.1 is not believed; if it is your proxy: TRUSTED_PROXIES=127.0.0.1',
+      'X-Forwarded-For from 127.0.0.1 is ignored: it is not in TRUSTED_PROXIES. If it is your proxy, set TRUSTED_PROXIES=127.0.0.1',
     ]);
   });
 
@@ -74,7 +74,7 @@ describe('by default', () => {
       address(req);
     }
     expect(warnings).toEqual([
-      expect.stringMatching(/192\.0\.2\.2 .*: TRUSTED_PROXIES=private,192\.0\.2\.1,192\.0\.2\.2$/),
+      expect.stringMatching(/192\.0\.2\.2 .* set TRUSTED_PROXIES=private,192\.0\.2\.1,192\.0\.2\.2$/),
     ]);
   });
 });

@@ -93,7 +93,7 @@ test('with DOCS=off there is nothing', async () => {
   for (const path of [...addresses, '/docs/swagger-ui.css', '/redoc/redoc.standalone.js']) {
     const { status, text } = await get(server, path);
     expect(status).toBe(404);
-    expect(JSON.parse(text)).toEqual({ code: 'NOT_FOUND', message: `There is no ${path}.` });
+    expect(JSON.parse(text)).toEqual({ code: 'NOT_FOUND', message: `There is nothing at ${path}.` });
   }
 });
 

@@ -416,7 +416,7 @@ describe('what breaks inside', () => {
         const answer = await sendRaw(broken.url, `${method} ${path}`, { headers: { cookie: client.cookie } });
         expect([operation.name, answer.status]).toEqual([operation.name, 500]);
         const { message } = readError(face, answer.status, answer.json);
-        expect(message).toBe('Something went wrong on the server; its log says what.');
+        expect(message).toBe('Something went wrong on the server; see its log.');
       }
     }
     for (const path of ['/nothing', '/api/v1/nothing']) {

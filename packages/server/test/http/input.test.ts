@@ -475,7 +475,7 @@ test.each([
     body: rightPassword,
   });
   // Node itself refuses control characters.
-  if (login.status === 400 && login.json.message === 'This is no HTTP request.') return;
+  if (login.status === 400 && login.json.message === 'This is not a valid HTTP request.') return;
   const [cookie = ''] = login.headers['set-cookie'] ?? [];
   for (const path of ['/auth/me', '/client/profile', '/client/dashboard']) {
     const answer = await sendRaw(server.url, `GET /api/v1${path}`, {

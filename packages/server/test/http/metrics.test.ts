@@ -189,7 +189,9 @@ test('a port that is taken is one sentence that names the setting', async () => 
   const { port } = taken.address() as AddressInfo;
   const refusal = await startServer({ ...on, metricsPort: port }).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(ListenError);
-  expect(String(refusal)).toContain(`METRICS_PORT: 127.0.0.1:${port} is in use; stop what uses it, or set another one`);
+  expect(String(refusal)).toContain(
+    `METRICS_PORT: 127.0.0.1:${port} is in use; stop the program that uses it, or set another port`,
+  );
   taken.close();
 });
 

@@ -180,22 +180,22 @@ test('the errors of the document have every code that there is, and no other', (
 
 /** By whom an operation can be called, and what the document then says of it. */
 const audiences: [Standing[], security: oas31.SecurityRequirementObject[], words: string][] = [
-  [callers.map(({ standing }) => standing), [], 'For anyone.'],
+  [callers.map(({ standing }) => standing), [], 'No credential required.'],
   [
     ['stale session', 'fresh session', 'read token', 'full token'],
     [{ session: [] }, { token: [] }],
-    'For a session, or a token of scope `read` or `full`.',
+    'Requires a session, or a token with scope `read` or `full`.',
   ],
   [
     ['stale session', 'fresh session', 'full token'],
     [{ session: [] }, { token: [] }],
-    'For a session, or a token of scope `full`.',
+    'Requires a session, or a token with scope `full`.',
   ],
-  [['stale session', 'fresh session'], [{ session: [] }], 'For a session, and for no token.'],
+  [['stale session', 'fresh session'], [{ session: [] }], 'Requires a session. Tokens are not accepted.'],
   [
     ['fresh session'],
     [{ session: [] }],
-    'For a session that showed the password within STEP_UP_MINUTES, and for no token.',
+    'Requires a session whose password was entered within STEP_UP_MINUTES. Tokens are not accepted.',
   ],
 ];
 

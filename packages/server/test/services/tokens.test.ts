@@ -246,7 +246,7 @@ describe('a token', () => {
     const client = await signedIn(server);
     const { id, headers } = await made(client);
     expect((await client.rest('DELETE', `/auth/tokens/${id}`)).status).toBe(200);
-    const message = 'The token is not one of this server, or it has been revoked or has expired.';
+    const message = 'The token is unknown, revoked or expired.';
     expect(await call(server, headers, path)).toMatchObject({ status: 401, body: { message, code: 'UNAUTHORIZED' } });
   });
 

@@ -1,5 +1,5 @@
-// The pages that show the API, and its document: who sees them, and what they may load. What the document says is not
-// decided here, and it is not made before somebody asks for it.
+// Serves the API reference pages and the OpenAPI document, and controls who may see them and what they may load. The
+// document is generated at the first request.
 import { type AnyTRPCRouter, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../../config/config.ts';
@@ -16,14 +16,14 @@ import { createRedoc } from './redoc.ts';
 import { createSwaggerUi } from './swagger-ui.ts';
 import { serveText } from './text.ts';
 
-/** Both pages set styles in their markup; ReDoc's search runs in a worker that it makes of a blob; icons are data. */
+/** Both pages have inline styles, ReDoc's search runs in a worker that it creates from a blob, and icons are data URLs. */
 const DOCS_CSP =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; " +
   "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /**
- * Answers `/docs`, `/redoc`, `/openapi.json` and what belongs to them; hands on everything else.
- * @throws Error when ReDoc's bundle is not what this code was written for.
+ * Serves `/docs`, `/redoc`, `/openapi.json` and their files, and passes on everything else.
+ * @throws Error when ReDoc's bundle is not the one that this code expects.
  */
 export function createDocs(options: {
   config: Pick<Config, 'docs'> & DocumentConfig;
@@ -52,13 +52,13 @@ export function createDocs(options: {
       requireOperator(principal);
     }
     res.setHeader('Content-Security-Policy', DOCS_CSP);
-    // Asked for each time, and sent again only when it has changed.
+    // Browsers revalidate it each time, and download it again only if it has changed.
     res.setHeader('Cache-Control', 'private, no-cache');
     return serve(req, res, next);
   };
 }
 
-/** As for a query of the API: a session, or a token of any scope but the one that opens nothing here. */
+/** The same rule as for queries of the API: a session, or a token of any scope except `proxy`. */
 function requireOperator(principal: Principal | null): void {
   if (!principal) {
     throw new TRPCError({ code: 'UNAUTHORIZED', message: 'Sign in first: POST /api/v1/auth/login.' });
@@ -68,7 +68,7 @@ function requireOperator(principal: Principal | null): void {
   }
 }
 
-/** A person signs in on the page, and comes back. */
+/** After signing in, the person returns to the page. */
 function redirectToLogin(req: Request, res: Response): void {
   res.setHeader('Cache-Control', 'no-store');
   res.redirect(`${LOGIN_PATH}?${new URLSearchParams({ next: req.url })}`);
@@ -79,17 +79,17 @@ const redirect =
   (_req, res) =>
     res.redirect(path);
 
-/** Made at the first request and kept: a start does not wait for the libraries behind it. */
+/** Generates the document at the first request and keeps it, so that a start does not load its libraries. */
 function serveDocument(options: { config: DocumentConfig; router: AnyTRPCRouter }): RequestHandler {
-  const make = async () => {
+  const generate = async () => {
     const { createOpenApiDocument } = await import('../openapi/document.ts');
     const document = createOpenApiDocument({ ...options, version });
     return serveText('json', JSON.stringify(document));
   };
-  let made: Promise<RequestHandler> | undefined;
+  let generated: Promise<RequestHandler> | undefined;
   return async (req, res, next) => {
-    made ??= make();
-    const serve = await made;
+    generated ??= generate();
+    const serve = await generated;
     return serve(req, res, next);
   };
 }

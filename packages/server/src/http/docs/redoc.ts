@@ -1,5 +1,5 @@
-// ReDoc: the page to read the API on. Only its bundle is used; the two lines that start it are a file of ours, since the
-// page's policy allows no script in the markup.
+// ReDoc: the page for reading about the API. Only its bundle is used. The script that starts it is a file of its own,
+// because the page's policy allows no inline scripts.
 import { readFileSync } from 'node:fs';
 import type { RequestHandler } from 'express';
 import { headTags, iconUrl } from '../head.ts';
@@ -18,7 +18,7 @@ const html = `<!DOCTYPE html>
 </head>
 <body>
 <div id="redoc"></div>
-<noscript>This page needs JavaScript. What it shows is at <a href="./openapi.json">openapi.json</a>.</noscript>
+<noscript>This page needs JavaScript. The same content is in <a href="./openapi.json">openapi.json</a>.</noscript>
 <script src="./redoc/redoc.standalone.js"></script>
 <script src="./redoc/start.js"></script>
 </body>
@@ -31,9 +31,9 @@ const options = {
 };
 const start = `Redoc.init('openapi.json', ${JSON.stringify(options)}, document.getElementById('redoc'));\n`;
 
-/** @throws Error when the bundle is not what this code was written for. */
+/** @throws Error when the bundle is not the one that this code expects. */
 export function createRedoc(): [path: string, RequestHandler][] {
-  // Looked at now, and let go again: it is a megabyte that few servers are ever asked for.
+  // Checked at the start, but not kept: it is a megabyte that few servers ever serve.
   withoutLogo(readBundle());
   let serveBundle: RequestHandler | undefined;
   return [
@@ -49,19 +49,19 @@ export function createRedoc(): [path: string, RequestHandler][] {
   ];
 }
 
-/** In bytes: as text it would be twice as big. */
+/** Read as bytes, because as a string it would take twice the memory. */
 const readBundle = (): Buffer => readFileSync(new URL(import.meta.resolve('#redoc')));
 
 /**
- * The bundle without its one request to another host.
- * @throws Error when that is not there exactly once: the bundle has changed, and somebody has to look at it.
+ * Removes the bundle's only request to another host.
+ * @throws Error when the URL does not appear exactly once: the bundle has changed and needs a review.
  */
 export function withoutLogo(bundle: Buffer): Buffer {
   const places: number[] = [];
   for (let at = bundle.indexOf(LOGO_URL); at >= 0; at = bundle.indexOf(LOGO_URL, at + 1)) places.push(at);
   const [place] = places;
   if (place === undefined || places.length > 1) {
-    throw new Error(`ReDoc's bundle names ${LOGO_URL} ${places.length} times, not once: look at what it loads`);
+    throw new Error(`ReDoc's bundle has ${LOGO_URL} ${places.length} times instead of once: review what it loads`);
   }
   return Buffer.concat([bundle.subarray(0, place), Buffer.from('data:,'), bundle.subarray(place + LOGO_URL.length)]);
 }

@@ -1,4 +1,4 @@
-// Swagger UI: the page to try the API out. Its files come from disk, and only those that the page needs.
+// Swagger UI: the page for trying out the API. Only the files that the page needs are served.
 import { type RequestHandler, Router } from 'express';
 import swaggerUi from 'swagger-ui-express';
 import { headTags, iconUrl } from '../head.ts';
@@ -7,7 +7,7 @@ import { serveText } from './text.ts';
 
 const assets = ['swagger-ui.css', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js', 'swagger-ui-init.js'];
 
-/** Prose below its title in size, too; and no field for a cookie, which only the server can set. */
+/** Makes headings in the prose smaller than the title, and hides the field for the cookie, which only the server can set. */
 const customCss = `
   .swagger-ui .info { margin: 30px 0 }
   .swagger-ui .info .description h1 { font-size: 20px; margin: 24px 0 8px }
@@ -24,13 +24,13 @@ const setup = {
   customfavIcon: iconUrl,
   customCss,
   swaggerOptions: {
-    // Without the bar on top, where another document could be opened.
+    // Hides the top bar, which could open another document.
     layout: 'BaseLayout',
     tryItOutEnabled: true,
     displayRequestDuration: true,
-    // A token that is typed in is forgotten with the page.
+    // Forgets a token when the page is closed.
     persistAuthorization: false,
-    // By default the document is sent to a host of others to be validated.
+    // By default, the document is sent to a third-party host for validation.
     validatorUrl: null,
   },
 };

@@ -1,8 +1,8 @@
-// How a text that is held in memory is answered.
+// Serves a text from memory.
 import { createHash } from 'node:crypto';
 import type { RequestHandler } from 'express';
 
-/** With a tag of the content, so that a browser that has it already is told so instead (RFC 9110, 8.8.3). */
+/** Sends an ETag of the content, so that browsers can reuse their copy (RFC 9110, 8.8.3). */
 export function serveText(type: string, text: string | Buffer): RequestHandler {
   const body = typeof text === 'string' ? Buffer.from(text) : text;
   const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;

@@ -1,6 +1,6 @@
-// Forward-auth: a reverse proxy asks here, for every request to any other application, whether its caller may pass. It
-// stands before Express, CORS and tRPC, for a page asks once for each of its parts; and it is built narrow, for what gets
-// past it gets everywhere.
+// Forward-auth: for each request to another application, a reverse proxy asks here whether to allow it. It runs before
+// Express, CORS and tRPC, because a page causes one such request for each of its assets. It does little, because a mistake
+// here opens every application.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
 import type { Log } from '../../log.ts';
@@ -20,19 +20,19 @@ import { type IdentifyRequest, requestIdOf } from '../request-id.ts';
 import type { NoReturn, ReturnAddress } from '../return-address.ts';
 import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
 
-/** Why somebody may not pass, as the log says it. */
+/** Why a request is refused, for the log. */
 type Reason =
   | 'no credential'
-  | 'the session or token has ended, or is not good here'
+  | 'the session or token has ended, or is not valid here'
   | 'the token is not for this host'
   | 'its headers contradict each other';
 
-type Said = ReturnType<typeof readOriginalRequest> | null;
+type Reported = ReturnType<typeof readOriginalRequest> | null;
 
 /**
- * Answers any method alike: 204 with the identity headers, 401, or 503 when the database cannot be asked. `?redirect=1`
- * turns a 401 that has a Location into a 302, `?basic=1` asks for HTTP Basic too. What else is in the query is not ours to
- * judge: some proxies put the original one there.
+ * Responds to every method alike: 204 with the identity headers, 401, or 503 when the database is unavailable.
+ * `?redirect=1` turns a 401 that has a Location into a 302, and `?basic=1` also offers HTTP Basic. The rest of the query is
+ * ignored, because some proxies put the original query there.
  */
 export function createVerify(options: {
   config: Config;
@@ -45,18 +45,19 @@ export function createVerify(options: {
 }): RequestListener {
   const { config, cookies, clientAddress, returnAddress, services, log, identify } = options;
   const { gate, activity } = services;
-  const isBelieved = createPeerTrust(config);
+  const isFromTrustedProxy = createPeerTrust(config);
   const login = new URL(LOGIN_PATH, config.publicUrl);
   const operator = [
     ...['Cache-Control', 'no-store', 'Remote-User', config.operatorName],
     ...(config.operatorEmail === null ? [] : ['Remote-Email', config.operatorEmail]),
   ];
 
-  /** What the proxy says of the original request, or null where nobody believes it. */
-  const originalOf = (req: IncomingMessage): Said => (isBelieved(req) ? readOriginalRequest(req.headers) : null);
+  /** The original request as the proxy reports it; null if the proxy is not trusted. */
+  const originalOf = (req: IncomingMessage): Reported =>
+    isFromTrustedProxy(req) ? readOriginalRequest(req.headers) : null;
 
   const warnOfContradiction = logOnce((req: IncomingMessage) => {
-    const advice = 'have the proxy set one and delete the other, as backchannel proxy-config prints it';
+    const advice = 'let the proxy set one and delete the other, as backchannel proxy-config prints it';
     log.warn({ peer: peerOf(req) }, `forward-auth: X-Forwarded-* and X-Original-* contradict each other; ${advice}`);
   });
 
@@ -67,12 +68,12 @@ export function createVerify(options: {
     res.writeHead(204, [...operator, ...method]).end();
   };
 
-  const refuse = (req: IncomingMessage, res: ServerResponse, reason: Reason, said: Said) => {
+  const refuse = (req: IncomingMessage, res: ServerResponse, reason: Reason, reported: Reported) => {
     const query = new URLSearchParams(req.url?.slice(VERIFY_PATH.length));
-    const original = said === 'contradiction' ? null : said;
-    const isBrowsing = said !== 'contradiction' && isNavigation(req.headers, original?.method ?? req.method);
+    const original = reported === 'contradiction' ? null : reported;
+    const isBrowsing = reported !== 'contradiction' && isNavigation(req.headers, original?.method ?? req.method);
     const back = isBrowsing ? findWayBack(original) : null;
-    // Whom it lets pass is answered with as little as it takes: nobody sees that answer but the proxy.
+    // Only refusals get a request id and security headers: the response to an allowed request goes only to the proxy.
     identify(req, res);
     const noReturn = back?.missing ? { noReturn: back.missing } : {};
     const refused = {
@@ -95,14 +96,14 @@ export function createVerify(options: {
     sendJson(res, 401, { message: messages.signInFirst, code: 'UNAUTHORIZED' });
   };
 
-  /** Where a browser signs in, and what it will be sent back to, or why to nothing. */
+  /** Where the browser signs in, with the address to return to, or with the reason why there is none. */
   const findWayBack = (original: OriginalRequest | null): { location: string; missing: NoReturn | null } => {
     const address = returnAddress.accept(original?.address);
     const missing = ((): NoReturn | null => {
       if (address) return null;
       if (original === null) return 'proxy-not-trusted';
       if (original.address === null) return 'address-not-told';
-      // Where the front page could be followed, it is not the host that is amiss.
+      // If the host's front page could be followed, the problem is the rest of the address.
       return returnAddress.accept(URL.parse('/', original.address)?.href) ? 'address-not-usable' : 'host-not-allowed';
     })();
     const location = new URL(login);
@@ -114,10 +115,10 @@ export function createVerify(options: {
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const { headers } = req;
     if (headers['x-original-url'] !== undefined || headers['x-original-method'] !== undefined) {
-      const said = originalOf(req);
-      if (said === 'contradiction') {
+      const reported = originalOf(req);
+      if (reported === 'contradiction') {
         warnOfContradiction(req);
-        return refuse(req, res, 'its headers contradict each other', said);
+        return refuse(req, res, 'its headers contradict each other', reported);
       }
     }
     const bearer = readProxyToken(headers);
@@ -126,14 +127,14 @@ export function createVerify(options: {
     const passCookies = cookies.pass?.read(cookie) ?? [];
     const principal = await gate.authenticate({ bearer, sessionCookies, passCookies }, 'forward-auth');
     if (principal?.kind === 'session') return pass(req, res, principal);
-    const said = originalOf(req);
-    const host = said === 'contradiction' ? null : said?.hostname;
+    const reported = originalOf(req);
+    const host = reported === 'contradiction' ? null : reported?.hostname;
     if (principal) {
       if (tokenOpensHost(principal.token, host ?? null)) return pass(req, res, principal);
-      return refuse(req, res, 'the token is not for this host', said);
+      return refuse(req, res, 'the token is not for this host', reported);
     }
     const isPresented = bearer !== null || sessionCookies.length + passCookies.length > 0;
-    refuse(req, res, isPresented ? 'the session or token has ended, or is not good here' : 'no credential', said);
+    refuse(req, res, isPresented ? 'the session or token has ended, or is not valid here' : 'no credential', reported);
   };
 
   return (req, res) => {
@@ -147,8 +148,8 @@ export function createVerify(options: {
 }
 
 /**
- * nginx asks by GET and hands on how long the original request's body is, unless it is told not to, but not the body: what
- * it sends next on the connection would be read as that body, and the headers that it sets with it.
+ * nginx sends a GET with the Content-Length of the original request but without its body, unless it is configured not to.
+ * The next request on the connection, with the headers that nginx sets, would then be read as that body.
  */
 const promisesBody = ({ method, headers }: IncomingMessage) =>
   (method === 'GET' || method === 'HEAD') &&

@@ -1,6 +1,6 @@
 /**
- * Connections before they are requests: how much, how long and how many, and how what is no request is refused. None of
- * these limits is met by a browser or a proxy that means well; each is there for one that does not.
+ * Limits on connections: their number, their size and their time, and the responses to malformed requests. Well-behaved
+ * browsers and proxies stay within these limits.
  */
 import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -8,21 +8,21 @@ import type { Log } from '../../log.ts';
 import { logOnce } from '../../log-once.ts';
 import { createServer, STATUS_CODES } from './node-http.ts';
 
-/** For all headers of a request together, its first line included, in bytes. Node's own, said so that it stays. */
+/** For the request line and all headers together, in bytes. It is Node's default, fixed here so that it stays. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
 export interface ConnectionLimits {
-  /** Until the last header is there: a client that sends one byte a second would hold a connection for hours (Slowloris). */
+  /** For the headers. Without it, a client that sends one byte a second holds a connection for hours (Slowloris). */
   headersPatienceMs: number;
-  /** Until the last byte of the body is there. 64 KiB in that time is a slow modem. */
+  /** For the whole request. A slow modem can send 64 KiB in that time. */
   requestPatienceMs: number;
-  /** How late that is noticed. */
+  /** How often these two are checked. */
   checkEveryMs: number;
-  /** How long an answer may wait for a client that does not read it. */
+  /** How long a response may wait for a client that does not read it. */
   answerPatienceMs: number;
-  /** Longer than proxies keep theirs (nginx: 60 s), so that it is they who close: else they may send into a closing one. */
+  /** Longer than in proxies (nginx: 60 s), so that the proxy closes first and never sends on a closing connection. */
   keepAliveMs: number;
-  /** A proxy needs some dozens. Beyond it a connection is closed at once, before the files that a process may open run out. */
+  /** A proxy needs a few dozen. Further connections are closed at once, before the process runs out of file descriptors. */
   maxConnections: number;
 }
 
@@ -35,7 +35,7 @@ const defaultLimits: ConnectionLimits = {
   maxConnections: 4096,
 };
 
-/** An HTTP server with these limits, which does not listen yet. */
+/** Creates an HTTP server with these limits. It does not listen yet. */
 export function createConnections(log: Log, limits: Partial<ConnectionLimits> = {}): Server {
   const { headersPatienceMs, requestPatienceMs, checkEveryMs, answerPatienceMs, keepAliveMs, maxConnections } = {
     ...defaultLimits,
@@ -49,15 +49,15 @@ export function createConnections(log: Log, limits: Partial<ConnectionLimits> = 
     keepAliveTimeout: keepAliveMs,
   });
   server.setTimeout(answerPatienceMs);
-  // Bytes are limit enough. Node before 24.18.1 takes no header beyond the thousandth and says nothing (CVE-2026-58044):
-  // a stranger's could stand in the place of those that the proxy adds.
+  // The limit in bytes is enough. Node before 24.18.1 silently drops headers after the thousandth (CVE-2026-58044), so an
+  // attacker's headers could displace those that the proxy adds.
   server.maxHeadersCount = 0;
   server.maxConnections = maxConnections;
   const warnOfDrops = logOnce(() =>
-    log.warn(`more than ${maxConnections} connections at once: further ones are closed`),
+    log.warn(`more than ${maxConnections} connections at once; further ones are closed`),
   );
   server.on('drop', warnOfDrops);
-  // Without a listener each of these would end the process: no more files can be opened, for one.
+  // Without a listener, an error such as running out of file descriptors would end the process.
   const onError = (error: Error) => log.error({ err: error }, 'a connection could not be accepted');
   server.once('listening', () => server.on('error', onError));
   server.on('clientError', refuse);
@@ -74,7 +74,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: {
     status: 431,
     code: 'PAYLOAD_TOO_LARGE',
-    message: `The headers are over ${MAX_HEADER_BYTES / 1024} KiB; a browser may have too many cookies for this host.`,
+    message: `The headers are larger than ${MAX_HEADER_BYTES / 1024} KiB; your browser may have too many cookies for this host.`,
   },
   HPE_CHUNK_EXTENSIONS_OVERFLOW: {
     status: 413,
@@ -83,15 +83,15 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   ERR_HTTP_REQUEST_TIMEOUT: { status: 408, code: 'BAD_REQUEST', message: 'The request took too long to arrive.' },
 };
-const malformed: Refusal = { status: 400, code: 'BAD_REQUEST', message: 'This is no HTTP request.' };
+const malformed: Refusal = { status: 400, code: 'BAD_REQUEST', message: 'This is not a valid HTTP request.' };
 
-/** The answer that a connection is at. There is no public name for it; Node's own handler of these errors looks there, too. */
+/** The response that a connection is currently sending. There is no public API for it; Node's own error handler uses it too. */
 export const answerOf = (socket: Duplex): ServerResponse | null =>
   (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage ?? null;
 
-/** Answers what the parser refused in the shape of every other error, and closes. */
+/** Responds to a request that the parser rejected with an error in the API's shape, and closes the connection. */
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // An answer is on its way already: what is written now would be taken for a part of it.
+  // If a response has started, the client would read this error as a part of it.
   const isAnswering = answerOf(socket)?.headersSent;
   if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) {
     socket.destroy();

@@ -1,18 +1,18 @@
-// The end of a server under load: no request that has been accepted goes without its answer.
+// Shuts a server down under load without losing an accepted request.
 import type { Server } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { answerOf } from './connections.ts';
 
 /**
- * How long a connection without a request stays open for one that is on its way already, in milliseconds. Whoever is
- * sending requests sends the next one within it, is answered, and told to close.
+ * How long an idle connection stays open for a request that may be on its way, in milliseconds. A busy client sends its
+ * next request within this time, and the response then tells it to close the connection.
  */
 const LINGER_MS = 500;
 const LOOK_EVERY_MS = 10;
 
 export interface Drain {
   isDraining(): boolean;
-  /** Accepts no more connections, and tells those there are to close with their next answer. */
+  /** Stops accepting connections, and closes each open one with its next response. */
   drain(): Promise<void>;
 }
 
@@ -34,13 +34,13 @@ export function createDrain(server: Server, { lingerMs = LINGER_MS }: { lingerMs
       for (const answer of [...sockets].map(answerOf)) {
         if (answer && !answer.headersSent) answer.setHeader('Connection', 'close');
       }
-      // Not http.Server's own, which closes idle connections at once: a request may be on its way on any of them.
+      // http.Server.close() would close idle connections at once, although a request may be on its way.
       NetServer.prototype.close.call(server);
       const until = performance.now() + lingerMs;
       while (performance.now() < until && sockets.size > 0) {
         await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
       }
-      // To Node, one that has never sent anything is not idle. Go's proxies open one too many and keep it for later.
+      // Node does not count a connection as idle until it has sent something. Go's proxies keep such a spare connection.
       for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
     },
   };

@@ -1,4 +1,4 @@
-// Opening a port, and closing it without losing what is in flight. It knows nothing of what is served there.
+// Opens a port, and closes it without losing requests in flight. It knows nothing about the requests.
 import type { Server } from 'node:http';
 import { type AddressInfo, createServer, type Server as NetServer } from 'node:net';
 
@@ -7,7 +7,7 @@ const CLOSING_PATIENCE_MS = 10_000;
 
 const CLOSING_SWEEP_MS = 20;
 
-/** The address cannot be listened on. The message is one sentence that says what to do. */
+/** The server cannot listen on the address. The message is one sentence that says what to do. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
@@ -15,7 +15,7 @@ export class ListenError extends Error {
 interface Address {
   host: string;
   port: number;
-  /** The settings that these are from, for the error. */
+  /** The names of the settings, for error messages. */
   names: readonly [host: string, port: string];
 }
 
@@ -32,7 +32,7 @@ export function listen(server: NetServer, address: Address): Promise<number> {
   });
 }
 
-/** Looks whether the port could be opened, for who has something to do before it is. @throws ListenError */
+/** Checks that the port is free, without keeping it open. @throws ListenError */
 export async function refuseTaken(address: Address): Promise<void> {
   const server = createServer();
   await listen(server, address);
@@ -43,21 +43,21 @@ export async function refuseTaken(address: Address): Promise<void> {
 
 function asListenError(error: NodeJS.ErrnoException, { host, port, names: [HOST, PORT] }: Address): Error {
   const reasons: Record<string, string> = {
-    EADDRINUSE: `${PORT}: ${host}:${port} is in use; stop what uses it, or set another one, such as ${PORT}=${port + 1}`,
-    EACCES: `${PORT}: ${port} needs privileges that this user does not have; set one from 1024 up, such as ${PORT}=8000`,
-    EADDRNOTAVAIL: `${HOST}: ${host} is no address of this machine; set ${HOST}=127.0.0.1, or ${HOST}=0.0.0.0 for all of them`,
-    ENOTFOUND: `${HOST}: ${host} is not a known name; set ${HOST}=127.0.0.1, or ${HOST}=0.0.0.0 for all addresses`,
+    EADDRINUSE: `${PORT}: ${host}:${port} is in use; stop the program that uses it, or set another port, such as ${PORT}=${port + 1}`,
+    EACCES: `${PORT}: ${port} needs privileges that this user does not have; set a port from 1024 up, such as ${PORT}=8000`,
+    EADDRNOTAVAIL: `${HOST}: ${host} is not an address of this machine; set ${HOST}=127.0.0.1, or ${HOST}=0.0.0.0 for all addresses`,
+    ENOTFOUND: `${HOST}: ${host} is not a known host name; set ${HOST}=127.0.0.1, or ${HOST}=0.0.0.0 for all addresses`,
   };
   return new ListenError(reasons[error.code ?? ''] ?? `${HOST}, ${PORT}: ${error.message}`, { cause: error });
 }
 
-/** Stops accepting, and waits for what is in flight, `patienceMs` at most. */
+/** Stops accepting connections, and waits for requests in flight, for `patienceMs` at most. */
 export async function stopListening(
   server: Server,
   { patienceMs = CLOSING_PATIENCE_MS }: { patienceMs?: number } = {},
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // A connection whose last answer went out stays open for the next request: it is closed as soon as it is idle.
+  // After a response, a connection stays open for the next request. The sweep closes it once it is idle.
   const sweep = setInterval(() => server.closeIdleConnections(), CLOSING_SWEEP_MS);
   const deadline = setTimeout(() => server.closeAllConnections(), patienceMs);
   await closed;

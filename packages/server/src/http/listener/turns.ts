@@ -1,11 +1,11 @@
-// Keeps a burst of writes from holding up reads: the event loop would otherwise work off all that has arrived before it
-// looks for more, and 200 sign-ins at once would stand before the next check of a live session.
+// Keeps a burst of writes from delaying reads. Otherwise the event loop would start everything that has arrived before it
+// reads more, and a session check would wait behind 200 simultaneous sign-ins.
 import { isSafeMethod } from '../guard.ts';
 
-/** Begins a request in its turn. */
+/** Starts a request when it is its turn. */
 export type TakeTurn = (method: string | undefined, begin: () => void) => void;
 
-/** One write begins in each turn of the event loop; reads begin at once. */
+/** Starts one write in each turn of the event loop. Reads start at once. */
 export function createTurns(): TakeTurn {
   const waiting: (() => void)[] = [];
   const beginNext = () => {

@@ -1,4 +1,4 @@
-// How callers show who they are, for the document: which credentials open an operation, and what it does to cookies.
+// Authentication in the OpenAPI document: which credentials an operation accepts, and which cookies it sets.
 import type { oas31 } from 'zod-openapi';
 import { DAY_MS } from '../../clock.ts';
 import { type Access, type OperationType, scopesFor } from '../../services/access/policy.ts';
@@ -6,7 +6,7 @@ import { DEVICE_MAX_AGE_MS } from '../../services/devices.ts';
 import type { Meta } from '../../trpc.ts';
 import type { Cookie, Cookies } from '../cookies.ts';
 
-/** Any one of a list opens the operation; an empty list leaves it open to all. */
+/** Any one scheme in a list allows the operation. An empty list means that no credential is required. */
 export const securityOf: Record<Access, oas31.SecurityRequirementObject[]> = {
   anyone: [],
   operator: [{ session: [] }, { token: [] }],
@@ -14,17 +14,17 @@ export const securityOf: Record<Access, oas31.SecurityRequirementObject[]> = {
   fresh: [{ session: [] }],
 };
 
-/** The same in words, with what a list of schemes cannot say: which tokens, and how fresh a session. */
+/** The same in words, with details that schemes cannot express: the token's scope and the session's last authentication. */
 export const callersOf = (type: OperationType): Record<Access, string> => ({
-  anyone: 'For anyone.',
-  operator: `For a session, or a token of scope ${scopesFor(type)
+  anyone: 'No credential required.',
+  operator: `Requires a session, or a token with scope ${scopesFor(type)
     .map((scope) => `\`${scope}\``)
     .join(' or ')}.`,
-  session: 'For a session, and for no token.',
-  fresh: 'For a session that showed the password within STEP_UP_MINUTES, and for no token.',
+  session: 'Requires a session. Tokens are not accepted.',
+  fresh: 'Requires a session whose password was entered within STEP_UP_MINUTES. Tokens are not accepted.',
 });
 
-/** What an operation does to cookies. OpenAPI has one entry for a header, however often that is there. */
+/** The Set-Cookie headers of an operation. OpenAPI has a single entry for a header, even if it appears several times. */
 export function cookieHeaders(cookies: Cookies): Record<NonNullable<Meta['cookie']>, oas31.HeaderObject> {
   const token = 'eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl';
   const example = (cookie: Cookie | null, days: number) =>
@@ -33,18 +33,18 @@ export function cookieHeaders(cookies: Cookies): Record<NonNullable<Meta['cookie
     const [session, pass] = [example(cookies.session, days), example(cookies.pass, days)];
     return { ...(session && { session }), ...(pass && { pass }) };
   };
-  const passed = cookies.pass ? 'the pass, which is the same for the subdomains of COOKIE_DOMAIN; ' : '';
+  const passed = cookies.pass ? 'the pass, the same for the subdomains of COOKIE_DOMAIN; ' : '';
   return {
     sets: {
       description:
-        `One for each cookie: the session, until its absolute end; ${passed}and what the browser is known by from now ` +
-        'on, so that nobody elsewhere can lock it out with wrong passwords.',
+        `One for each cookie: the session, until its absolute end; ${passed}and the cookie that identifies this browser, ` +
+        "so that other people's wrong passwords cannot lock it out.",
       required: true,
       schema: { type: 'string' },
       examples: { ...withPass(30), device: { value: cookies.device.set(token, DEVICE_MAX_AGE_MS) } },
     },
     clears: {
-      description: 'Takes the session from a browser that has none any more; it is not sent to other callers.',
+      description: "Removes the ended session's cookie from the browser. Not sent to other callers.",
       schema: { type: 'string' },
       examples: withPass(0),
     },
@@ -55,7 +55,7 @@ export const tokenScheme: oas31.SecuritySchemeObject = {
   type: 'http',
   scheme: 'bearer',
   bearerFormat: 'bct_…',
-  description: 'An API token from `POST /auth/tokens`. It decides alone: a cookie beside it is ignored.',
+  description: 'An API token from `POST /auth/tokens`. If you send one, cookies are ignored.',
 };
 
 export function sessionScheme(cookieName: string): oas31.SecuritySchemeObject {
@@ -63,6 +63,6 @@ export function sessionScheme(cookieName: string): oas31.SecuritySchemeObject {
     type: 'apiKey',
     in: 'cookie',
     name: cookieName,
-    description: 'The cookie that `POST /auth/login` sets. A browser keeps it and sends it with each call by itself.',
+    description: 'The cookie that `POST /auth/login` sets. Browsers store it and send it automatically.',
   };
 }

@@ -1,11 +1,10 @@
-// The OpenAPI document: trpc-to-openapi reads the procedures' schemas, one function says what it cannot know. To be
-// imported when somebody asks for the document and not before: its libraries would make each start 0.1 s longer.
+// Generates the OpenAPI document. trpc-to-openapi reads the procedures' schemas, and `complete` adds the rest. Import this
+// only when the document is requested: its libraries would make each start 0.1 s slower.
 import type { AnyTRPCRouter } from '@trpc/server';
 import { generateOpenApiDocument, type OpenApiRouter } from 'trpc-to-openapi';
 import type { oas31 } from 'zod-openapi';
 import type { Config } from '../../config/config.ts';
 import { createCookies } from '../cookies.ts';
-
 import { inputSchema, listProcedures } from '../operations.ts';
 import { API_PATH, VERIFY_PATH } from '../paths.ts';
 import { callersOf, cookieHeaders, securityOf, sessionScheme, tokenScheme } from './access.ts';
@@ -15,7 +14,7 @@ import { exampleOf } from './examples.ts';
 import { describeForwardAuth, passScheme } from './forward-auth.ts';
 import { tidy } from './tidy.ts';
 
-/** What of the configuration the document says. */
+/** The settings that appear in the document. */
 export type DocumentConfig = Pick<Config, 'publicUrl' | 'cookieName' | 'secureCookies' | 'cookieDomain'>;
 
 export interface DocumentOptions {
@@ -28,24 +27,23 @@ type Procedure = ReturnType<typeof listProcedures>[number];
 type Schemas = Record<string, oas31.SchemaObject | oas31.ReferenceObject>;
 
 /**
- * The document of a router, made anew at each call. The server's address in it is relative: whoever reads the document
- * from this server calls this server, by whatever name it was reached.
- * @throws TypeError when a procedure can't be described: without an example, without a tag's description.
+ * Generates the document of a router. Its server address is relative, so that requests go to the host that served the
+ * document.
+ * @throws TypeError when a procedure lacks something that the document needs, such as an example or a described tag.
  */
 export function createOpenApiDocument(options: DocumentOptions): oas31.OpenAPIObject {
   const { router, version } = options;
-  // The library's type for a router asks for its own meta, an index signature; it reads no more of it than `openapi`,
-  // which ours has.
+  // The library's router type requires its own meta type. It only reads `openapi`, which our meta has.
   const raw = generateOpenApiDocument(router as OpenApiRouter, { title: 'BackChannel', version, baseUrl: API_PATH });
   return complete(tidy(raw), options);
 }
 
-/** Everything beside inputs and outputs: who may call, what can go wrong, examples, and words. */
+/** Adds everything except inputs and outputs: access, errors, examples and prose. */
 function complete(generated: oas31.OpenAPIObject, options: DocumentOptions): oas31.OpenAPIObject {
   const { router, version, config } = options;
   const { publicUrl, cookieName, cookieDomain } = config;
   const cookies = cookieHeaders(createCookies(config, () => 0));
-  // Those called error.* describe errors as the library's own handler would answer them. Ours answers Error.
+  // The schemas named error.* describe the errors of the library's own handler. Our handler responds with Error.
   const outputs = Object.entries(generated.components?.schemas ?? {}).filter(([name]) => !name.startsWith('error.'));
   const schemas: Schemas = { Error: ErrorSchema, ...Object.fromEntries(outputs) };
   const errors = createErrorResponses();
@@ -111,7 +109,7 @@ function describeOperation(
   };
 }
 
-/** trpc-to-openapi loses what an optional parameter says of itself; the schema that checks the input still has it. */
+/** trpc-to-openapi loses the descriptions of optional parameters, so they are read from the input schema. */
 function describeParameters(operation: oas31.OperationObject, { name, input }: Procedure): oas31.ParameterObject[] {
   const { properties = {} } = describeInput(input);
   return (operation.parameters ?? []).flatMap((parameter) => {
@@ -125,7 +123,7 @@ function describeParameters(operation: oas31.OperationObject, { name, input }: P
   });
 }
 
-/** A body without a field to send is none. */
+/** Null if the body has no fields. */
 function describeBody(
   body: oas31.OperationObject['requestBody'],
   options: { procedure: Procedure; schemas: Schemas },
@@ -133,14 +131,14 @@ function describeBody(
   const { procedure, schemas } = options;
   const generated = body && 'content' in body ? body.content['application/json']?.schema : undefined;
   if (!generated || !('properties' in generated) || Object.keys(generated.properties ?? {}).length === 0) return null;
-  // trpc-to-openapi loses it where fields are checked together.
+  // trpc-to-openapi loses it if a schema checks several fields together.
   const { additionalProperties = true } = describeInput(procedure.input);
   const schema = { ...generated, additionalProperties };
   const example = exampleOf(schema, { schemas, where: `${procedure.name}'s input` });
   return { required: true, content: { 'application/json': { schema, example } } };
 }
 
-/** An input as zod itself describes it: whole, with a path's fields. */
+/** An input as Zod describes it: complete, including the fields in the path. */
 function describeInput(input: Procedure['input']): oas31.SchemaObject {
   if (!input) return {};
   return tidy(inputSchema(input)) as oas31.SchemaObject;

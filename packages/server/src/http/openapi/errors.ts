@@ -1,4 +1,4 @@
-// What can go wrong, for the document: the one shape of errors, and which of them an operation can answer with.
+// Errors in the OpenAPI document: their shape, and which errors an operation can return.
 import type { oas31 } from 'zod-openapi';
 import { type ErrorCode, errorStatuses, type Issue } from '../../errors.ts';
 import { messages } from '../../messages.ts';
@@ -10,7 +10,7 @@ export const ErrorSchema: oas31.SchemaObject = {
   type: 'object',
   description: 'Every error under /api/v1 has this shape.',
   properties: {
-    message: { type: 'string', description: 'What is wrong, in words for a person. Programs go by `code`.' },
+    message: { type: 'string', description: 'What is wrong, for people. Programs should use `code`.' },
     code: { type: 'string', enum: Object.keys(errorStatuses), description: 'What is wrong, for a program.' },
     issues: {
       type: 'array',
@@ -18,7 +18,10 @@ export const ErrorSchema: oas31.SchemaObject = {
       items: {
         type: 'object',
         properties: {
-          path: { type: 'string', description: 'The field: names and indexes joined by dots; empty for the whole.' },
+          path: {
+            type: 'string',
+            description: 'The field: names and indexes joined by dots; empty for the input as a whole.',
+          },
           message: { type: 'string' },
         },
         required: ['path', 'message'],
@@ -41,7 +44,7 @@ interface Refusal {
 const refusals = {
   InvalidInput: {
     code: 'BAD_REQUEST',
-    when: 'A field is unknown, missing or not valid, in the body or in the query string',
+    when: 'A field in the body or in the query string is unknown, missing or invalid',
     message: messages.invalidInput,
     issues: [{ path: 'verbose', message: 'Unknown field.' }],
   },
@@ -62,17 +65,17 @@ const refusals = {
   },
   WrongPasswordOfSession: {
     code: 'FORBIDDEN',
-    when: 'The password is wrong; the session goes on',
+    when: 'The password is wrong; the session stays valid',
     message: messages.wrongPassword,
   },
   ScopeTooSmall: {
     code: 'FORBIDDEN',
-    when: "The token's scope does not cover it",
+    when: "The token's scope does not allow it",
     message: messages.scopeTooSmall('proxy'),
   },
   NoToken: {
     code: 'FORBIDDEN',
-    when: 'A token asks, and no token may do this',
+    when: 'Tokens are not allowed to do this',
     message: messages.noTokens,
   },
   NotFresh: {
@@ -92,7 +95,7 @@ const refusals = {
   },
   SetByEnvironment: {
     code: 'CONFLICT',
-    when: 'The environment sets the password; the message has the line to put there',
+    when: 'The password is set in the environment; the message has the line to put there',
     message: messages.setByEnvironment("MASTER_PASSWORD_HASH='$2b$12$…'"),
   },
   Throttled: {
@@ -102,12 +105,12 @@ const refusals = {
   },
   CrossOrigin: {
     code: 'FORBIDDEN',
-    when: 'A page of another origin, one that is not in ALLOWED_ORIGINS, asks through a browser',
+    when: 'A browser sent the request for a page whose origin is not in ALLOWED_ORIGINS',
     message: messages.crossOrigin('https://elsewhere.example'),
   },
   PayloadTooLarge: {
     code: 'PAYLOAD_TOO_LARGE',
-    when: `The body is over ${MAX_BODY_BYTES / 1024} KiB`,
+    when: `The body is larger than ${MAX_BODY_BYTES / 1024} KiB`,
     message: messages.payloadTooLarge(MAX_BODY_BYTES),
   },
   UnsupportedMediaType: {
@@ -117,12 +120,12 @@ const refusals = {
   },
   Failed: {
     code: 'INTERNAL_SERVER_ERROR',
-    when: 'The server failed; its log says at what',
+    when: 'The server failed; see its log',
     message: messages.internal,
   },
   DatabaseAway: {
     code: 'SERVICE_UNAVAILABLE',
-    when: 'The database cannot be reached',
+    when: 'The database is unavailable',
     message: messages.databaseAway,
   },
   Busy: {
@@ -133,7 +136,7 @@ const refusals = {
 } as const satisfies Record<string, Refusal>;
 type RefusalName = keyof typeof refusals;
 
-/** What a code means that a procedure declares beyond those that follow from its access and its input; some by name. */
+/** The refusal for each error code that a procedure declares in its meta. Some codes have one for each procedure. */
 const declared: Partial<Record<ErrorCode | `${string} ${ErrorCode}`, RefusalName>> = {
   UNAUTHORIZED: 'WrongPassword',
   FORBIDDEN: 'WrongPasswordOfSession',
@@ -144,7 +147,7 @@ const declared: Partial<Record<ErrorCode | `${string} ${ErrorCode}`, RefusalName
   SERVICE_UNAVAILABLE: 'Busy',
 };
 
-/** What follows from who may call. */
+/** The refusals that an access level implies. */
 const refusedAs: Record<Access, RefusalName[]> = {
   anyone: [],
   operator: ['NotSignedIn', 'ScopeTooSmall'],
@@ -158,13 +161,13 @@ interface Procedure {
   meta: DescribedMeta;
 }
 
-/** All refusals of a procedure, in an order that reads well within one status. */
+/** All refusals of a procedure, in display order within a status. */
 function refusalsOf({ name, type, meta }: Procedure): RefusalName[] {
-  // A mutation reads a body whenever there is one, also where it needs none.
+  // A mutation reads a body if there is one, even if it needs none.
   const ofWrites: RefusalName[] = ['NotJson', 'CrossOrigin', 'PayloadTooLarge', 'UnsupportedMediaType'];
   const further = (meta.errors ?? []).map((code) => {
     const refusal = declared[`${name} ${code}`] ?? declared[code];
-    if (!refusal) throw new TypeError(`${name} declares ${code}: say in the document what that means`);
+    if (!refusal) throw new TypeError(`${name} declares ${code}: add its meaning to \`declared\``);
     return refusal;
   });
   return [
@@ -177,7 +180,7 @@ function refusalsOf({ name, type, meta }: Procedure): RefusalName[] {
   ];
 }
 
-/** What an operation that is no procedure refuses, described where it is. */
+/** An error response written in place, for an operation that is not a procedure. */
 export const describeRefusal = (
   name: RefusalName,
   headers: Record<string, oas31.HeaderObject>,
@@ -186,7 +189,7 @@ export const describeRefusal = (
   headers,
 });
 
-/** Hands out references to error responses, and remembers which ones the document then has to hold. */
+/** Returns references to error responses, and collects the responses that the document needs. */
 export function createErrorResponses() {
   const used = new Map<string, oas31.ResponseObject>();
   const referTo = (all: RefusalName[]): oas31.ResponsesObject => {
@@ -202,7 +205,7 @@ export function createErrorResponses() {
   return {
     /** The error responses of a procedure by status; refusals with one status share a response. */
     of: (procedure: Procedure): oas31.ResponsesObject => referTo(refusalsOf(procedure)),
-    /** Those of any operation that asks the database. */
+    /** The error responses of any operation that reads the database. */
     ofFailures: (): oas31.ResponsesObject => referTo(['Failed', 'DatabaseAway']),
     components: (): Record<string, oas31.ResponseObject> => Object.fromEntries(used),
   };
@@ -226,7 +229,7 @@ function describeResponse(names: RefusalName[]): oas31.ResponseObject {
 }
 
 const retryAfter: oas31.HeaderObject = {
-  description: 'Whole seconds to wait before the next try.',
+  description: 'Whole seconds to wait before trying again.',
   required: true,
   schema: { type: 'integer', minimum: 1 },
   example: 2,

@@ -1,14 +1,14 @@
-// Examples of whole bodies, put together from the examples that schemas give of themselves.
+// Builds examples of whole bodies from the examples in their schemas.
 import type { oas31 } from 'zod-openapi';
 
 type Schema = oas31.SchemaObject | oas31.ReferenceObject;
 
-/** The same moment everywhere, so that one example fits the next. */
+/** The same time everywhere, so that examples agree with each other. */
 const byFormat: Record<string, string> = { 'date-time': '2026-03-14T09:26:53.000Z', date: '2026-03-14' };
 
 /**
- * The schema's own example; without one, the only or first value that it allows, or one made of its parts' examples.
- * @throws TypeError when a part has none: `where` says whose.
+ * Returns the schema's own example. Without one, returns the first value that it allows, or builds an example from its parts.
+ * @throws TypeError when a part has no example; `where` names the schema.
  */
 export function exampleOf(schema: Schema, options: { schemas: Record<string, Schema>; where: string }): unknown {
   const { schemas, where } = options;

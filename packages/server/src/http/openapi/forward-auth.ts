@@ -1,9 +1,9 @@
-// Forward-auth in the document. It is no procedure: proxies call it, by headers, and read headers.
+// Forward-auth in the OpenAPI document. It is not a procedure: its input and output are headers.
 import type { oas31 } from 'zod-openapi';
 import { PASS_COOKIE } from '../cookies.ts';
 import { type createErrorResponses, describeRefusal } from './errors.ts';
 
-/** The cookie that opens forward-auth and nothing else; none without COOKIE_DOMAIN. */
+/** The pass, which only forward-auth accepts. There is none without COOKIE_DOMAIN. */
 export function passScheme(cookieDomain: string | null): { pass?: oas31.SecuritySchemeObject } {
   if (cookieDomain === null) return {};
   return {
@@ -11,7 +11,7 @@ export function passScheme(cookieDomain: string | null): { pass?: oas31.Security
       type: 'apiKey',
       in: 'cookie',
       name: PASS_COOKIE,
-      description: `The cookie that signing in sets for the subdomains of ${cookieDomain}. It opens nothing of this API.`,
+      description: `The cookie that signing in sets for the subdomains of ${cookieDomain}. This API does not accept it.`,
     },
   };
 }
@@ -23,21 +23,22 @@ export function describeForwardAuth(options: {
   const { cookieDomain, errors } = options;
   return {
     operationId: 'authVerify',
-    summary: 'Whether a request to another application may pass',
+    summary: 'Check a request to another application',
     description:
-      'For a reverse proxy, which asks here about each request before it hands it on: nginx with `auth_request`, Caddy ' +
-      'with `forward_auth`, Traefik with `ForwardAuth`. **Every method** is answered alike, whatever its origin and its ' +
-      'body. The headers about the original request are believed only from TRUSTED_PROXIES.\n\n' +
-      'For a session, or a token of scope `proxy`, at its `hosts` where it has some: as a bearer, as the password of HTTP ' +
-      'Basic under any name, or in `X-Backchannel-Token`.',
+      'A reverse proxy calls this before it forwards a request: nginx with `auth_request`, Caddy with `forward_auth`, ' +
+      'Traefik with `ForwardAuth`. **All methods** get the same response, regardless of origin and body. The headers about ' +
+      'the original request are trusted only from TRUSTED_PROXIES.\n\n' +
+      'Accepts a session, or a token with scope `proxy`, limited to its `hosts` if it has any. Send the token as a bearer ' +
+      'token, as the password of HTTP Basic with any user name, or in `X-Backchannel-Token`.',
     tags: ['forward-auth'],
-    // Basic is left to words: a form for it, beside the one for tokens, would be taken for the master password's.
+    // Basic is only described in words. A form for it next to the one for tokens would look like one for the master password.
     security: [{ session: [] }, ...(cookieDomain === null ? [] : [{ pass: [] }]), { token: [] }],
     parameters,
     responses: {
-      204: { description: 'It may pass. The headers say who it is, all of them each time.', headers: identity },
+      204: { description: 'The request is allowed. The headers describe the caller.', headers: identity },
       302: {
-        description: 'It may not pass, a person is looking, and `redirect=1` was asked for: where to sign in.',
+        description:
+          'The request is refused, comes from a browser that navigates, and has `redirect=1`. Location is the sign-in page.',
         headers: { Location: { ...location, required: true } },
       },
       401: describeRefusal('NotSignedIn', { 'WWW-Authenticate': challenge, Location: location }),
@@ -53,7 +54,7 @@ const flag = (name: string, description: string): oas31.ParameterObject => ({
   description,
   schema: { type: 'string', enum: ['1'] },
 });
-const told = (name: string, description: string, example: string): oas31.ParameterObject => ({
+const proxyHeader = (name: string, description: string, example: string): oas31.ParameterObject => ({
   name,
   in: 'header',
   required: false,
@@ -63,47 +64,52 @@ const told = (name: string, description: string, example: string): oas31.Paramet
 });
 
 const parameters: oas31.ParameterObject[] = [
-  flag('redirect', 'Answers a person with 302 in place of 401, for Caddy and Traefik.'),
-  flag('basic', 'Asks for HTTP Basic, too, where it refuses: for programs that know nothing else.'),
+  flag('redirect', 'Responds to navigating browsers with 302 instead of 401, for Caddy and Traefik.'),
+  flag('basic', 'Also offers HTTP Basic in a 401, for programs that support nothing else.'),
   {
     name: 'X-Backchannel-Token',
     in: 'header',
     required: false,
-    description: 'A `proxy` token, for applications that have a use for Authorization themselves. It decides alone.',
+    description:
+      'A `proxy` token, for applications that use Authorization themselves. If it is present, other credentials are ignored.',
     schema: { type: 'string' },
   },
-  told('X-Forwarded-Method', 'The method of the original request.', 'GET'),
-  told('X-Forwarded-Proto', 'Its scheme.', 'https'),
-  told('X-Forwarded-Host', 'Its host, with the port where that is not the usual one.', 'photos.example.com'),
-  told('X-Forwarded-Uri', 'Its path and query.', '/albums?year=2026'),
-  told('X-Original-Method', 'As X-Forwarded-Method, and read only where no X-Forwarded-* is there.', 'GET'),
-  told(
+  proxyHeader('X-Forwarded-Method', 'The method of the original request.', 'GET'),
+  proxyHeader('X-Forwarded-Proto', 'The scheme of the original request.', 'https'),
+  proxyHeader(
+    'X-Forwarded-Host',
+    'The host of the original request, with the port unless it is the default.',
+    'photos.example.com',
+  ),
+  proxyHeader('X-Forwarded-Uri', 'The path and query of the original request.', '/albums?year=2026'),
+  proxyHeader('X-Original-Method', 'Like X-Forwarded-Method. Only read if there are no X-Forwarded-* headers.', 'GET'),
+  proxyHeader(
     'X-Original-URL',
-    'Its whole address, read only where no X-Forwarded-* is there.',
+    'The whole address of the original request. Only read if there are no X-Forwarded-* headers.',
     'https://photos.example.com/albums?year=2026',
   ),
 ];
 
 const identity: Record<string, oas31.HeaderObject> = {
   'Remote-User': {
-    description: 'OPERATOR_NAME.',
+    description: 'The value of OPERATOR_NAME.',
     required: true,
     schema: { type: 'string', minLength: 1 },
     example: 'operator',
   },
   'Remote-Email': {
-    description: 'OPERATOR_EMAIL, where that is set.',
+    description: 'The value of OPERATOR_EMAIL, if it is set.',
     schema: { type: 'string', minLength: 1 },
     example: 'operator@example.com',
   },
   'X-Auth-Method': {
-    description: 'What it was let in with.',
+    description: 'The kind of credential.',
     required: true,
     schema: { type: 'string', enum: ['session', 'token'] },
     example: 'session',
   },
   'X-Auth-Session': {
-    description: "The session's id, `-` for a token.",
+    description: "The session's id, or `-` for a token.",
     required: true,
     schema: { type: 'string', pattern: '^([0-9a-f]{24}|-)$' },
     example: '8f1d3a5c7b9e0f2a4c6d8e01',
@@ -111,14 +117,14 @@ const identity: Record<string, oas31.HeaderObject> = {
 };
 
 const challenge: oas31.HeaderObject = {
-  description: 'With `basic=1` also one for HTTP Basic.',
+  description: 'With `basic=1`, also a challenge for HTTP Basic.',
   required: true,
   schema: { type: 'string' },
   example: 'Bearer realm="backchannel"',
 };
 
 const location: oas31.HeaderObject = {
-  description: 'Where to sign in, and what to come back to; only for a person who is looking (RFC 9110, 10.2.2).',
+  description: 'The sign-in page, with the address to return to. Only for navigating browsers (RFC 9110, 10.2.2).',
   schema: { type: 'string', format: 'uri' },
   example: 'https://auth.example.com/login?next=https%3A%2F%2Fphotos.example.com%2Falbums%3Fyear%3D2026',
 };

@@ -1,10 +1,10 @@
-// Makes generated schemas say what a reader needs and nothing else. Changes no meaning.
+// Removes noise from generated schemas without changing their meaning.
 import type { oas31 } from 'zod-openapi';
 
 /** A deep copy of a document or schema, tidied. */
 export function tidy<T extends object>(document: T): T {
   return JSON.parse(JSON.stringify(document), (_key, value: unknown) =>
-    // What is no schema has none of a schema's fields, and passes.
+    // Objects that are not schemas have none of these fields, so they stay as they are.
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? tidySchema(value as oas31.SchemaObject)
       : value,
@@ -12,15 +12,15 @@ export function tidy<T extends object>(document: T): T {
 }
 
 function tidySchema(schema: oas31.SchemaObject): oas31.SchemaObject {
-  // Zod writes the format out as a pattern of 200 characters as well.
+  // Zod also writes the format as a pattern of 200 characters.
   if (schema.format === 'date-time' || schema.format === 'date') delete schema.pattern;
-  // Every JSON number that zod takes for an integer lies within these.
+  // Every JSON number that Zod accepts as an integer is within these limits.
   if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
   if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
   return asNullableType(schema) ?? schema;
 }
 
-/** `{anyOf: [{type: T, …}, {type: "null"}]}` as `{type: [T, "null"], …}`. */
+/** Writes `{anyOf: [{type: T, …}, {type: "null"}]}` as `{type: [T, "null"], …}`. */
 function asNullableType({ anyOf, ...rest }: oas31.SchemaObject): oas31.SchemaObject | null {
   const [first, second, ...more] = anyOf ?? [];
   if (!first || !second || more.length > 0 || !('type' in second) || second.type !== 'null') return null;

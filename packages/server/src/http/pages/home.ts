@@ -1,10 +1,10 @@
-// The page of whoever is signed in: where that is, a button to end each, and the way to the docs.
+// The home page when you are signed in: your sessions, buttons to end them, and links to the API reference.
 import type { Session } from '../../procedures/auth/sessions.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import { timeAgo } from './time.ts';
 
-/** What the field `end` says for all sessions but this one. */
+/** The value of the field `end` for all sessions except this one. */
 export const OTHERS = 'others';
 
 export function homePage(options: { sessions: readonly Session[]; now: number; hasDocs: boolean }): Page {
@@ -21,7 +21,7 @@ export function homePage(options: { sessions: readonly Session[]; now: number; h
 <ul class="list">
 ${sessions.map((session) => item(session, now))}
 </ul>
-${hasOthers ? html`<p class="after"><button name="end" value="${OTHERS}">End all others</button></p>` : null}
+${hasOthers ? html`<p class="after"><button name="end" value="${OTHERS}">End all other sessions</button></p>` : null}
 </form>
 ${
   hasDocs
@@ -39,9 +39,9 @@ function item({ id, current, remembered, device, ip, createdAt, lastSeenAt }: Se
   const name = device ?? 'Unknown device';
   const where = ip ?? 'unknown address';
   return html`<li><div>
-<strong>${name}</strong>${current ? html` <span class="mark">this one</span>` : null}
+<strong>${name}</strong>${current ? html` <span class="mark">this browser</span>` : null}
 <p>${where}</p>
-<p>Signed in ${timeAgo(createdAt, now)}${remembered ? ', to stay' : ''}; last used ${timeAgo(lastSeenAt, now)}</p>
+<p>Signed in ${timeAgo(createdAt, now)}${remembered ? ' and kept signed in' : ''}; last used ${timeAgo(lastSeenAt, now)}</p>
 </div>
 ${
   current

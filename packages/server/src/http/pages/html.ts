@@ -1,4 +1,4 @@
-// Markup that escapes what is put into it, so that nothing of a request becomes markup. Attributes' values need quotes.
+// HTML templates that escape their values, so that request data cannot become markup. Attribute values need quotes.
 
 export interface Html {
   readonly markup: string;
@@ -6,7 +6,7 @@ export interface Html {
 
 type Part = Html | string | number | null | readonly Html[];
 
-/** A template of markup. Texts are escaped; pieces that `html` made, and lists of them, stand as they are; null is nothing. */
+/** Tags an HTML template. Strings are escaped, results of `html` and lists of them are inserted as they are, and null is empty. */
 export function html(texts: TemplateStringsArray, ...parts: Part[]): Html {
   return { markup: texts.reduce((markup, text, index) => `${markup}${render(parts[index - 1] ?? null)}${text}`) };
 }

@@ -1,15 +1,15 @@
-// What all pages have in common: the frame around their content, and the policy that they are sent with.
+// The frame and the Content-Security-Policy that all pages share.
 import { headTags, iconUrl } from '../head.ts';
 import { type Html, html } from './html.ts';
 import { style, styleHash } from './style.ts';
 
 export interface Page {
-  /** What the tab says, before the name of the server. */
+  /** The title of the tab, before the product's name. */
   title: string;
   main: Html;
-  /** Above the content, whatever that is. */
+  /** Shown above the content. */
   banner?: Html | null;
-  /** For content that is a list rather than a form. */
+  /** For lists, which need more width than forms. */
   isWide?: boolean;
 }
 
@@ -41,8 +41,8 @@ ${main}
 }
 
 /**
- * Nothing loads or runs but the page's own style and icon. Chrome holds the whole way of a form against form-action, its
- * redirect included: an address that a sign-in goes on to has to be named beside this server.
+ * Allows only the page's own style and icon. Chrome also checks the redirect after a form against form-action, so the return
+ * address of a sign-in must be listed.
  */
 export function pageCsp(goesOnTo: URL | null): string {
   const targets = goesOnTo ? `'self' ${goesOnTo.origin}` : "'self'";

@@ -1,4 +1,4 @@
-// The sign-in page: a form, or for whoever is signed in already, the way on. What it answers to a password is the API's.
+// The sign-in page: a form, or links if you are already signed in. The API checks the password.
 import type { ErrorDescription } from '../../errors.ts';
 import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
@@ -7,15 +7,15 @@ import type { Sender } from './sent-back.ts';
 import { duration } from './time.ts';
 
 export interface LoginForm {
-  /** Where the sign-in leads; accepted already. */
+  /** The return address, already checked. */
   next: URL | null;
-  /** Why it leads nowhere, though forward-auth sent people here: told when they are signed in. */
+  /** Why forward-auth gave no return address. It is explained after the sign-in. */
   reason: NoReturn | null;
   banner: Html | null;
-  /** The name that password managers keep the password under. */
+  /** The user name for password managers. */
   username: string;
   remember?: boolean;
-  /** Why the last try did not sign in. */
+  /** Why the last attempt failed. */
   error?: ErrorDescription | null;
 }
 
@@ -52,7 +52,7 @@ Keep me signed in on this device</label>
 interface Problem {
   title: string;
   advice: string;
-  /** Whether it is the field that is to be mended, and not the moment. */
+  /** Whether the person must correct the field. If not, they must wait. */
   isWrong: boolean;
 }
 
@@ -60,17 +60,24 @@ function describeProblem({ code, message, issues, retryAfterSeconds = 0 }: Error
   const again = `Try again in ${duration(retryAfterSeconds)}.`;
   switch (code) {
     case 'UNAUTHORIZED':
-      return { title: 'Wrong password', advice: 'Look at Caps Lock and the keyboard’s language.', isWrong: true };
+      return { title: 'Wrong password', advice: 'Check Caps Lock and the keyboard layout.', isWrong: true };
     case 'TOO_MANY_REQUESTS':
-      return { title: 'Too many wrong passwords', advice: `${again} Until then none is checked.`, isWrong: false };
+      return {
+        title: 'Too many wrong passwords',
+        advice: `${again} Passwords are not checked until then.`,
+        isWrong: false,
+      };
     case 'SERVICE_UNAVAILABLE':
-      return { title: 'Not possible at the moment', advice: `${message} ${again}`, isWrong: false };
+      return { title: 'Temporarily unavailable', advice: `${message} ${again}`, isWrong: false };
     default:
       return { title: 'That can’t be the password', advice: issues?.[0]?.message ?? message, isWrong: true };
   }
 }
 
-/** For whoever is signed in: it never leads on by itself, for an application that sends people back would never end. */
+/**
+ * For people who are already signed in. It never redirects automatically: an application that keeps sending them back would
+ * cause an endless loop.
+ */
 export function signedInPage(options: { next: URL | null; banner: Html | null; from: Sender | null }): Page {
   const { next, banner, from } = options;
   return {
@@ -85,7 +92,7 @@ ${
 }
 <div class="stack">
 ${next ? html`<a class="button main" href="${next.href}">Continue to ${next.host}</a>` : null}
-<a class="button ${next ? 'full' : 'main'}" href="/">See where you are signed in</a>
+<a class="button ${next ? 'full' : 'main'}" href="/">See your sessions</a>
 <form method="post" action="/logout"><button class="full">Sign out</button></form>
 </div>`,
   };

@@ -1,5 +1,5 @@
-// The pages for people: sign in, sign out, and where one is signed in. They are a face like REST and tRPC, and do whatever
-// they do by calling procedures; which page an outcome becomes is all that is decided here.
+// The pages for people: signing in, signing out, and their sessions. Like REST and tRPC they are a face: they call procedures,
+// and only choose the page for each outcome.
 import { TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
@@ -51,9 +51,9 @@ const NoFields = z.strictObject({});
 const EndFields = z.strictObject({ end: z.string() });
 
 export interface Pages {
-  /** Answers `/`, `/login`, `/logout` and `/sessions`; hands on everything else. */
+  /** Handles `/`, `/login`, `/logout` and `/sessions`, and passes on everything else. */
   readonly known: RequestHandler;
-  /** Tells a person in a browser that there is nothing here; hands on what programs ask for. */
+  /** Responds to navigating browsers with a 404 page, and passes on other requests. */
   readonly unknown: RequestHandler;
 }
 
@@ -90,7 +90,7 @@ export function createPages(options: {
     const remember = fields.remember !== undefined;
     try {
       await call.auth.login({ password: fields.password, remember });
-      // Who was on the way to an application is told why this does not lead there.
+      // Without a return address, the sign-in page explains why the person cannot go on to the application.
       return { seeOther: next?.href ?? (reason ? `${LOGIN_PATH}?reason=${reason}` : HOME_PATH) };
     } catch (cause) {
       const error = describeError(cause);
@@ -108,7 +108,7 @@ export function createPages(options: {
       await call.auth.logout();
       return { page: signedOutPage };
     } catch (cause) {
-      // The cookies are cleared already, before the database was asked.
+      // The procedure clears the cookies before it uses the database.
       const error = describeError(cause);
       logError(log, cause, { res, described: error });
       const { status, retryAfterSeconds } = error;
@@ -151,7 +151,7 @@ export function createPages(options: {
     logError(log, cause, { res, described: error });
     if (res.headersSent) return void res.destroy();
     const { status, retryAfterSeconds } = error;
-    // What was refused may be so for no other reason than where it was asked.
+    // The banner is shown because the wrong address may be the only reason for the refusal.
     const page = refusalPage(error, { banner: addressBanner(req, null), requestId: requestIdOf(res) });
     res.setHeader('Cache-Control', 'no-store');
     send(res, { page, status, retryAfterSeconds });
@@ -173,7 +173,7 @@ export function createPages(options: {
 
 function send(res: Response, reply: Reply): void {
   if ('seeOther' in reply) {
-    // What a form is answered with, so that the next page is asked for by GET (RFC 9110, 15.4.4).
+    // After a form, so that the browser requests the next page with GET (RFC 9110, 15.4.4).
     res.status(303).setHeader('Location', reply.seeOther);
     res.end();
     return;
@@ -184,14 +184,14 @@ function send(res: Response, reply: Reply): void {
   res.status(status).type('html').send(renderPage(page));
 }
 
-/** A field of the address. Where there are several of the name, none was meant more than the others, and none is taken. */
+/** A field of the query string; null if it appears several times, because none of them can be preferred. */
 function fieldOf(req: Request, name: string): string | null {
   const start = req.url.indexOf('?');
   const [value = null, ...others] = start < 0 ? [] : new URLSearchParams(req.url.slice(start)).getAll(name);
   return others.length > 0 ? null : value;
 }
 
-/** The session that a browser has here; a token's caller has none. */
+/** The browser's session. Null for callers without one, and for tokens. */
 async function sessionOf(context: Context) {
   const principal = await context.authenticate();
   return principal?.kind === 'session' ? principal.session : null;
@@ -203,7 +203,7 @@ async function readFields<T>(fields: z.ZodType<T>, req: Request, res: Response):
   return parsed.data;
 }
 
-/** A session that is ended twice has ended. */
+/** Ending a session that has already ended is not an error. */
 function ignoreGone(error: unknown): void {
   if (!(error instanceof TRPCError && error.code === 'NOT_FOUND')) throw error;
 }

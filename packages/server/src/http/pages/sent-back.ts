@@ -1,5 +1,5 @@
-// Why an application sends people back here who are signed in already: what can be seen of it in the configuration and in
-// the request. Nothing here decides who is let in anywhere.
+// Explains why an application sends people back here although they are signed in, from the configuration and the request.
+// It is only advice and never affects access.
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.ts';
 import { commonDomain, isUnder } from '../../config/address.ts';
@@ -8,19 +8,19 @@ import type { SessionRow } from '../../store/entities.ts';
 import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
 
-/** Who comes back so soon after signing in, or after the last time, did not mean to. In milliseconds. */
+/** People who come back this soon after signing in, or after their last visit, were sent here. In milliseconds. */
 const SOON_MS = 60_000;
 
-/** An application that people are sent here from, and what may be wrong with it. */
+/** An application that sends people here, and the possible reasons. */
 export interface Sender {
-  /** Null where it is not known which. */
+  /** Null if the application is unknown. */
   host: string | null;
-  /** In words, the likeliest first. */
+  /** The likeliest first. */
   reasons: Html[];
 }
 
 export interface SentBack {
-  /** Null where nothing looks wrong and the visitor has not been here just now. */
+  /** Null if nothing looks wrong and the visitor was not here recently. */
   find(visit: { next: string | null; reason: NoReturn | null; session: SessionRow; hasPass: boolean }): Sender | null;
 }
 
@@ -29,7 +29,7 @@ export function createSentBack(
   clock: Clock,
 ): SentBack {
   const home = new URL(config.publicUrl);
-  /** When a session was last sent here from a host. One instance's memory is enough: it is advice. */
+  /** The last visit of each session from each host. One instance's memory is enough for advice. */
   const visits = new LRUCache<string, number>({ max: 500 });
 
   const isSoon = (host: string, { id, createdAt }: SessionRow): boolean => {
@@ -40,24 +40,24 @@ export function createSentBack(
     return now - before < SOON_MS;
   };
 
-  /** What keeps the cookie from a host, whoever signs in. The host is whatever a link says, and a stranger can have made it. */
+  /** Why the cookie cannot reach a host. The host comes from a link, which anyone may have written. */
   const obstacle = ({ protocol, host, hostname }: URL): Html | null => {
     const { cookieDomain } = config;
     if (hostname !== home.hostname && cookieDomain === null) {
       const advice = config.secureCookies
-        ? html`Set <code>COOKIE_DOMAIN=${commonDomain(hostname, home.hostname) ?? 'the domain that both are under'}</code>, if every name
-under it is yours.`
-        : html`For that, COOKIE_DOMAIN has to be set, which takes an https PUBLIC_URL.`;
-      return html`${host} is another host name than ${home.hostname}, and COOKIE_DOMAIN is not set: a sign-in here counts
-for ${home.hostname} alone. ${advice}`;
+        ? html`Set <code>COOKIE_DOMAIN=${commonDomain(hostname, home.hostname) ?? 'their common parent domain'}</code> if
+every name under it is yours.`
+        : html`To sign in for both, set COOKIE_DOMAIN, which requires an https PUBLIC_URL.`;
+      return html`${host} has a different host name from ${home.hostname}, and COOKIE_DOMAIN is not set, so a sign-in here is
+only valid for ${home.hostname}. ${advice}`;
     }
     if (hostname !== home.hostname && cookieDomain !== null && !isUnder(hostname, cookieDomain)) {
-      return html`${host} is neither ${home.hostname} nor under COOKIE_DOMAIN (${cookieDomain}): no sign-in here reaches
-it. Give the application a name under ${cookieDomain}.`;
+      return html`${host} is neither ${home.hostname} nor under COOKIE_DOMAIN (${cookieDomain}), so a sign-in here is not valid
+there. Give the application a name under ${cookieDomain}.`;
     }
     if (protocol === 'http:' && config.secureCookies) {
-      return html`${host} was asked for over http, and the cookie goes over https alone. Use https there. If you did: let the
-proxy send X-Forwarded-Proto, and name it in TRUSTED_PROXIES.`;
+      return html`You opened ${host} over http, and the cookie is only sent over https. Use https there. If you did, configure
+the proxy to send X-Forwarded-Proto, and add it to TRUSTED_PROXIES.`;
     }
     return null;
   };
@@ -68,33 +68,33 @@ proxy send X-Forwarded-Proto, and name it in TRUSTED_PROXIES.`;
     if (!isSoon(target.host, visit.session)) return [];
     if (target.hostname !== home.hostname && !visit.hasPass) {
       return [
-        html`This browser does not keep the cookie for ${config.cookieDomain}: its settings may forbid it, and browsers keep
-none for a domain under which anybody can have a name, such as co.uk.`,
+        html`This browser does not store the cookie for ${config.cookieDomain}. Its settings may block it. Browsers also refuse
+cookies for domains under which anyone can register a name, such as co.uk.`,
       ];
     }
     return [
-      html`The proxy in front of ${target.host} may not hand the <code>Cookie</code> header on to
+      html`The proxy in front of ${target.host} may not pass the <code>Cookie</code> header on to
 <code>/api/v1/auth/verify</code>.`,
-      html`It may ask another server than this one: another address, or another data folder.`,
+      html`The proxy may ask a different server: one with another address or another data folder.`,
       html`The log of this server has a line with the reason for each refusal.`,
     ];
   };
 
-  /** What forward-auth says where it could give no address to go back to. */
-  const told: Record<NoReturn, Html> = {
-    'proxy-not-trusted': html`What the proxy says of the address that you came from is not believed. Name the proxy in TRUSTED_PROXIES.`,
-    'address-not-told': html`The proxy does not say which address you came from. Let it send X-Forwarded-Proto, -Host and -Uri, as
-<code>backchannel proxy-config</code> prints it.`,
-    'address-not-usable': html`The address that you came from is very long, or it holds a \\, a space or letters that are not encoded, and is not
-followed. Ask for it again: you are signed in.`,
-    'host-not-allowed': html`It is neither at ${home.hostname} nor under ${config.cookieDomain ?? 'a domain that COOKIE_DOMAIN names'}, or it was
-asked for over http and PUBLIC_URL is https: no sign-in here reaches it, or leads back to it.`,
+  /** Why forward-auth could not give a return address. */
+  const explanations: Record<NoReturn, Html> = {
+    'proxy-not-trusted': html`The proxy is not trusted, so the address you came from is unknown. Add the proxy to TRUSTED_PROXIES.`,
+    'address-not-told': html`The proxy does not report the address you came from. Configure it to send X-Forwarded-Proto, -Host and
+-Uri, as <code>backchannel proxy-config</code> prints it.`,
+    'address-not-usable': html`The address you came from is too long, or it contains a \\, a space or characters that are not encoded, so it is not
+followed. Open it again; you are signed in.`,
+    'host-not-allowed': html`Its host is neither ${home.hostname} nor under ${config.cookieDomain ?? 'COOKIE_DOMAIN, which is not set'}, or you
+opened it over http while PUBLIC_URL uses https. A sign-in here is not valid there and cannot lead back to it.`,
   };
 
   return {
     find: ({ next, reason, ...visit }) => {
-      if (reason !== null) return { host: null, reasons: [told[reason]] };
-      // Of an address that is not followed the host is still shown, for it is what may be wrong: as text, and no more.
+      if (reason !== null) return { host: null, reasons: [explanations[reason]] };
+      // The host of a refused address is still shown, as text only, because the host may be the problem.
       const target = next === null ? null : URL.parse(next);
       if (!target || !/^https?:$/.test(target.protocol) || target.origin === home.origin) return null;
       const reasons = reasonsFor(target, visit);

@@ -1,8 +1,7 @@
-// How the pages look. The style is in the page itself, and the pages' policy names it by its hash: one request a page, and
-// none for whoever has to wait.
+// The style of the pages. It is inline, so that a page is a single request. The Content-Security-Policy allows it by its hash.
 import { createHash } from 'node:crypto';
 
-/** Colours of text on its ground have a contrast of 7 to 1, of edges and of focus 3 to 1 (WCAG 2.2, 1.4.6, 1.4.11). */
+/** Text has a contrast of at least 7 to 1, edges and focus indicators 3 to 1 (WCAG 2.2, 1.4.6, 1.4.11). */
 export const style = `
 :root {
   color-scheme: light dark;
@@ -87,5 +86,5 @@ li + li { margin-top: .4rem }
 @media (forced-colors: active) { .main, .mark, .note { border-color: currentColor } }
 `;
 
-/** As the Content-Security-Policy names it (CSP 3, 8.4). */
+/** The hash for the Content-Security-Policy (CSP 3, 8.4). */
 export const styleHash = `'sha256-${createHash('sha256').update(style).digest('base64')}'`;

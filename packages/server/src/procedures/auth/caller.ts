@@ -1,4 +1,4 @@
-// Who is calling, as the API shows it: by a session, or by a token.
+// The caller's session or token, as the API shows it.
 import { z } from 'zod';
 import type { Principal } from '../../services/access/principal.ts';
 import type { Services } from '../../services/services.ts';
@@ -6,9 +6,9 @@ import { toSession, toToken } from '../../services/views.ts';
 import { Session } from './sessions.ts';
 import { Token } from './tokens.ts';
 
-/** The fields of an answer that say who is calling. */
+/** The output fields that describe the caller. */
 export const callerFields = {
-  method: z.enum(['session', 'token']).meta({ description: 'What the caller is signed in with.' }),
+  method: z.enum(['session', 'token']).meta({ description: 'How the caller is authenticated.' }),
   session: Session.nullable(),
   token: Token.nullable().meta({ examples: [null] }),
 };

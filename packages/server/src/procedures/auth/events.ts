@@ -1,4 +1,4 @@
-// Events: what happened.
+// Events: the record of sign-ins, failures, revocations and changes.
 import { z } from 'zod';
 import { eventTypes } from '../../services/events.ts';
 import { toEvent } from '../../services/views.ts';
@@ -7,18 +7,18 @@ import { Id } from '../inputs.ts';
 
 export const Event = z
   .strictObject({
-    id: Id.meta({ description: 'Grows with time.' }),
+    id: Id.meta({ description: 'Later events have greater ids.' }),
     at: z.iso.datetime().meta({ description: 'When it happened.' }),
     type: z.enum(eventTypes).meta({ description: 'What happened.' }),
-    ip: z.string().nullable().meta({ description: 'The address of whoever caused it; null for the server itself.' }),
-    userAgent: z.string().nullable().meta({ description: 'The User-Agent of whoever caused it.' }),
-    sessionId: Id.nullable().meta({ description: 'The session that it is about.' }),
-    tokenId: Id.nullable().meta({ description: 'The API token that it is about.' }),
-    detail: z.string().nullable().meta({ description: 'More about it, in words.' }),
+    ip: z.string().nullable().meta({ description: 'The IP address of the caller; null for the server itself.' }),
+    userAgent: z.string().nullable().meta({ description: 'The User-Agent of the caller.' }),
+    sessionId: Id.nullable().meta({ description: 'The session that the event is about.' }),
+    tokenId: Id.nullable().meta({ description: 'The API token that the event is about.' }),
+    detail: z.string().nullable().meta({ description: 'Details for people.' }),
   })
   .meta({
     id: 'Event',
-    description: 'Something that happened and was recorded.',
+    description: 'A recorded event.',
     examples: [
       {
         id: '019ceb5bfc000001c3d29a4f',
@@ -43,9 +43,10 @@ export const events = router({
         method: 'GET',
         path: '/auth/events',
         tags: ['auth'],
-        summary: 'List what happened',
-        description: 'Sign-ins, failures, revocations and changes, newest first, as far back as EVENT_RETENTION_DAYS.',
-        successDescription: 'A page of events, and where the next one begins.',
+        summary: 'List events',
+        description:
+          'Sign-ins, failures, revocations and changes, newest first. Events are kept for EVENT_RETENTION_DAYS.',
+        successDescription: 'A page of events, and the cursor of the next page.',
       },
     })
     .input(
@@ -56,9 +57,9 @@ export const events = router({
             .min(1)
             .max(100)
             .optional()
-            .meta({ description: 'How many; 50 unless told.', examples: [50] }),
+            .meta({ description: 'The number of events on a page; 50 by default.', examples: [50] }),
           cursor: Id.optional().meta({
-            description: 'The `nextCursor` of the page before.',
+            description: 'The `nextCursor` of the previous page.',
             examples: [NEXT_EVENT],
           }),
           type: z.enum(eventTypes).optional().meta({ description: 'Only events of this type.' }),
@@ -68,7 +69,10 @@ export const events = router({
     .output(
       z.strictObject({
         events: z.array(Event),
-        nextCursor: Id.nullable().meta({ description: 'null on the last page.', examples: [NEXT_EVENT] }),
+        nextCursor: Id.nullable().meta({
+          description: 'The cursor of the next page; null on the last page.',
+          examples: [NEXT_EVENT],
+        }),
       }),
     )
     .query(async ({ ctx, input: { limit = 50, cursor, type } = {} }) => {

@@ -1,4 +1,4 @@
-// Everything below `auth`: its table of contents.
+// The `auth` router.
 import { router } from '../../trpc.ts';
 import { events } from './events.ts';
 import { me, status } from './me.ts';

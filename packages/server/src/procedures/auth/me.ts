@@ -1,4 +1,4 @@
-// Who is calling: for those who must be signed in, and for those who may not be.
+// Who is calling: `me` requires a credential, `status` does not.
 import { z } from 'zod';
 import { isoTime } from '../../clock.ts';
 import { refusalFor } from '../../services/access/policy.ts';
@@ -12,8 +12,8 @@ export const me = operatorProcedure
       method: 'GET',
       path: '/auth/me',
       tags: ['auth'],
-      summary: 'Who is calling',
-      description: 'The session or the token that this request was made with.',
+      summary: 'Get the caller',
+      description: 'Returns the session or token of this request.',
       successDescription: 'The caller.',
     },
   })
@@ -32,9 +32,9 @@ export const status = anyoneProcedure
       method: 'GET',
       path: '/auth/status',
       tags: ['auth'],
-      summary: 'Whether the caller is signed in',
-      description: 'For polling: asking does not count as use, so it does not keep a session alive.',
-      successDescription: 'Signed in or not; never an error for strangers.',
+      summary: 'Check whether the caller is signed in',
+      description: 'Safe for polling: this request does not count as a use, so it does not keep a session alive.',
+      successDescription: 'Whether the caller is signed in. Callers without a credential get no error.',
     },
   })
   .input(NoInput)
@@ -42,13 +42,13 @@ export const status = anyoneProcedure
     z.strictObject({
       authenticated: z.boolean().meta({ examples: [true] }),
       expiresAt: z.iso.datetime().nullable().meta({
-        description: 'When the session ends unless it is used, or the token ends; null for one that never does.',
+        description: 'When the session expires unless it is used, or when the token expires; null: never.',
       }),
     }),
   )
   .query(async ({ ctx }) => {
     const principal = await ctx.authenticate();
-    // For a token that opens nothing here, the answer is the same as for a stranger.
+    // A token that allows nothing in this API gets the same response as a caller without a credential.
     if (!principal || refusalFor(principal, { access: 'operator', type: 'query' }))
       return { authenticated: false, expiresAt: null };
     const { until } = spanOf(principal, ctx.services);

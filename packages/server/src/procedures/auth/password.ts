@@ -1,4 +1,4 @@
-// Passwords: as the API takes them, how they are refused, hashing and changing them.
+// Passwords: their input schema, the errors of a failed attempt, hashing, and changing the master password.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { RetryLaterError } from '../../errors.ts';
@@ -23,10 +23,7 @@ export const Password = z
     maxLength: PASSWORD_MAX_BYTES,
   });
 
-/**
- * Throws the error for an attempt that was refused. A wrong password is UNAUTHORIZED at sign-in, and FORBIDDEN for a session,
- * which goes on.
- */
+/** Throws the error for a failed attempt. A wrong password is UNAUTHORIZED at sign-in, and FORBIDDEN in a session, which stays valid. */
 export function refuseProofs(refusal: Refusal | SignedOut, options: { wrong: 'UNAUTHORIZED' | 'FORBIDDEN' }): never {
   if (refusal.outcome === 'signed-out') throw signedOut();
   if (refusal.outcome === 'wrong') throw new TRPCError({ code: options.wrong, message: messages.wrongPassword });
@@ -47,7 +44,7 @@ export const busy = (seconds: number) =>
     seconds,
   });
 
-/** Of admin123, as the examples show it. */
+/** The hash of admin123, for the examples. */
 const example = hashForms('$2b$12$tYAsGYctHOZaAP5g9oiySeKFTAZGkfQ8GVaPzIqWjSG/UOKGB52Jq');
 
 export const hashPassword = operatorProcedure
@@ -57,8 +54,9 @@ export const hashPassword = operatorProcedure
       path: '/auth/hash-password',
       tags: ['auth'],
       summary: 'Hash a password',
-      description: 'The bcrypt hash of any password, in the forms that MASTER_PASSWORD_HASH takes. Nothing is kept.',
-      successDescription: 'The hash, its base64 form without `$`, the whole `.env` line, and what is unwise about it.',
+      description:
+        'Returns the bcrypt hash of a password in the forms that MASTER_PASSWORD_HASH accepts. Nothing is stored.',
+      successDescription: 'The hash, its base64 form without `$`, the whole `.env` line, and warnings.',
     },
     errors: ['SERVICE_UNAVAILABLE'],
   })
@@ -85,9 +83,9 @@ export const changePassword = sessionProcedure
       tags: ['auth'],
       summary: 'Change the master password',
       description:
-        "Ends every session but the caller's own. API tokens live on unless `revokeTokens` is true. " +
-        'Where the environment sets the password, nothing is changed and the answer has the line to put there.',
-      successDescription: 'The new password counts.',
+        "Ends every session except the caller's. API tokens stay valid unless `revokeTokens` is true. " +
+        'If the environment sets the password, nothing changes, and the error has the line to put there.',
+      successDescription: 'The new password is in effect.',
     },
     errors: ['FORBIDDEN', 'CONFLICT', 'TOO_MANY_REQUESTS', 'SERVICE_UNAVAILABLE'],
   })
@@ -98,7 +96,7 @@ export const changePassword = sessionProcedure
       revokeTokens: z
         .boolean()
         .optional()
-        .meta({ description: 'Whether API tokens end, too.', examples: [false] }),
+        .meta({ description: 'Whether to revoke all API tokens, too.', examples: [false] }),
     }),
   )
   .output(

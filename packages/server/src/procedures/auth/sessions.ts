@@ -1,23 +1,24 @@
-// Sessions: seen and ended.
+// Sessions: listing and ending them.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { messages } from '../../messages.ts';
 import { toSession } from '../../services/views.ts';
 import { operatorProcedure, router } from '../../trpc.ts';
-
 import { Id, idInPath, isId, NoInput } from '../inputs.ts';
 
 export const Session = z
   .strictObject({
-    id: Id.meta({ description: 'Public; names the session, opens nothing.' }),
-    current: z.boolean().meta({ description: "Whether it is the caller's own." }),
-    remembered: z.boolean().meta({ description: 'Whether it was opened with `remember`.' }),
-    createdAt: z.iso.datetime().meta({ description: 'When it was opened.' }),
+    id: Id.meta({ description: 'Identifies the session. It is public and grants no access.' }),
+    current: z.boolean().meta({ description: "Whether it is the caller's session." }),
+    remembered: z.boolean().meta({ description: 'Whether it was created with `remember`.' }),
+    createdAt: z.iso.datetime().meta({ description: 'When it was created.' }),
     lastSeenAt: z.iso.datetime().meta({ description: 'When it was last used.' }),
-    expiresAt: z.iso.datetime().meta({ description: 'The earlier of its idle end and its absolute end.' }),
-    ip: z.string().nullable().meta({ description: 'The address that it was opened from.' }),
-    userAgent: z.string().nullable().meta({ description: 'The User-Agent that it was opened with.' }),
-    device: z.string().nullable().meta({ description: 'The User-Agent in words.' }),
+    expiresAt: z.iso
+      .datetime()
+      .meta({ description: 'When it expires: the earlier of its idle end and its absolute end.' }),
+    ip: z.string().nullable().meta({ description: 'The IP address at sign-in.' }),
+    userAgent: z.string().nullable().meta({ description: 'The User-Agent at sign-in.' }),
+    device: z.string().nullable().meta({ description: 'The browser and operating system, from the User-Agent.' }),
   })
   .meta({
     id: 'Session',
@@ -41,7 +42,7 @@ export type Session = z.infer<typeof Session>;
 const revoked = z
   .int()
   .nonnegative()
-  .meta({ description: 'How many were ended.', examples: [1] });
+  .meta({ description: 'The number of ended sessions.', examples: [1] });
 
 export const sessions = router({
   list: operatorProcedure
@@ -72,8 +73,8 @@ export const sessions = router({
         tags: ['auth'],
         summary: 'End a session',
         description:
-          'Ends it for good, on every instance within one second, and forgets its browser. ' +
-          "The caller's own may be ended, too: the answer then clears its cookie.",
+          'Ends the session permanently, on every instance within one second, and forgets its browser. ' +
+          "If it is the caller's session, the response clears its cookie.",
         successDescription: 'The session has ended.',
       },
       cookie: 'clears',
@@ -98,8 +99,8 @@ export const sessions = router({
         path: '/auth/sessions',
         tags: ['auth'],
         summary: 'End all other sessions',
-        description: "Ends every session but the caller's own. A token has none of its own: it ends them all.",
-        successDescription: 'How many sessions were ended.',
+        description: "Ends every session except the caller's. A token has no session, so it ends all of them.",
+        successDescription: 'The number of ended sessions.',
       },
     })
     .input(NoInput)

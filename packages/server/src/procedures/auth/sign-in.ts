@@ -14,9 +14,9 @@ export const login = anyoneProcedure
       tags: ['auth'],
       summary: 'Sign in with the master password',
       description:
-        'Opens a session and puts it into an HttpOnly cookie. A session that the browser had before ends. ' +
-        'With `remember` it ends only after SESSION_MAX_DAYS, without it SESSION_EXPIRE_MINUTES after its last use.',
-      successDescription: 'Signed in; the answer sets the session cookie.',
+        "Creates a session and sets it in an HttpOnly cookie. The browser's previous session ends. With `remember`, the " +
+        'session ends after SESSION_MAX_DAYS. Without it, it ends SESSION_EXPIRE_MINUTES after its last use.',
+      successDescription: 'Signed in. The response sets the session cookie.',
     },
     cookie: 'sets',
     errors: ['UNAUTHORIZED', 'TOO_MANY_REQUESTS', 'SERVICE_UNAVAILABLE'],
@@ -27,14 +27,14 @@ export const login = anyoneProcedure
       remember: z
         .boolean()
         .optional()
-        .meta({ description: 'Keep me signed in on this device.', examples: [false] }),
+        .meta({ description: 'Whether to keep the browser signed in.', examples: [false] }),
     }),
   )
   .output(
     z.strictObject({
       message: z.string().meta({ examples: ['Signed in.'] }),
       authenticated: z.literal(true),
-      expiresAt: z.iso.datetime().meta({ description: 'When the session ends unless it is used.' }),
+      expiresAt: z.iso.datetime().meta({ description: 'When the session expires unless it is used.' }),
     }),
   )
   .mutation(async ({ ctx, input }) => {
@@ -59,10 +59,10 @@ export const stepUp = sessionProcedure
       method: 'POST',
       path: '/auth/step-up',
       tags: ['auth'],
-      summary: 'Show the password again',
+      summary: 'Re-enter the password',
       description:
-        'The session then counts as freshly signed in for STEP_UP_MINUTES: what is marked fresh asks for it.',
-      successDescription: 'The session is fresh.',
+        'Makes the session recently authenticated for STEP_UP_MINUTES, which operations such as creating a token require.',
+      successDescription: 'The session is recently authenticated.',
     },
     errors: ['FORBIDDEN', 'TOO_MANY_REQUESTS', 'SERVICE_UNAVAILABLE'],
   })
@@ -85,16 +85,16 @@ export const logout = anyoneProcedure
       tags: ['auth'],
       summary: 'Sign out',
       description:
-        'Ends the session for good, on every instance within one second, and clears its cookie, the cookie also when ' +
-        'the answer is 500 or 503. Needs no body, and no session either.',
-      successDescription: 'Signed out; the answer clears the session cookie.',
+        'Ends the session permanently, on every instance within one second, and clears its cookie. A 500 or 503 also ' +
+        'clears the cookie. Requires neither a body nor a session.',
+      successDescription: 'Signed out. The response clears the session cookie.',
     },
     cookie: 'clears',
   })
   .input(NoInput)
   .output(z.strictObject({ message: z.string().meta({ examples: ['Signed out.'] }), authenticated: z.literal(false) }))
   .mutation(async ({ ctx }) => {
-    // First, so that the browser forgets the session even when the database fails.
+    // First, so that the browser forgets the session even if the database fails.
     ctx.clearSessionCookies();
     const principal = await ctx.authenticate();
     if (principal?.kind === 'session') await ctx.services.sessions.signOut(principal.session, ctx.caller);

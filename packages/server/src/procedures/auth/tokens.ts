@@ -1,4 +1,4 @@
-// API tokens: made, seen and ended.
+// API tokens: creating, listing and revoking them.
 import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { messages } from '../../messages.ts';
@@ -12,15 +12,15 @@ import { signedOut } from './password.ts';
 
 export const Token = z
   .strictObject({
-    id: Id.meta({ description: 'Public; names the token, opens nothing.' }),
-    name: z.string().meta({ description: 'What the operator calls it.' }),
-    scope: z.enum(tokenScopes).meta({ description: 'What it opens.' }),
-    hosts: z.array(z.string()).meta({ description: 'Of a `proxy` token: the only hosts that it opens; none: all.' }),
-    prefix: z.string().meta({ description: 'How the secret begins.' }),
-    createdAt: z.iso.datetime().meta({ description: 'When it was made.' }),
+    id: Id.meta({ description: 'Identifies the token. It is public and grants no access.' }),
+    name: z.string().meta({ description: 'A name of your choice.' }),
+    scope: z.enum(tokenScopes).meta({ description: 'What the token allows.' }),
+    hosts: z.array(z.string()).meta({ description: 'The hosts that a `proxy` token is limited to; empty: no limit.' }),
+    prefix: z.string().meta({ description: 'The first characters of the secret.' }),
+    createdAt: z.iso.datetime().meta({ description: 'When it was created.' }),
     lastUsedAt: z.iso.datetime().nullable().meta({ description: 'When it was last used.' }),
-    lastUsedIp: z.string().nullable().meta({ description: 'The address that it was last used from.' }),
-    expiresAt: z.iso.datetime().nullable().meta({ description: 'When it ends; null: never.' }),
+    lastUsedIp: z.string().nullable().meta({ description: 'The IP address of its last use.' }),
+    expiresAt: z.iso.datetime().nullable().meta({ description: 'When it expires; null: never.' }),
   })
   .meta({
     id: 'Token',
@@ -49,7 +49,7 @@ export const tokens = router({
         path: '/auth/tokens',
         tags: ['auth'],
         summary: 'List the live API tokens',
-        description: 'Those that are neither revoked nor expired, the newest first. No secret is ever shown again.',
+        description: 'Lists the tokens that are neither revoked nor expired, newest first. Secrets are not included.',
         successDescription: 'The tokens.',
       },
     })
@@ -63,12 +63,13 @@ export const tokens = router({
         method: 'POST',
         path: '/auth/tokens',
         tags: ['auth'],
-        summary: 'Make an API token',
+        summary: 'Create an API token',
         description:
-          'For programs: `Authorization: Bearer bct_…`. `read` answers queries of this API, `full` does all that a ' +
-          'token may do here, `proxy` opens applications behind forward-auth and nothing here, at `hosts` only where ' +
-          'some are given. No token makes or revokes tokens, changes the password or steps up.',
-        successDescription: 'The token and its secret, which is shown this once.',
+          'Programs send it as `Authorization: Bearer bct_…`. Scope `read` allows the queries of this API. `full` also ' +
+          'allows the writes that are open to tokens. `proxy` allows applications behind forward-auth, limited to ' +
+          '`hosts` if you give any, and nothing in this API. Tokens cannot create or revoke tokens, change the ' +
+          'password or step up.',
+        successDescription: 'The token and its secret, which is only shown now.',
       },
     })
     .input(NewToken)
@@ -76,7 +77,7 @@ export const tokens = router({
       z.strictObject({
         token: Token,
         secret: z.string().meta({
-          description: 'Shown this once.',
+          description: 'Only shown now.',
           examples: [`${TOKEN_PREFIX}x7Kq2PzT0bW4nVd8sLr1mYc6gHf3jAe9uQi5oXk`],
         }),
       }),
@@ -96,9 +97,9 @@ export const tokens = router({
         method: 'DELETE',
         path: '/auth/tokens/{id}',
         tags: ['auth'],
-        summary: 'End an API token',
-        description: 'Ends it for good, on every instance within one second.',
-        successDescription: 'The token has ended.',
+        summary: 'Revoke an API token',
+        description: 'Revokes the token permanently, on every instance within one second.',
+        successDescription: 'The token is revoked.',
       },
       errors: ['NOT_FOUND'],
     })

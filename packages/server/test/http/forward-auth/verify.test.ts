@@ -615,7 +615,7 @@ test('each refusal is one line with its reason, and holds no secret and no addre
     return [reason, noReturn, host];
   };
   const at = (address: string) => ({ ...navigation, ...forwarded(address) });
-  const ended = 'the session or token has ended, or is not good here';
+  const ended = 'the session or token has ended, or is not valid here';
   expect(await refused({})).toEqual(['no credential', undefined, null]);
   expect(await refused(at('https://photos.example.com/canary?canary'))).toEqual([
     'no credential',

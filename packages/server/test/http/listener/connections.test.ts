@@ -94,7 +94,7 @@ test('headers over 16 KiB are 431 with what to do, in the shape of every error',
     expect(answer.status).toBe(431);
     expect(answer.json).toEqual({
       code: 'PAYLOAD_TOO_LARGE',
-      message: expect.stringMatching(/over 16 KiB; .*cookies/),
+      message: expect.stringMatching(/larger than 16 KiB; .*cookies/),
     });
     expect(answer.headers.connection).toEqual(['close']);
   }
@@ -113,7 +113,10 @@ test('headers are read to the last one, however many a stranger put before those
 
 test('what is no HTTP is 400 in the same shape, and never mixed into an answer that is on its way', async () => {
   const answer = await sendBytes(server.url, 'hello\r\n\r\n');
-  expect(readError('REST', 400, answer.json)).toEqual({ code: 'BAD_REQUEST', message: 'This is no HTTP request.' });
+  expect(readError('REST', 400, answer.json)).toEqual({
+    code: 'BAD_REQUEST',
+    message: 'This is not a valid HTTP request.',
+  });
 
   const { socket, ended } = await open(server);
   socket.write(`GET /redoc/redoc.standalone.js HTTP/1.1\r\nHost: a\r\n\r\n`);
@@ -122,7 +125,7 @@ test('what is no HTTP is 400 in the same shape, and never mixed into an answer t
   const [head = '', ...rest] = (await ended).split('\r\n\r\n');
   const length = Number(/^Content-Length: (\d+)$/im.exec(head)?.[1]);
   expect(length).toBeGreaterThan(500_000);
-  expect(rest.join('\r\n\r\n').slice(0, length).includes('This is no HTTP request.')).toBe(false);
+  expect(rest.join('\r\n\r\n').slice(0, length).includes('This is not a valid HTTP request.')).toBe(false);
 });
 
 test('clients that vanish at any moment leave nothing behind', async () => {
@@ -175,7 +178,7 @@ describe('the listener', () => {
     const { connections, url } = await listen(log, { maxConnections: 2 });
     const [first, second] = [await open({ url }), await open({ url })];
     for (const _ of [1, 2]) await (await open({ url })).ended;
-    expect(told).toEqual(['more than 2 connections at once: further ones are closed']);
+    expect(told).toEqual(['more than 2 connections at once; further ones are closed']);
     first.socket.destroy();
     await expect.poll(() => new Promise((found) => connections.getConnections((_, count) => found(count)))).toBe(1);
     const third = await open({ url });

@@ -14,7 +14,7 @@ const wordsOf = ({ text }: RawAnswer) =>
     .replaceAll('&#39;', "'");
 
 describe('a banner says that the address is not the one that PUBLIC_URL names', () => {
-  const banner = 'This is not the address that PUBLIC_URL names.';
+  const banner = 'This address is not PUBLIC_URL.';
   const local = { publicUrl: 'http://localhost:0' };
   const named = { publicUrl: 'http://nas.example:0' };
   const tls = { publicUrl: 'https://auth.example.com:0', ...https };
@@ -117,20 +117,20 @@ describe('to who is signed in and is sent here all the same, the page says why:'
       'https://photos.example.com/',
       [
         'Does photos.example.com keep sending you back here?',
-        'COOKIE_DOMAIN is not set: a sign-in here counts for auth.example.com alone. Set COOKIE_DOMAIN=example.com, if every name under it is yours.',
+        'COOKIE_DOMAIN is not set, so a sign-in here is only valid for auth.example.com. Set COOKIE_DOMAIN=example.com if every name under it is yours.',
       ],
     ],
     [
       'nor is there a domain that it could be',
       'bare',
       'https://photos.example.net/',
-      ['Set COOKIE_DOMAIN=the domain that both are under, if every name under it is yours.'],
+      ['Set COOKIE_DOMAIN=their common parent domain if every name under it is yours.'],
     ],
     [
       'nor could it be, over http',
       'http',
       'http://photos.example.com/',
-      ['For that, COOKIE_DOMAIN has to be set, which takes an https PUBLIC_URL.'],
+      ['To sign in for both, set COOKIE_DOMAIN, which requires an https PUBLIC_URL.'],
     ],
     [
       'COOKIE_DOMAIN does not cover the host',
@@ -142,7 +142,7 @@ describe('to who is signed in and is sent here all the same, the page says why:'
       'it was asked for over http',
       'domain',
       'http://photos.example.com/',
-      ['photos.example.com was asked for over http, and the cookie goes over https alone.'],
+      ['You opened photos.example.com over http, and the cookie is only sent over https.'],
     ],
   ])('%s', async (_why, name, next, words) => {
     await using server = await startServer(configs[name]);
@@ -163,7 +163,7 @@ describe('to who is signed in and is sent here all the same, the page says why:'
     const next = 'https://photos.example.com/';
     expect(await arrive(server, { next }, session)).toContain('Continue to photos.example.com');
     expect(await arrive(server, { next }, session)).toContain(
-      'This browser does not keep the cookie for example.com: its settings may forbid it',
+      'This browser does not store the cookie for example.com. Its settings may block it.',
     );
   });
 
@@ -172,7 +172,7 @@ describe('to who is signed in and is sent here all the same, the page says why:'
     const cookie = await signIn(server);
     const photos = { next: 'https://photos.example.com/' };
     const wiki = { next: 'https://wiki.example.com/' };
-    const advice = 'may not hand the Cookie header on to /api/v1/auth/verify';
+    const advice = 'may not pass the Cookie header on to /api/v1/auth/verify';
     // Within a minute of signing in, which led there.
     expect(await arrive(server, photos, cookie)).toContain(advice);
     server.advance(3_600_000);
@@ -190,10 +190,10 @@ describe('to who is signed in and is sent here all the same, the page says why:'
   });
 
   test.each([
-    ['proxy-not-trusted', 'Name the proxy in TRUSTED_PROXIES.'],
-    ['address-not-told', 'Let it send X-Forwarded-Proto, -Host and -Uri'],
-    ['address-not-usable', 'Ask for it again: you are signed in.'],
-    ['host-not-allowed', 'It is neither at auth.example.com nor under example.com, or'],
+    ['proxy-not-trusted', 'Add the proxy to TRUSTED_PROXIES.'],
+    ['address-not-told', 'Configure it to send X-Forwarded-Proto, -Host and -Uri'],
+    ['address-not-usable', 'Open it again; you are signed in.'],
+    ['host-not-allowed', 'Its host is neither auth.example.com nor under example.com, or'],
   ])('forward-auth gave a reason: %s', async (reason, words) => {
     await using server = await startServer(configs.domain);
     const cookie = await signIn(server);

@@ -162,12 +162,12 @@ describe('/login', () => {
     ['nothing', '', 400, 'The password is empty.'],
     ['73 bytes', `password=${'x'.repeat(73)}`, 400, 'The password is 73 bytes long in UTF-8; bcrypt reads at most 72.'],
     ['a NUL', 'password=a%00b', 400, 'NUL'],
-    ['no UTF-8', 'password=%ff', 400, 'The form is not percent-encoded UTF-8.'],
-    ['half an escape', 'password=100%', 400, 'The form is not percent-encoded UTF-8.'],
-    ['the password twice', 'password=a&password=b', 400, 'This field is there more than once.'],
+    ['no UTF-8', 'password=%ff', 400, 'The form is not valid percent-encoded UTF-8.'],
+    ['half an escape', 'password=100%', 400, 'The form is not valid percent-encoded UTF-8.'],
+    ['the password twice', 'password=a&password=b', 400, 'This field appears more than once.'],
     ['an unknown field', 'password=a&x=1', 400, 'Unknown field.'],
     ['another word to remember', 'password=a&remember=true', 400, 'remember'],
-    ['64 KiB and more', `password=${'x'.repeat(70_000)}`, 413, 'The body is over 64 KiB.'],
+    ['64 KiB and more', `password=${'x'.repeat(70_000)}`, 413, 'The body is larger than 64 KiB.'],
   ] as const)('%s is refused in words', async (_what, body, status, words) => {
     await using server = await startServer();
     const response = await fetch(`${server.url}/login`, { method: 'POST', body, headers: form });
@@ -269,7 +269,7 @@ describe('/', () => {
     const alone = await client.page('/');
     expect([alone.status, headingOf(alone)]).toEqual([200, 'Where you are signed in']);
     expectPage(alone);
-    expect(alone.body.match(/<span class="mark">this one<\/span>/g)).toHaveLength(1);
+    expect(alone.body.match(/<span class="mark">this browser<\/span>/g)).toHaveLength(1);
     expect(alone.body).not.toContain('<b>');
     for (const path of ['/docs', '/redoc', '/openapi.json']) expect(alone.body).toContain(`href="${path}"`);
   });
@@ -285,8 +285,10 @@ describe('/', () => {
     await signInOnPage(client);
     const { body } = await client.page('/');
     const text = body.replace(/<[^>]+>/g, '').replace(/\s+/g, ' ');
-    expect(text).toContain('Firefox on Linux 127.0.0.1 Signed in 3 hours ago, to stay; last used 5 minutes ago End');
-    expect(text).toContain('this one 127.0.0.1 Signed in just now; last used just now');
+    expect(text).toContain(
+      'Firefox on Linux 127.0.0.1 Signed in 3 hours ago and kept signed in; last used 5 minutes ago End',
+    );
+    expect(text).toContain('this browser 127.0.0.1 Signed in just now; last used just now');
   });
 
   test('ends one session or all others by its buttons, and keeps its own', async () => {
@@ -376,7 +378,7 @@ describe('a page of another origin', () => {
       const answer = await client.page(path, fields, headers);
       expect([path, answer.status, answer.headers.getSetCookie()]).toEqual([path, 403, []]);
       expectPage(answer);
-      expect(answer.body).toContain('A page of another origin');
+      expect(answer.body).toContain('Pages of another origin');
     }
     expect(client.cookie).toBe(before);
     expect(await isIn(client)).toBe(true);
@@ -415,11 +417,14 @@ describe('every page', () => {
       const page = await sendRaw(server.url, `GET ${path}`, { headers: { accept: 'text/html' } });
       expect([path, page.status, page.headers['content-type']]).toEqual([path, 404, ['text/html; charset=utf-8']]);
       expect(page.headers['cache-control']).toEqual(['no-store']);
-      expect(page.text).toContain('<h1>There is nothing here</h1>');
+      expect(page.text).toContain('<h1>Page not found</h1>');
       expect(page.text).toContain('<a href="/">');
       expect(page.text).not.toContain('<b>');
       const answer = await sendRaw(server.url, `GET ${path}`);
-      expect([answer.status, answer.json]).toEqual([404, { code: 'NOT_FOUND', message: `There is no ${path}.` }]);
+      expect([answer.status, answer.json]).toEqual([
+        404,
+        { code: 'NOT_FOUND', message: `There is nothing at ${path}.` },
+      ]);
     }
     for (const target of ['POST /admin', 'GET /api/v1/nothing', 'GET /trpc/nothing']) {
       const answer = await sendRaw(server.url, target, { headers: { accept: 'text/html' } });
@@ -444,7 +449,7 @@ describe('every page', () => {
       const answer = await client.page(path, fields);
       expect([path, answer.status, answer.headers.get('retry-after')]).toEqual([path, 503, '2']);
       expectPage(answer);
-      expect(answer.body).toContain('The database cannot be reached at the moment; try again shortly.');
+      expect(answer.body).toContain('The database is unavailable; try again shortly.');
       expect(answer.body).not.toMatch(/sqlite|malformed|\n\s+at /i);
       const cleared = path === '/logout' ? [expect.stringMatching(/^backchannel_session=; Max-Age=0;/)] : [];
       expect(answer.headers.getSetCookie()).toEqual(cleared);
@@ -466,10 +471,10 @@ describe('every page', () => {
     await using db = await openElsewhere(server);
     await db.run('alter table sessions rename to elsewhere');
     for (const answer of [await client.page('/'), await client.page('/login', { password: PASSWORD })]) {
-      expect([answer.status, headingOf(answer)]).toEqual([500, 'That did not work']);
+      expect([answer.status, headingOf(answer)]).toEqual([500, 'Something went wrong']);
       expectPage(answer);
-      expect(answer.body).toContain('Something went wrong on the server; its log says what.');
-      expect(answer.body).toContain(`in the request <code>${answer.headers.get('x-request-id')}</code>`);
+      expect(answer.body).toContain('Something went wrong on the server; see its log.');
+      expect(answer.body).toContain(`The request id is <code>${answer.headers.get('x-request-id')}</code>`);
       expect(answer.body).not.toMatch(/no such|sqlite|elsewhere|\n\s+at /i);
     }
   });
