@@ -94,7 +94,7 @@ test.for(['light', 'dark'] as const)(
       await route.fulfill({ response: await route.fetch({ headers: { host: 'nas.example:8000' } }) });
     });
     await page.goto(`${server.url}/login?elsewhere`);
-    await page.getByText('PUBLIC_URL names').waitFor();
+    await page.getByText('This address is not PUBLIC_URL').waitFor();
     await look('Sign in');
     for (let tries = 0; tries < 5; tries += 1) {
       await page.getByLabel('Password').fill('wrong');
@@ -137,7 +137,7 @@ async function newPage(browser: TestBrowser, options: BrowserContextOptions = {}
   return page;
 }
 
-/** Without looking for the field: it has the focus by itself. */
+/** Types without clicking the field, which has the focus automatically. */
 async function typePassword(page: Page, password: string): Promise<void> {
   await page.locator('#password:focus').waitFor();
   await page.keyboard.type(password);

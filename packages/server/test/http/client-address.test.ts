@@ -1,5 +1,5 @@
-// Whose address a request has: the peer's by default, and behind trusted proxies the one that they saw.
-// Runs on one engine: addresses come from connections and headers.
+// The caller's address: the peer's by default, and the one that trusted proxies report behind them.
+// Runs on one engine: addresses don't depend on the database.
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
@@ -7,7 +7,7 @@ import { createClientAddress, createTrust, foldAddress } from '../../src/http/cl
 import { createLog } from '../../src/log.ts';
 import { PASSWORD, sendRaw, startServer, type TestServer } from '../support/harness.ts';
 
-/** The address that a request gets whose connection comes from `peer`. */
+/** The caller's address of a request on a connection from `peer`. */
 function addressOf(options: { peer: string | undefined; forwarded?: string; trusted?: readonly string[] }) {
   const { peer, forwarded, trusted = [] } = options;
   const socket = new Socket();
@@ -17,7 +17,7 @@ function addressOf(options: { peer: string | undefined; forwarded?: string; trus
   return createClientAddress({ trustedProxies: trusted }, createLog({ logLevel: 'silent', logFormat: 'json' }))(req);
 }
 
-/** What the server takes this request's address for, by its own words. */
+/** The caller's address as the server reports it. */
 async function profileIp(server: TestServer, headers: [string, string][] = []): Promise<string> {
   const client = server.client();
   await client.signIn();
@@ -29,7 +29,7 @@ async function profileIp(server: TestServer, headers: [string, string][] = []): 
 }
 
 describe('by default', () => {
-  test('nothing that a request says of its address is believed', async () => {
+  test('no header about the address is trusted', async () => {
     await using server = await startServer();
     for (const name of [
       'X-Forwarded-For',
@@ -44,7 +44,7 @@ describe('by default', () => {
     }
   });
 
-  test('who sends X-Forwarded-For is told of once, with the line that would trust it', async () => {
+  test('the first X-Forwarded-For is logged once, with the setting that would trust its sender', async () => {
     const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     await using server = await startServer({}, { log: createLog({ logLevel: 'warn', logFormat: 'json' }) });
     const headers = { 'x-forwarded-for': '203.0.113.9' };
@@ -59,7 +59,7 @@ describe('by default', () => {
     ]);
   });
 
-  test('that line keeps the proxies that are trusted already, and whoever is trusted is not told of', () => {
+  test('the logged setting keeps the trusted proxies, and trusted senders are not logged', () => {
     const warnings: string[] = [];
     const log = {
       ...createLog({ logLevel: 'silent', logFormat: 'json' }),
@@ -80,7 +80,7 @@ describe('by default', () => {
 });
 
 describe('behind a trusted proxy', () => {
-  test('the address that it saw is shown in the profile, in sessions, in events and of tokens', async () => {
+  test('the address that it reports appears in the profile, sessions, events and tokens', async () => {
     await using server = await startServer({ trustedProxies: ['127.0.0.1'] });
     const headers = { 'x-forwarded-for': '203.0.113.9' };
     const client = server.client();
@@ -102,7 +102,7 @@ describe('behind a trusted proxy', () => {
     expect((await client.rest('GET', '/auth/tokens')).body.tokens[0].lastUsedIp).toBe('203.0.113.9');
   });
 
-  test('several headers are one chain, in the order they came', async () => {
+  test('several headers form one chain, in their order', async () => {
     await using server = await startServer({ trustedProxies: ['127.0.0.1', '10.0.0.0/8'] });
     const forwarded = (...values: string[]) =>
       profileIp(
@@ -166,7 +166,7 @@ describe('a peer', () => {
     expect(addressOf({ peer })).toBe(expected);
   });
 
-  test('without an address, as on a Unix socket or after it hung up, is nobody, whatever the header says', () => {
+  test('without an address, as on a Unix socket or after it disconnected, is null, whatever the header says', () => {
     expect(addressOf({ peer: undefined, forwarded: '203.0.113.9', trusted: ['private', '0.0.0.0/1'] })).toBeNull();
   });
 

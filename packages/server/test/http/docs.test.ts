@@ -1,4 +1,4 @@
-// Runs on one engine: the documentation pages ask no database.
+// Runs on one engine: the documentation pages don't use the database.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
@@ -11,7 +11,7 @@ const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; " +
   "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-test('everybody sees the pages and the document unless it is said otherwise', async () => {
+test('everyone may see the pages and the document by default', async () => {
   await using server = await startServer();
   const answers = await Promise.all(addresses.map((path) => get(server, path)));
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
@@ -24,7 +24,7 @@ test('everybody sees the pages and the document unless it is said otherwise', as
 });
 
 test.each(['/docs', '/redoc'])(
-  '%s is BackChannel by name, and asks for nothing but what this server has',
+  '%s has BackChannel in its title, and loads files from this server only',
   async (path) => {
     await using server = await startServer();
     const { text } = await get(server, path);
@@ -42,7 +42,7 @@ test.each(['/docs', '/redoc'])(
   },
 );
 
-test('the pages and all that belongs to them have a policy that names no other host', async () => {
+test('the pages and their files have a policy that names no other host', async () => {
   await using server = await startServer();
   for (const path of [...addresses, '/docs/swagger-ui-bundle.js', '/docs/swagger-ui-init.js', '/redoc/start.js']) {
     const { headers } = await get(server, path);
@@ -52,7 +52,7 @@ test('the pages and all that belongs to them have a policy that names no other h
   expect((await get(server, '/healthz')).headers.get('content-security-policy')).not.toContain('script-src');
 });
 
-test('nothing is served of the packages behind the pages but what the pages need', async () => {
+test('only the files that the pages need are served from their packages', async () => {
   await using server = await startServer();
   for (const path of [
     '/docs/index.html',
@@ -64,7 +64,7 @@ test('nothing is served of the packages behind the pages but what the pages need
   }
 });
 
-test('Swagger UI sends the document to no validator, keeps no token, and lets each operation be tried at once', async () => {
+test('Swagger UI uses no validator, stores no token, and has "Try it out" enabled', async () => {
   await using server = await startServer();
   const { text } = await get(server, '/docs/swagger-ui-init.js');
   for (const line of ['"validatorUrl": null', '"persistAuthorization": false', '"tryItOutEnabled": true']) {
@@ -80,7 +80,7 @@ test("ReDoc's bundle is served without the logo that it would load from another 
   expect(text).not.toContain('cdn.redoc');
 });
 
-test('a bundle of ReDoc that has no such logo, or two, is refused at the start', () => {
+test('a bundle of ReDoc without this logo, or with two, is refused at the start', () => {
   const logo = 'https://cdn.redoc.ly/redoc/logo-mini.svg';
   const without = (bundle: string) => withoutLogo(Buffer.from(bundle)).toString();
   expect(without(`src:"${logo}", 'ü'`)).toBe(`src:"data:,", 'ü'`);
@@ -88,7 +88,7 @@ test('a bundle of ReDoc that has no such logo, or two, is refused at the start',
   expect(() => without(logo + logo)).toThrow(/2 times/);
 });
 
-test('with DOCS=off there is nothing', async () => {
+test('with DOCS=off, nothing is served', async () => {
   await using server = await startServer({ docs: 'off' });
   for (const path of [...addresses, '/docs/swagger-ui.css', '/redoc/redoc.standalone.js']) {
     const { status, text } = await get(server, path);
@@ -97,7 +97,7 @@ test('with DOCS=off there is nothing', async () => {
   }
 });
 
-test('with DOCS=login a stranger sees nothing, and who is signed in sees it all', async () => {
+test('with DOCS=login, the pages require a sign-in', async () => {
   await using server = await startServer({ docs: 'login' });
   const client = server.client();
   const paths = [...addresses, '/docs/swagger-ui.css', '/redoc/redoc.standalone.js'];
@@ -111,10 +111,10 @@ test('with DOCS=login a stranger sees nothing, and who is signed in sees it all'
   for (const path of paths) expect((await get(server, path, { cookie: client.cookie })).status).toBe(200);
 });
 
-test('with DOCS=login a person is led to sign in, and back', async () => {
+test('with DOCS=login, a navigating browser is redirected to sign in, and back', async () => {
   await using server = await startServer({ docs: 'login' });
   const client = server.client();
-  // fetch would say of itself that it is a program.
+  // fetch() would send the headers of a program.
   const ask = (path: string, headers: Record<string, string>) => sendRaw(server.url, `GET ${path}`, { headers });
   const person = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
   for (const path of ['/docs', '/redoc', '/openapi.json', '/docs?a=b&c']) {
@@ -129,13 +129,13 @@ test('with DOCS=login a person is led to sign in, and back', async () => {
     expect((await ask(path, { ...person, cookie: client.cookie })).status).toBe(200);
     await client.page('/logout', {});
   }
-  // What a page loads, and a program asks for, is refused as before.
+  // Requests of pages and programs get no redirect.
   const script = { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'script' };
   expect((await ask('/docs/swagger-ui-bundle.js', script)).status).toBe(401);
   expect((await ask('/docs', { 'sec-fetch-mode': 'cors', accept: 'text/html' })).status).toBe(401);
 });
 
-test('with DOCS=login the pages are for the same callers as a query of the API', async () => {
+test('with DOCS=login, the pages are open to the same callers as a query of the API', async () => {
   await using server = await startOwnServer({ docs: 'login' });
   for (const { caller, arrive } of [...callers, ...furtherCallers]) {
     const headers = await arrive(server);
@@ -148,7 +148,7 @@ test('with DOCS=login the pages are for the same callers as a query of the API',
   }
 });
 
-test('an address with a slash too many leads to the page', async () => {
+test('a trailing slash redirects to the page', async () => {
   await using server = await startServer();
   for (const [path, target] of [
     ['/docs/', '/docs'],
@@ -159,7 +159,7 @@ test('an address with a slash too many leads to the page', async () => {
   }
 });
 
-test('what a browser has already is not sent again', async () => {
+test('a file that the browser already has is not sent again', async () => {
   await using server = await startServer();
   for (const path of [...addresses, '/docs/swagger-ui-bundle.js', '/redoc/redoc.standalone.js']) {
     const { headers } = await get(server, path);
@@ -170,7 +170,7 @@ test('what a browser has already is not sent again', async () => {
   }
 });
 
-test('HEAD answers as GET does, without the body; other methods are refused with what is allowed', async () => {
+test('HEAD responds like GET without the body; other methods are refused with Allow', async () => {
   await using server = await startServer();
   for (const path of [...addresses, '/docs/swagger-ui.css']) {
     const head = await get(server, path, {}, 'HEAD');
@@ -186,7 +186,7 @@ test('HEAD answers as GET does, without the body; other methods are refused with
   }
 });
 
-test('a start loads nothing of what the document is made with', async () => {
+test('a start does not load the libraries that generate the document', async () => {
   const script = `
     import { registerHooks } from 'node:module';
     const loaded = [];

@@ -19,7 +19,7 @@ const faces: Face[] = ['REST', 'tRPC'];
 const everyOperation = faces.flatMap((face) => operations.map((operation) => ({ face, operation, ...operation })));
 const json = { 'content-type': 'application/json' };
 
-// What is asked here is not how many wrong passwords are too many.
+// High, because the throttle is not tested here.
 const server = await startServer({ loginMaxFailures: 1000 });
 const operator = server.client();
 await operator.signIn();
@@ -31,14 +31,14 @@ afterEach(() => {
 const send = (line: string, options?: Parameters<typeof sendRaw>[2]) => sendRaw(server.url, line, options);
 const codeOf = (face: Face, answer: RawAnswer) => readError(face, answer.status, answer.json).code;
 const codeIn = (face: Face, answer: Answer) => readError(face, answer.status, answer.body).code;
-/** The values of a list in a header, in order of the alphabet. */
+/** The values of a list in a header, sorted. */
 const listed = (header: string | undefined) => header?.split(', ').sort();
 const sessionCookies = (lines: string[] = []) => lines.filter((line) => line.startsWith('backchannel_session='));
 
 describe('methods', () => {
   const byPath = Map.groupBy(operations, ({ path }) => path);
 
-  test.each([...byPath])('%s refuses every other method with 405 and says which it takes', async (path, there) => {
+  test.each([...byPath])('%s refuses every other method with 405 and lists the allowed ones', async (path, there) => {
     const methods = there.map(({ method }): string => method);
     const allowed = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].sort();
     for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'QUERY']) {
@@ -112,7 +112,7 @@ describe('paths', () => {
     path.replace(/[a-z](?=[a-z]*$)/, (letter) => `%${letter.charCodeAt(0).toString(16)}`),
     `${path}/`,
     `${path}//`,
-    // Where there are ids below, a dot is one of nothing.
+    // Below, where ids are expected, a dot is an unknown id.
     ...(operations.some((each) => each.hasParameter && path.endsWith(each.path.replace(/\/a+$/, '')))
       ? []
       : [`${path}/.`]),
@@ -167,7 +167,7 @@ describe('paths', () => {
     '/healthz/',
     '/HEALTHZ',
     '/readyz/x',
-  ])('%s is nowhere, and the answer says so in the same shape', async (path) => {
+  ])('%s is 404, in the shape of every error', async (path) => {
     for (const method of ['GET', 'POST', 'DELETE', 'OPTIONS']) {
       const answer = await send(`${method} ${path}`);
       if (path === '/' && answer.status !== 404) continue;
@@ -207,13 +207,13 @@ describe('paths', () => {
     'http://a:99999',
     'http://%zz',
     'ftp://x',
-  ])('a whole address is taken for its path: %s', async (origin) => {
+  ])('only the path of an absolute URI is used: %s', async (origin) => {
     for (const [face, path] of [
       ['REST', '/api/v1/auth/me'],
       ['tRPC', '/trpc/auth.me'],
     ] as const) {
       const answer = await send(`GET ${origin}${path}`);
-      // Node refuses some of these before anyone else sees them.
+      // Node itself refuses some of these.
       if (answer.status === 400 && answer.text === '') continue;
       expect([answer.status, codeOf(face, answer)]).toEqual([401, 'UNAUTHORIZED']);
     }
@@ -252,7 +252,7 @@ describe('paths', () => {
   });
 });
 
-describe('what is no request', () => {
+describe('a malformed request:', () => {
   test.each([
     ['words', 'hello\r\n\r\n'],
     ['TLS', Buffer.from('160301020001000001fc0303', 'hex')],
@@ -266,7 +266,7 @@ describe('what is no request', () => {
     ['3000 headers', `GET /api/v1/auth/me HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${'A: b\r\n'.repeat(3000)}\r\n`],
     ['CONNECT', 'CONNECT localhost:22 HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['an Expect of tea', 'GET /api/v1/auth/me HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n'],
-  ])('%s gets no more than a refusal, and the next request is answered', async (_name, bytes) => {
+  ])('%s is refused, and the next request succeeds', async (_name, bytes) => {
     const answer = await sendBytes(server.url, bytes);
     if (typeof answer.json === 'object') expect(Object.keys(answer.json).sort()).toEqual(['code', 'message']);
     else expect(['', '0\r\n\r\n']).toContain(answer.text);
@@ -307,7 +307,7 @@ describe('batches', () => {
     expect(writes.headers['set-cookie']).toBeUndefined();
   });
 
-  test('two sign-ins in one batch are checked each for itself', async () => {
+  test('two sign-ins in one batch are checked separately', async () => {
     const answer = await batch(['auth.login', 'auth.login'], { 0: { password: PASSWORD }, 1: { password: 'wrong' } });
     expect(answer.status).toBe(207);
     expect(answer.json[0].result.data).toMatchObject({ authenticated: true });
@@ -315,7 +315,7 @@ describe('batches', () => {
     expect(sessionCookies(answer.headers['set-cookie'])).toHaveLength(1);
   });
 
-  test('one call that fails leaves the others as they are', async () => {
+  test('one failed call does not affect the others', async () => {
     const names = ['auth.status', 'auth.me', 'nothing', 'client.protected'];
     const answer = await send(`GET /trpc/${names.join(',')}?batch=1`);
     expect(answer.status).toBe(207);
@@ -337,7 +337,7 @@ describe('batches', () => {
     },
   );
 
-  test('reads and writes do not mix', async () => {
+  test('reads and writes cannot be mixed', async () => {
     const answer = await batch(['auth.login', 'auth.me'], { 0: { password: PASSWORD } });
     expect([answer.status, codeOf('tRPC', answer)]).toEqual([400, 'BAD_REQUEST']);
     expect(answer.headers['set-cookie']).toBeUndefined();
@@ -355,7 +355,7 @@ describe('batches', () => {
   );
 });
 
-test('a request that is cut off in its body ends nothing but itself', async () => {
+test('a request that is cut off in its body affects no other request', async () => {
   for (const path of ['/api/v1/auth/login', '/trpc/auth.login']) {
     await new Promise<void>((resolve) => {
       const socket = connect(Number(new URL(server.url).port), '127.0.0.1', () => {
@@ -368,7 +368,7 @@ test('a request that is cut off in its body ends nothing but itself', async () =
   }
 });
 
-test('no password and no cookie gets into the log, at any level', async () => {
+test('passwords and cookies are never logged, at any level', async () => {
   const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   const secret = 'hunter2-canary';
   const headers = { ...json, cookie: `backchannel_session=${secret}`, authorization: `Bearer bct_${secret}` };
@@ -400,8 +400,8 @@ test('no password and no cookie gets into the log, at any level', async () => {
   }
 });
 
-describe('what breaks inside', () => {
-  test.each(['production', 'development', 'test'])('is 500 and tells nothing of it, NODE_ENV=%s', async (env) => {
+describe('an unexpected failure', () => {
+  test.each(['production', 'development', 'test'])('is 500 without details, NODE_ENV=%s', async (env) => {
     vi.stubEnv('NODE_ENV', env);
     await using broken = await startServer();
     const client = broken.client();
@@ -433,7 +433,7 @@ describe('what breaks inside', () => {
     expect((await client.rest('GET', '/auth/me')).status).toBe(200);
   });
 
-  test('an answer that does not fit its own schema is our fault, not bad input', async () => {
+  test('is also a result that does not match its own schema, which is not bad input', async () => {
     await using broken = await startServer();
     const client = broken.client();
     await client.signIn();
@@ -450,7 +450,7 @@ describe('what breaks inside', () => {
   });
 });
 
-describe('the database away', () => {
+describe('while the database is unavailable', () => {
   const expectUnavailable = (face: Face, answer: Answer) => {
     const error = readError(face, answer.status, answer.body);
     expect(error.code).toBe('SERVICE_UNAVAILABLE');
@@ -462,7 +462,7 @@ describe('the database away', () => {
     return line.startsWith('backchannel_session=; Max-Age=0;');
   };
 
-  test('reads and writes are 503 with Retry-After, sign-out still clears the cookie, and all is well when it is back', async () => {
+  test('reads and writes are 503 with Retry-After, sign-out still clears the cookie, and everything works again afterwards', async () => {
     await using broken = await startServer();
     const clients = { REST: broken.client(), tRPC: broken.client() };
     await Promise.all(Object.values(clients).map((client) => client.signIn()));
@@ -491,7 +491,7 @@ describe('the database away', () => {
     for (const face of faces) expect((await clients[face].rest('GET', '/auth/me')).status).toBe(200);
   });
 
-  test('while another process holds the write lock, sign-in and sign-out are 503, and work again when it lets go', async () => {
+  test('because another process holds the write lock, sign-in and sign-out are 503, and work again afterwards', async () => {
     await using busy = await startServer();
     const clients = { REST: busy.client(), tRPC: busy.client() };
     await Promise.all(Object.values(clients).map((client) => client.signIn()));

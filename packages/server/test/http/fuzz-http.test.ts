@@ -1,5 +1,5 @@
-// Every operation of both faces under random input, from a stranger and from a caller who may do most: whatever it is
-// sent, it answers in the contract's shape, and never that it failed. The input is random, but the same in each run.
+// Sends random input to every operation of both faces, without a credential and with the most powerful one. Every
+// response has the API's shape and is never a server error. The input is random, but the same in each run.
 // Runs on one engine: input is refused before it reaches the database.
 import { describe, expect, test } from 'vitest';
 import { amountOf } from '../support/amount.ts';
@@ -32,7 +32,7 @@ function createInputs(seed: number) {
   };
   const object = (depth: number): unknown =>
     Object.fromEntries(Array.from({ length: below(5) }, () => [pick(...fields), value(depth)]));
-  /** JSON as it should be, JSON that lost or changed a character, or bytes that never were any. */
+  /** Valid JSON, JSON with a missing or changed character, or random bytes. */
   const body = (): string | Buffer => {
     const json = JSON.stringify(below(10) === 0 ? value(0) : object(0));
     if (below(5) > 0) return json;
@@ -51,16 +51,16 @@ function createInputs(seed: number) {
   return { below, pick, body, query, type };
 }
 
-/** encodeURIComponent throws at half a character. */
+/** encodeURIComponent throws at a lone surrogate. */
 const safe = (text: string) => text.toWellFormed();
 
 describe.each<Face>(['REST', 'tRPC'])('%s', (face) => {
-  test.each(operations)('$name answers whatever it is sent, and lives on', async (operation) => {
+  test.each(operations)('$name responds to any input, and keeps working', async (operation) => {
     await using server = await startOwnServer();
     const { below, pick, body, query, type } = createInputs(operation.name.length * 7919 + face.length);
     const token = (await makeToken(server, 'full')).headers;
     for (let run = 0; run < REQUESTS; run++) {
-      // A flood of wrong passwords would be all that is tested, were they not forgotten now and then.
+      // Forget wrong passwords now and then. Otherwise the throttle would refuse everything.
       if (run % 10 === 0) await server.services.throttle.clear();
       const headers = pick<Record<string, string>>(
         {},
@@ -82,7 +82,7 @@ describe.each<Face>(['REST', 'tRPC'])('%s', (face) => {
   });
 });
 
-/** A batch answers a list: each of its errors has the same shape. */
+/** A batch responds with a list in which each error has the same shape. */
 const errorIn = (body: unknown): unknown => {
   if (!Array.isArray(body)) return body;
   return body.find((each) => typeof each === 'object' && each !== null && 'error' in each) ?? body[0];

@@ -1,4 +1,4 @@
-// What strangers send by the byte goes through these first: whatever it is, none of them throws, and each keeps its word.
+// The parsers of untrusted input: none of them throws, and each keeps its promise, whatever the input.
 // The bytes are random but the same in each run; a failure names the input.
 import { isIP, isIPv6 } from 'node:net';
 import { expect, test } from 'vitest';
@@ -19,7 +19,7 @@ const anyCharacter = () => String.fromCharCode(pick(below(0x80), below(0x100), b
 const hex = () => below(0x10000).toString(16);
 const octet = () => String(below(pick(256, 256, 256, 300)));
 const ipv4 = () => [octet(), octet(), octet(), octet()].join('.');
-/** Addresses, nearly addresses, and what only looks like one. */
+/** Addresses, near misses, and look-alikes. */
 const addressLike = () =>
   pick(
     () => text(12, anyCharacter),
@@ -50,7 +50,7 @@ function forAll<T>(make: () => T, holds: (value: T) => boolean): void {
   }
 }
 
-test('foldAddress: an address in its one spelling, or null', () => {
+test('foldAddress returns an address in its canonical spelling, or null', () => {
   const isFolded = (ip: string) => isIP(ip) !== 0 && !/%|[A-F]|^::ffff:\d+\./.test(ip) && foldAddress(ip) === ip;
   forAll(addressLike, (value) => {
     const folded = foldAddress(value);
@@ -58,7 +58,7 @@ test('foldAddress: an address in its one spelling, or null', () => {
   });
 });
 
-test('ipv6Network: of every IPv6 address the network that it is in', () => {
+test('ipv6Network returns the network of any IPv6 address', () => {
   const asNetwork = (network: string) => createTrust([network]);
   forAll(addressLike, (value) => {
     const networks = ([48, 64] as const).map((bits) => ipv6Network(value, bits));
@@ -68,7 +68,7 @@ test('ipv6Network: of every IPv6 address the network that it is in', () => {
   });
 });
 
-test('the caller behind any X-Forwarded-For: an address', () => {
+test("the caller's address is valid behind any X-Forwarded-For", () => {
   const log = createLog({ logLevel: 'silent', logFormat: 'json' });
   const address = createClientAddress({ trustedProxies: ['private', '2000::/3'] }, log);
   forAll(
@@ -81,7 +81,7 @@ test('the caller behind any X-Forwarded-For: an address', () => {
   );
 });
 
-test('findCookieValues: three values at most, none of them long, each of them in the header', () => {
+test('findCookieValues returns at most three short values that are in the header', () => {
   const piece = () => pick('a', 'a=', 'a=b', 'b=a=c', ';', '; ', '=', ' ', '"', '\t', 'x'.repeat(1100), anyCharacter());
   forAll(
     () => text(20, piece),
@@ -93,7 +93,7 @@ test('findCookieValues: three values at most, none of them long, each of them in
   );
 });
 
-test('readBearer: a token of ours as it was sent, or null', () => {
+test('readBearer returns a BackChannel token as it was sent, or null', () => {
   const piece = () => pick('Bearer', 'bearer', 'Basic', ' ', 'bct_', 'x', '_', '-', ',', '.', anyCharacter());
   forAll(
     () => `${pick('', 'Bearer ')}${text(10, piece)}`,
@@ -104,7 +104,7 @@ test('readBearer: a token of ours as it was sent, or null', () => {
   );
 });
 
-test('the throttle: any address and device is counted, listed and cleared by its name', async () => {
+test('the throttle counts, lists and clears any address and device by its name', async () => {
   await using server = await startServer();
   const { throttle } = server.services;
   for (let run = 0; run < ATTEMPTS; run++) {

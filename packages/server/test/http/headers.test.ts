@@ -1,4 +1,4 @@
-// Runs on one engine: headers are set before the database is asked.
+// Runs on one engine: headers don't depend on the database.
 import { afterAll, describe, expect, test } from 'vitest';
 import { openElsewhere } from '../support/elsewhere.ts';
 import {
@@ -34,7 +34,7 @@ const security = {
   'x-frame-options': ['DENY'],
 };
 
-describe('every kind of answer has the security headers and tells nothing of what serves it', () => {
+describe('every kind of response has the security headers and does not name the software', () => {
   const large = 'x'.repeat(70_000);
   test.each([
     ['GET /api/v1/auth/status', 200, {}],
@@ -86,7 +86,7 @@ describe('every kind of answer has the security headers and tells nothing of wha
     expect(answer.text === '').toBe(!hasBody);
   });
 
-  test('500 and 503 too', async () => {
+  test('500 and 503', async () => {
     await using broken = await startServer();
     const client = broken.client();
     await client.signIn();
@@ -105,7 +105,7 @@ describe('every kind of answer has the security headers and tells nothing of wha
     expect((await sendRaw(broken.url, 'GET /healthz')).status).toBe(200);
   });
 
-  test('nothing is answered with 304', async () => {
+  test('no response is 304', async () => {
     for (const path of ['/api/v1/auth/status', '/trpc/auth.status']) {
       for (const headers of [{ 'if-none-match': '*' }, { 'if-modified-since': 'Fri, 01 Jan 2100 00:00:00 GMT' }]) {
         expect((await sendRaw(server.url, `GET ${path}`, { headers })).status).toBe(200);
@@ -120,11 +120,11 @@ const cookieLines = async (of: TestServer, path: string, options: Parameters<typ
   return (answer.headers['set-cookie'] ?? []).filter((line) => /^(__Host-)?backchannel_session=/.test(line));
 };
 const TOKEN = '[\\w-]+\\.[\\w-]+\\.[\\w-]+';
-// 30 days, less the moment that it took.
+// 30 days, minus the time that the request took.
 const DAYS_30 = '(2592000|2591999)';
 
 describe.each(faces)('the session cookie over %s', (face) => {
-  test('is HttpOnly, Lax and for this host alone, to the end of the session', async () => {
+  test('is HttpOnly, Lax, host-only, and expires with the session', async () => {
     for (const remember of [true, false]) {
       const lines = await cookieLines(server, loginPath[face], {
         body: JSON.stringify({ password: PASSWORD, remember }),
@@ -137,14 +137,14 @@ describe.each(faces)('the session cookie over %s', (face) => {
     ]);
   });
 
-  test('is Secure and bound to the host by its name where PUBLIC_URL is https', async () => {
+  test('is Secure and has the __Host- prefix if PUBLIC_URL is https', async () => {
     const expected = `^__Host-backchannel_session=${TOKEN}; Max-Age=${DAYS_30}; Path=/; HttpOnly; Secure; SameSite=Lax$`;
     const lines = await cookieLines(secure, loginPath[face], { body: rightPassword });
     expect(lines).toEqual([expect.stringMatching(expected)]);
     expect(await cookieLines(secure, logoutPath[face])).toEqual([
       '__Host-backchannel_session=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax',
     ]);
-    // The bare name can be set by any page of the same host without TLS.
+    // Any page of the same host can set the name without the prefix over http.
     const value = /=([^;]+)/.exec(lines[0] ?? '')?.[1];
     for (const [name, status] of [
       ['__Host-backchannel_session', 200],
@@ -156,7 +156,7 @@ describe.each(faces)('the session cookie over %s', (face) => {
     }
   });
 
-  test('is set by nothing but a sign-in, and its value is in no body', async () => {
+  test('is only set by a sign-in, and its value is in no body', async () => {
     const client = server.client();
     const login = await (face === 'REST'
       ? client.signIn()
@@ -210,7 +210,7 @@ describe('a Cookie header', () => {
     expect(await isSignedIn(cookie)).toBe(true);
   });
 
-  test('may be there twice', async () => {
+  test('may appear twice', async () => {
     expect(await isSignedIn('a=b', good)).toBe(true);
     expect(await isSignedIn('backchannel_session=old', good)).toBe(true);
   });
@@ -243,7 +243,7 @@ describe('a Cookie header', () => {
     ],
     ['names of every object', 'backchannel_session=__proto__; __proto__=x; constructor=y; toString=z'],
   ])('signs nobody in with %s', async (_name, cookie) => {
-    // Control characters in a header are refused by Node itself.
+    // Node itself refuses control characters in a header.
     expect([false, 400]).toContain(await isSignedIn(cookie));
   });
 });

@@ -1,4 +1,4 @@
-// Runs on one engine: input is refused before it reaches the database.
+// Runs on one engine: invalid input is refused before the database is used.
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import {
@@ -16,12 +16,12 @@ import {
 const faces: Face[] = ['REST', 'tRPC'];
 const json = { 'content-type': 'application/json' };
 const rightPassword = JSON.stringify({ password: PASSWORD });
-/** Operations with an input that each of these tests knows how to get right: a password, or nothing. */
+/** Operations whose valid input these tests know: a password, or nothing. */
 const named = (...names: string[]) => operations.filter(({ name }) => names.includes(name));
 const writes = named('auth.login', 'auth.logout', 'auth.hashPassword');
 const reads = named('auth.me', 'auth.status', 'client.profile', 'client.dashboard', 'client.stats', 'client.protected');
 
-// What is asked here is not how many wrong passwords are too many.
+// High, because the throttle is not tested here.
 const server = await startServer({ loginMaxFailures: 1000 });
 const operator = server.client();
 await operator.signIn();
@@ -41,7 +41,7 @@ function call(face: Face, name: string, options: Call = {}): Promise<RawAnswer> 
   return sendRaw(server.url, `${method} ${path}`, { ...options, headers: { cookie, ...json, ...options.headers } });
 }
 
-/** The code and the fields at fault. */
+/** The code and the invalid fields. */
 function refusal(face: Face, answer: RawAnswer): [code: string, ...paths: string[]] {
   const { code, issues = [] } = readError(face, answer.status, answer.json);
   expect(answer.headers['set-cookie']).toBeUndefined();
@@ -51,7 +51,7 @@ function refusal(face: Face, answer: RawAnswer): [code: string, ...paths: string
 const resultOf = (face: Face, answer: RawAnswer) => (face === 'REST' ? answer.json : answer.json.result.data);
 
 describe.each(faces)('over %s', (face) => {
-  test('a field is at fault in words: one that is missing, one that is too much, one of the wrong kind', async () => {
+  test('the message for a field says that it is missing, unknown or of the wrong type', async () => {
     const wordsFor = async (body: object) => {
       const answer = await call(face, 'auth.login', { body: JSON.stringify(body) });
       return readError(face, answer.status, answer.json).issues;
@@ -80,7 +80,7 @@ describe.each(faces)('over %s', (face) => {
     'NaN',
     '{"password":"\\x"}',
     ' ',
-  ])('what is no JSON is refused without being repeated: %j', async (body) => {
+  ])('invalid JSON is refused and not repeated: %j', async (body) => {
     for (const { name } of writes) {
       const answer = await call(face, name, { body });
       expect(refusal(face, answer)).toEqual(['BAD_REQUEST']);
@@ -90,7 +90,7 @@ describe.each(faces)('over %s', (face) => {
   });
 
   test.each(['[]', '[{"password":"x"}]', 'null', '"text"', '5', 'true', '""', '0', 'false'])(
-    'a body of %s is no input',
+    'a body of %s is refused',
     async (body) => {
       for (const { name } of writes) {
         const [code, ...paths] = refusal(face, await call(face, name, { body }));
@@ -120,7 +120,7 @@ describe.each(faces)('over %s', (face) => {
     for (const field of ['x', '__proto__', 'constructor', 'limit', 'password', 'cookie']) {
       const query = face === 'REST' ? `${field}=1` : `input=${encodeURIComponent(`{"${field}":"1"}`)}`;
       expect(refusal(face, await input(query))).toEqual(['BAD_REQUEST', field]);
-      // In tRPC's query there is tRPC's own and nothing else.
+      // tRPC's query string may only have tRPC's own fields.
       expect(refusal(face, await input(`${field}=`))).toEqual(['BAD_REQUEST', field]);
       expect(refusal(face, await input(`${field}`))).toEqual(['BAD_REQUEST', field]);
     }
@@ -138,7 +138,7 @@ describe.each(faces)('over %s', (face) => {
     for (const nothing of ['', '&', '&&']) expect((await input(nothing)).status).toBe(200);
   });
 
-  test('a query of tRPC that holds no JSON object is refused without being repeated', async () => {
+  test('a tRPC query without a JSON object is refused and not repeated', async () => {
     if (face === 'REST') return;
     for (const value of ['{"hunter2', 'hunter2', '[]', 'null', '"hunter2"', '5', '%ff', '{"password":"hunter2"}x']) {
       const answer = await sendRaw(server.url, `GET /trpc/auth.status?input=${encodeURIComponent(value)}`);
@@ -148,7 +148,7 @@ describe.each(faces)('over %s', (face) => {
   });
 
   test.each(writes)(
-    '$name takes nothing from the address, where histories and logs would keep it',
+    '$name takes no input from the query string, which histories and logs would keep',
     async (operation) => {
       const { method, path } = targetOf(face, operation);
       for (const query of ['password=hunter2', 'input=%7B%22password%22%3A%22hunter2%22%7D', 'remember=true', 'x']) {
@@ -222,7 +222,7 @@ describe.each(faces)('over %s', (face) => {
   });
 
   test.each(['\\ud800', '\\udfff', 'x\\ud83dx', '\\udc00\\ud800'])(
-    'half a character (%s) has no UTF-8, and is refused',
+    'a lone surrogate (%s) has no UTF-8 form and is refused',
     async (escaped) => {
       const login = await call(face, 'auth.login', { body: `{"password":"${escaped}"}` });
       expect(refusal(face, login)).toEqual(['BAD_REQUEST', 'password']);
@@ -231,7 +231,7 @@ describe.each(faces)('over %s', (face) => {
     },
   );
 
-  test('JSON a 30,000 levels deep, or with 8,000 unknown fields, is bad input like any other', async () => {
+  test('JSON that is 30,000 levels deep, or has 8,000 unknown fields, is refused like other invalid input', async () => {
     const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`;
     expect(refusal(face, await call(face, 'auth.login', { body: `{"password":${deep}}` }))).toEqual([
       'BAD_REQUEST',
@@ -288,7 +288,7 @@ describe.each(faces)('a body over %s', (face) => {
     'application/json; charset="',
     'application/json; charset=utf-8; charset=utf-16',
     'application/json; CHARSET=cp500',
-  ])('is refused with 415 as %s, and told what to send', async (type) => {
+  ])('is refused with 415 as %s, and the message says what to send', async (type) => {
     for (const { name } of writes) {
       const body = name === 'auth.logout' ? '{}' : rightPassword;
       const answer = await call(face, name, { headers: { 'content-type': type }, body });
@@ -297,7 +297,7 @@ describe.each(faces)('a body over %s', (face) => {
     }
   });
 
-  test('is refused as a form of several parts, and as a form', async () => {
+  test('is refused as a multipart form, and as a form', async () => {
     const parts = '--x\r\nContent-Disposition: form-data; name="password"\r\n\r\nhunter2\r\n--x--\r\n';
     for (const { name } of writes) {
       for (const [type, body] of [
@@ -335,7 +335,7 @@ describe.each(faces)('a body over %s', (face) => {
     ['half a character', Buffer.from('é').subarray(0, 1)],
     ['a surrogate', Buffer.from([0xed, 0xa0, 0x80])],
     ['an overlong NUL', Buffer.from([0xc0, 0x80])],
-  ])('that is not UTF-8 is refused rather than guessed at: %s', async (_name, odd) => {
+  ])('that is not UTF-8 is refused: %s', async (_name, odd) => {
     const body = Buffer.concat([Buffer.from('{"password":"'), odd, Buffer.from('"}')]);
     for (const name of ['auth.login', 'auth.hashPassword']) {
       expect(refusal(face, await call(face, name, { body }))).toEqual(['BAD_REQUEST']);
@@ -355,7 +355,7 @@ describe.each(faces)('a body over %s', (face) => {
       body: chunked(body),
     });
 
-  test('of 64 KiB is read, and of one byte more refused with 413', async () => {
+  test('of 64 KiB is read, and one byte more is refused with 413', async () => {
     const most = ofSize(64 * 1024);
     expect(most).toHaveLength(65_536);
     expect(refusal(face, await call(face, 'auth.login', { body: most }))).toEqual(['BAD_REQUEST', 'password']);
@@ -379,7 +379,7 @@ describe.each(faces)('a body over %s', (face) => {
     expect(byteByByte.status).toBe(200);
   });
 
-  test('with a length that is not its own is no more than a refusal', async () => {
+  test('with a wrong Content-Length is only refused', async () => {
     const path = face === 'REST' ? '/api/v1/auth/login' : '/trpc/auth.login';
     const head = `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close\r\n`;
     for (const length of [1, rightPassword.length - 1]) {
@@ -407,7 +407,7 @@ describe.each(faces)('a body over %s', (face) => {
     expect((await call(face, 'auth.status')).status).toBe(200);
   });
 
-  test('is not needed to sign out, whatever is said of it', async () => {
+  test('is not needed to sign out, whatever its headers say', async () => {
     const types = [null, 'application/json', 'text/plain', 'application/x-www-form-urlencoded'];
     for (const type of types) {
       for (const rest of [
@@ -425,7 +425,7 @@ describe.each(faces)('a body over %s', (face) => {
     expect(refusal(face, login)[0]).toBe('BAD_REQUEST');
   });
 
-  test('of a read is not looked at', async () => {
+  test('of a read is ignored', async () => {
     for (const body of ['{"x":1}', '{', 'hunter2']) {
       for (const type of ['application/json', 'multipart/form-data', 'application/octet-stream', null]) {
         const answer = await call(face, 'auth.status', { headers: { 'content-type': type }, body });
@@ -469,7 +469,7 @@ test.each([
   ['an escape sequence', '\u001b[31mred'],
   ['a script', '<script>alert(1)</script>'],
   ['5000 brackets', `Mozilla/5.0 ${'('.repeat(5000)}`],
-])('a User-Agent of %s is kept without harm', async (_name, userAgent) => {
+])('a User-Agent of %s is stored safely', async (_name, userAgent) => {
   const login = await sendRaw(server.url, 'POST /api/v1/auth/login', {
     headers: { ...json, 'user-agent': userAgent },
     body: rightPassword,

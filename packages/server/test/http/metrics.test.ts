@@ -1,4 +1,4 @@
-// Metrics: on a port of their own, with labels from a list, and true to what happened.
+// Metrics: on their own port, with labels from a fixed list, and correct.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -11,7 +11,7 @@ import { engine, sendRaw, startServer, type TestServer } from '../support/harnes
 
 const on = { metricsPort: 0, metricsHost: '127.0.0.1' };
 
-/** Every sample, by its name and labels as they are written. */
+/** Every sample by its name and labels, as written. */
 async function readMetrics(server: TestServer): Promise<Map<string, number>> {
   const answer = await fetch(server.metricsUrl ?? '');
   expect(answer.status).toBe(200);
@@ -22,7 +22,7 @@ async function readMetrics(server: TestServer): Promise<Map<string, number>> {
   );
 }
 
-test('they are off unless METRICS_PORT is set, and never on the port that people use', async () => {
+test('they are off unless METRICS_PORT is set, and never on the main port', async () => {
   await using without = await startServer();
   expect(without.metricsUrl).toBeNull();
   await using server = await startServer(on);
@@ -30,7 +30,7 @@ test('they are off unless METRICS_PORT is set, and never on the port that people
   for (const each of [without, server]) expect((await fetch(`${each.url}/metrics`)).status).toBe(404);
 });
 
-test('their port has nothing else', async () => {
+test('their port serves nothing else', async () => {
   await using server = await startServer(on);
   const url = server.metricsUrl ?? '';
   expect((await fetch(url, { method: 'HEAD' })).status).toBe(200);
@@ -94,7 +94,7 @@ test('requests are counted by operation and status, on each face', async () => {
   expect(metrics.get(`backchannel_request_duration_seconds_bucket{le="+Inf",${labels}}`)).toBe(3);
 });
 
-test('whatever a caller sends, no label has it', async () => {
+test('no label contains what a caller sends', async () => {
   await using server = await startServer(on);
   const lines = [
     'GET /canary',
@@ -116,21 +116,21 @@ test('whatever a caller sends, no label has it', async () => {
   expect((await names()).filter((name) => /canary|proto|constructor|PATCH/.test(name))).toEqual([]);
 });
 
-test('who leaves before the answer is counted as such', async () => {
+test('a caller that disconnects before the response is counted as aborted', async () => {
   await using server = await startServer(on);
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
   socket.write(
     'POST /api/v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n',
   );
   socket.write('Expect: 100-continue\r\n\r\n');
-  // That the server says so means that it has the request.
+  // The log line means that the server has received the request.
   expect(String(await once(socket, 'data'))).toContain('100 Continue');
   socket.destroy();
   const name = 'backchannel_requests_total{face="rest",operation="auth.login",status="aborted"}';
   await expect.poll(async () => (await readMetrics(server)).get(name)).toBe(1);
 });
 
-test('sign-ins are counted by outcome, and what lives is counted as it is', async () => {
+test('sign-ins are counted by outcome, and live sessions and tokens are counted', async () => {
   await using server = await startServer({ ...on, loginMaxFailures: 2 });
   const client = server.client();
   await client.signIn();
@@ -165,7 +165,7 @@ test('sign-ins are counted by outcome, and what lives is counted as it is', asyn
   }
 });
 
-test('a flood of sign-ins is seen: what is turned away, and what waits', async () => {
+test('a flood of sign-ins is visible: refused and waiting ones', async () => {
   await using server = await startServer({ ...on, ...oneAtATime, loginMaxFailures: 100 });
   const occupied = await occupyPasswordCheck(server);
   const flood = Array.from({ length: 20 }, () => server.client().rest('POST', '/auth/login', { password: 'wrong' }));
@@ -183,7 +183,7 @@ test('a flood of sign-ins is seen: what is turned away, and what waits', async (
   expect((await readMetrics(server)).get('backchannel_bcrypt_wait_seconds_total')).toBeGreaterThan(0);
 });
 
-test('a port that is taken is one sentence that names the setting', async () => {
+test('a port in use is one sentence that names the setting', async () => {
   const taken = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => taken.once('listening', resolve));
   const { port } = taken.address() as AddressInfo;
@@ -195,7 +195,7 @@ test('a port that is taken is one sentence that names the setting', async () => 
   taken.close();
 });
 
-test('docs/operations.md names every metric with its labels, and its alerts ask for no other', async () => {
+test('docs/operations.md lists every metric with its labels, and its alerts use no others', async () => {
   const page = readFileSync(join(import.meta.dirname, '../../../../docs/operations.md'), 'utf8');
   await using server = await startServer(on);
   await server.client().signIn();
@@ -205,7 +205,7 @@ test('docs/operations.md names every metric with its labels, and its alerts ask 
   const table = [...page.matchAll(/^\| `backchannel_.*$/gm)].join('\n');
   const isServed = (name = '') => engine !== 'sqlite' || name !== 'backchannel_database_connections';
   const named = [...table.matchAll(/`(backchannel_\w+)`/g)].map(([, name]) => name);
-  // PostgreSQL alone has a pool.
+  // Only PostgreSQL has a pool.
   expect(named.filter(isServed).sort()).toEqual(served.sort());
   for (const [, name = '', labels = ''] of page.matchAll(/\b(backchannel_\w+)\{([^}]*)\}/g)) {
     if (!isServed(name)) continue;

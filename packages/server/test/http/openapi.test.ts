@@ -1,4 +1,4 @@
-// Runs on one engine: the document is the same on both, and so is what it promises.
+// Runs on one engine: the document and its promises are the same on both.
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,7 +50,7 @@ const everyOperation: Operation[] = Object.entries(document.paths ?? {}).flatMap
   Object.entries(item).map(([method, operation]): Operation => ({ ...operation, method: method.toUpperCase(), path })),
 );
 const isForwardAuth = ({ path }: Operation) => path === '/auth/verify';
-/** Those that are procedures. */
+/** All operations except forward-auth, which is not a procedure. */
 const operations = everyOperation.filter((operation) => !isForwardAuth(operation));
 const named = (operation: Operation) => `${operation.method} ${operation.path}`;
 
@@ -60,7 +60,7 @@ test('the document lists every procedure and forward-auth once, each under its o
   expect(new Set(everyOperation.map(({ operationId }) => operationId)).size).toBe(everyOperation.length);
 });
 
-test('the document is valid OpenAPI 3.1, and every reference in it leads somewhere', async () => {
+test('the document is valid OpenAPI 3.1, and every reference in it resolves', async () => {
   const validator = new Validator();
   expect(await validator.validate({ ...structuredClone(document) })).toMatchObject({ valid: true });
   expect(validator.version).toBe('3.1');
@@ -69,7 +69,7 @@ test('the document is valid OpenAPI 3.1, and every reference in it leads somewhe
   }
 });
 
-test('every operation says in words what it is and what it gives', () => {
+test('every operation has a summary and descriptions', () => {
   const described = new Set(document.tags?.filter((tag) => tag.description).map((tag) => tag.name));
   for (const operation of everyOperation) {
     expect(operation.summary, named(operation)).toMatch(/^[A-Z].*[^.]$/);
@@ -94,7 +94,7 @@ test('every example in the document is valid against its schema', () => {
     expect(problems(pointer, value), `${pointer} ${JSON.stringify(value)}`).toEqual([]);
 });
 
-test('a time says that it is one, and an id what it looks like, wherever they are', () => {
+test('every time has a format, and every id a pattern', () => {
   const fields = [...findFields(document, '#')];
   const at = (pattern: RegExp) => fields.filter(({ name }) => pattern.test(name));
   const times = at(/^(at|since|until)$|[a-z]At$/);
@@ -104,13 +104,13 @@ test('a time says that it is one, and an id what it looks like, wherever they ar
   for (const { pointer, schema } of ids) expect(schema, pointer).toMatchObject({ pattern: '^[0-9a-f]{24}$' });
 });
 
-test('every object in the document says that it has no other fields than those that are named', () => {
+test('every object in the document allows only the listed fields', () => {
   const objects = findObjects(document, '#');
   expect(objects.length).toBeGreaterThan(operations.length);
   expect(objects.filter(({ schema }) => schema.additionalProperties !== false)).toEqual([]);
 });
 
-test("what the document says of a token's name is what is checked", () => {
+test("the document's rule for a token's name is the one that is enforced", () => {
   const at = '#/paths/~1auth~1tokens/post/requestBody/content/application~1json/schema/properties/name';
   const characters = [...Array(0x100).keys(), 0x2028, 0xfeff, 0x1f511].map((code) => String.fromCodePoint(code));
   const names = [...characters, '', ...[...'a', '🔑'].flatMap((each) => [each.repeat(64), each.repeat(65)])];
@@ -150,7 +150,7 @@ test('signing in and out set and clear the cookies that the document of this ser
   }
 });
 
-test('the document is the same each time, and making it leaves the schemas as they were', async () => {
+test('the document is the same each time, and generating it does not change the schemas', async () => {
   const again = createOpenApiDocument({ router: appRouter, version, config });
   expect(again).toEqual(document);
   await using server = await startServer();
@@ -159,12 +159,12 @@ test('the document is the same each time, and making it leaves the schemas as th
   expect((await server.client().trpc('mutation', 'auth.login', input)).status).toBe(400);
 });
 
-test('the checked-in openapi.json is the document (mend it with "pnpm --filter server openapi")', () => {
+test('the checked-in openapi.json is up to date (update it with "pnpm --filter server openapi")', () => {
   const text = readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8');
   expect(text).toBe(`${JSON.stringify(document, null, 2)}\n`);
 });
 
-test('no input converts what it is given', () => {
+test('no input schema coerces values', () => {
   const router: AnyTRPCRouter = appRouter;
   const procedures = Object.entries<AnyTRPCProcedure>(router._def.procedures);
   expect(procedures).toHaveLength(operations.length);
@@ -174,11 +174,11 @@ test('no input converts what it is given', () => {
   expect(findCoercions([z.strictObject({ age: z.array(z.coerce.number()) })], 'input')).toHaveLength(1);
 });
 
-test('the errors of the document have every code that there is, and no other', () => {
+test('the document lists exactly the error codes that exist', () => {
   expect(lookUp('#/components/schemas/Error/properties/code/enum')).toEqual(Object.keys(errorStatuses));
 });
 
-/** By whom an operation can be called, and what the document then says of it. */
+/** The callers that may call an operation, with the document's words for them. */
 const audiences: [Standing[], security: oas31.SecurityRequirementObject[], words: string][] = [
   [callers.map(({ standing }) => standing), [], 'No credential required.'],
   [
@@ -199,7 +199,7 @@ const audiences: [Standing[], security: oas31.SecurityRequirementObject[], words
   ],
 ];
 
-/** A server whose session is good for its subdomains, too. */
+/** A server whose sessions are also valid for its subdomains. */
 const subdomains: Parameters<typeof startServer>[0] = {
   publicUrl: 'https://auth.example.com:0',
   secureCookies: true,
@@ -208,11 +208,11 @@ const subdomains: Parameters<typeof startServer>[0] = {
   trustedProxies: ['127.0.0.1'],
 };
 
-/** Those whose session or token is over. */
+/** The callers whose session or token has ended. */
 const endedCallers = furtherCallers.filter(({ isEnded }) => isEnded);
 
 test.each(operations)(
-  '$method $path answers whom the document says, and as it says: with nothing else, and all of it',
+  '$method $path has exactly the callers and responses that the document lists',
   async (operation) => {
     const audience: Standing[] = [];
     const seen = new Set<string>();
@@ -226,7 +226,7 @@ test.each(operations)(
       return answer;
     };
 
-    // Wrong passwords and changed ones are in the way of the next caller. All else can be shared.
+    // Wrong and changed passwords would affect the next caller. Everything else can share a server.
     const takesPassword = wrongPassword(operation) !== null;
     await using shared = await startOwnServer();
     const withServer = async (replay: (server: TestServer) => Promise<void>) => {
@@ -247,11 +247,11 @@ test.each(operations)(
         const good = await request(server, operation, headers);
         const { status } = await check(server, good);
         if (status === 200) audience.push(standing);
-        // Once more: what it names may be gone by now. And what never was one.
+        // Again, because its target may be gone now. Then with an id that is not one.
         await check(server, good);
         if (good.id) await check(server, { headers, id: 'no-id' });
         const body = wrongPassword(operation);
-        // One more than are looked at.
+        // One more than the throttle allows.
         const tries = Array.from({ length: body ? server.config.loginMaxFailures + 1 : 0 });
         for (const _ of tries) await check(server, { headers, ...(body ? { body } : {}) });
       });
@@ -279,7 +279,7 @@ test.each(operations)(
     );
     const outcomes = new Set(['200 OK', ...documented.map(({ outcome }) => outcome)]);
     expect([...seen].sort()).toEqual([...outcomes].sort());
-    // Word for word, each example of an error is one that was given.
+    // Every example of an error was returned word for word.
     expect(documented.filter(({ message }) => !messages.has(message))).toEqual([]);
   },
 );
@@ -295,7 +295,7 @@ describe('GET /auth/verify', () => {
     'x-forwarded-uri': '/albums?year=2026',
   };
 
-  test('answers whom the document says, and as it says: with nothing else, and all of it', async () => {
+  test('has exactly the responses that the document lists', async () => {
     const seen = new Map<number, Set<string>>();
     const check = async (server: TestServer, headers: Headers, query = '') => {
       const answer = await sendRaw(server.url, `GET /api/v1/auth/verify${query}`, { headers });
@@ -310,7 +310,7 @@ describe('GET /auth/verify', () => {
       await using server = await startOwnServer({ trustedProxies: ['127.0.0.1'], operatorEmail: 'me@example.com' });
       const headers = await arrive(server);
       if ((await check(server, headers)) === 204) passing.push(standing);
-      // What else a proxy hangs on is not looked at.
+      // Other fields in the query string are ignored.
       for (const query of ['?basic=1', '?redirect=1', '?verbose=1&verbose=2']) {
         await check(server, headers, query);
         await check(server, { ...headers, ...navigation }, query);
@@ -334,7 +334,7 @@ describe('GET /auth/verify', () => {
     expect([...seen].sort().map(([status, headers]) => [String(status), [...headers].sort()])).toEqual(documented);
   });
 
-  test('is opened by each of the schemes that it names, and by what it says in words', async () => {
+  test('accepts each of the schemes that it names, and those that it describes in words', async () => {
     await using server = await startServer(subdomains);
     const signedIn = await post(server, '/auth/login', { password: PASSWORD });
     const cookieOf = (name: string) =>
@@ -370,10 +370,10 @@ function post(server: TestServer, path: string, input: object, headers: Headers 
   });
 }
 
-/** Those of forward-auth's headers that mean something to whoever asks. */
+/** The headers of forward-auth that matter to a proxy. */
 const meaningful = /^(remote-|x-auth-|location$|www-authenticate$|retry-after$|set-cookie$|allow$)/i;
 
-/** Fails unless the document has this answer of forward-auth; the names of the documented headers that it has. */
+/** Fails unless the document has this response of forward-auth. Returns the names of its documented headers. */
 function expectVerifyDocumented(operation: Operation, { status, headers, text, json }: RawAnswer): Set<string> {
   const at = `${pointerOf(operation)}/responses/${status}`;
   const response = lookUp(at);
@@ -394,7 +394,7 @@ function expectVerifyDocumented(operation: Operation, { status, headers, text, j
   return new Set(sent.map((name) => names.get(name) ?? name));
 }
 
-/** A response itself, where it is a reference; and where it is. */
+/** The response, resolved if it is a reference, and its pointer. */
 const pointerTo = (response: unknown, at: string): string =>
   typeof response === 'object' && response !== null && '$ref' in response ? String(response.$ref) : at;
 const follow = (response: unknown): oas31.ResponseObject =>
@@ -437,9 +437,9 @@ test('the shell commands in the prose work as they stand', async (context) => {
 interface Sent {
   headers?: Headers;
   query?: string;
-  /** In the place of the path's own example. */
+  /** Replaces the path's own example. */
   id?: string;
-  /** The request's body as it is sent; without one, the operation's own example. */
+  /** The request body. By default, the operation's own example. */
   body?: string;
 }
 
@@ -461,7 +461,7 @@ async function send(server: TestServer, operation: Operation, sent: Sent): Promi
   return { status: response.status, headers: response.headers, body: await response.json() };
 }
 
-/** The operation's own example, with the id of something that is there. */
+/** The operation's own example, with the id of something that exists. */
 async function request(server: TestServer, operation: Operation, headers: Headers): Promise<Sent> {
   if (operation.path === '/auth/sessions/{id}') return { headers, id: (await openSession(server)).id };
   if (operation.path === '/auth/tokens/{id}') return { headers, id: (await makeToken(server, 'read')).id };
@@ -477,7 +477,7 @@ function parametersOf({ parameters = [] }: Operation): oas31.ParameterObject[] {
   return parameters.filter((parameter): parameter is oas31.ParameterObject => 'in' in parameter);
 }
 
-/** What nobody may send: all of it, or of each kind one. */
+/** Invalid requests: all of them, or one of each kind. */
 function badRequests(operation: Operation, options: { headers: Headers; all: boolean }): Sent[] {
   const { headers, all } = options;
   const queries = ['?verbose=1', '?verbose=1&verbose=2', ...(all ? badQueries(operation) : [])];
@@ -489,13 +489,13 @@ function badRequests(operation: Operation, options: { headers: Headers; all: boo
     ...bodies.map((body): Sent => ({ headers, body })),
     { headers: { ...headers, 'content-type': 'text/plain' }, body: 'password=admin123' },
     { headers: { ...headers, 'content-encoding': 'gzip' }, body: '{}' },
-    // A bearer is exempt.
+    // Requests with a bearer token are exempt.
     ...(headers.authorization ? [] : [{ headers: { ...headers, origin: 'https://elsewhere.example' } }]),
     { headers, body: JSON.stringify({ password: 'x'.repeat(65_536) }) },
   ];
 }
 
-/** The operation's example with each of its fields left out, and replaced by what the document says that it is not. */
+/** The operation's example with each field left out, and with each field replaced by invalid values. */
 function badBodies(operation: Operation): string[] {
   const text = exampleBody(operation);
   if (text === undefined) return [];
@@ -507,7 +507,7 @@ function badBodies(operation: Operation): string[] {
     ...[5, 0, -1, 1.5, 'true', '', null, [], [''], {}, true, 'x\0'].map((value) => ({ ...example, [field]: value })),
     Object.fromEntries(Object.entries(example).filter(([name]) => name !== field)),
   ]);
-  // What a schema cannot say: bytes, and characters that are not there.
+  // Rules that a schema cannot express: bytes and lone surrogates.
   const passwords = ['x\0', 'ü'.repeat(40)].flatMap((value) =>
     ['password', 'current', 'new'].filter((field) => field in example).map((field) => ({ ...example, [field]: value })),
   );
@@ -516,7 +516,7 @@ function badBodies(operation: Operation): string[] {
   );
 }
 
-/** Each parameter there twice, and with what the document says that it is not. */
+/** Each parameter twice, and with invalid values. */
 function badQueries(operation: Operation): string[] {
   const inQuery = parametersOf(operation).filter((parameter) => parameter.in === 'query');
   return inQuery.flatMap(({ name, schema }) => {
@@ -531,21 +531,21 @@ function badQueries(operation: Operation): string[] {
   });
 }
 
-/** The body with another password, where there is one in it. */
+/** The body with a wrong password, if it has a password. */
 function wrongPassword(operation: Operation): string | null {
   const example: Record<string, unknown> = JSON.parse(exampleBody(operation) ?? '{}');
   const field = ['current', 'password'].find((name) => name in example);
   return field === undefined ? null : JSON.stringify({ ...example, [field]: 'wrong' });
 }
 
-/** As the owner, where the environment sets the password. */
+/** Calls it as the operator while the environment sets the password. */
 async function replaySetByEnvironment(operation: Operation, check: Check): Promise<void> {
   await using server = await startServer({ password: { from: 'MASTER_PASSWORD', plain: OWN_PASSWORD } });
   const { headers } = await openSession(server);
   await check(server, await request(server, operation, headers));
 }
 
-/** As the owner, while as many passwords wait as may wait. */
+/** Calls it as the operator while the maximum number of passwords waits. */
 async function replayCrowd(_operation: Operation, check: Check): Promise<void> {
   await using server = await startOwnServer(oneAtATime);
   const { headers } = await openSession(server);
@@ -560,7 +560,7 @@ async function replayCrowd(_operation: Operation, check: Check): Promise<void> {
   await Promise.all(crowd);
 }
 
-/** As the owner, while the database is damaged: first in a way that nobody foresaw, then in one that may pass. */
+/** Calls it as the operator while the database fails: first in an unexpected way, then in a temporary one. */
 async function replayDatabaseFailures(server: TestServer, _operation: Operation, check: Check): Promise<void> {
   const { headers } = await openSession(server);
   await using database = await openElsewhere(server);
@@ -574,10 +574,10 @@ async function replayDatabaseFailures(server: TestServer, _operation: Operation,
   await torn.mend();
 }
 
-/** An error's message without what differs from time to time. */
+/** An error's message without its variable parts. */
 const comparable = (message: string) => message.replace(/\d+ s\b/, '30 s').replace(/(MASTER_PASSWORD_HASH=).*/, '$1');
 
-/** The examples of an error response; none of any other. */
+/** The examples of an error response. Empty for other responses. */
 function errorExamples(response: unknown): { code: string; message: string }[] {
   const reference = typeof response === 'object' && response !== null && '$ref' in response ? response.$ref : null;
   if (reference === null) return [];
@@ -601,7 +601,7 @@ function expectDocumented(operation: Operation, answer: Received): void {
   expect(headers.get('content-type'), what).toBe('application/json; charset=utf-8');
   expect(problems(`${pointer}/content/application~1json/schema`, body), what).toEqual([]);
   expect(headers.has('Retry-After'), what).toBe('Retry-After' in documented);
-  // Signing out clears the cookie first, so that an error after it has the header too.
+  // Signing out clears the cookie first, so later errors have the header, too.
   if (status >= 400) return;
   const { required = false, examples = {} } = (documented['Set-Cookie'] ?? {}) as oas31.HeaderObject;
   const told = Object.values(examples).map((each) => ('value' in each ? cookieShape(String(each.value)) : ''));
@@ -609,12 +609,12 @@ function expectDocumented(operation: Operation, answer: Received): void {
   expect(set, what).toEqual(set.length > 0 || required ? told : []);
 }
 
-/** A Set-Cookie line without what differs from time to time. */
+/** A Set-Cookie line without its variable parts. */
 const cookieShape = (line: string) => line.replace(/=.*?;/, '=…;').replace(/Max-Age=[1-9]\d*/, 'Max-Age=…');
 
 const validators = new Map<string, ValidateFunction>();
 
-/** What is wrong with a value by the schema at a place of the document. */
+/** Validates a value against the schema at a pointer in the document. Returns the problems. */
 function problems(pointer: string, value: unknown): string[] {
   const validate = validators.get(pointer) ?? ajv.compile({ $ref: `document${pointer}` });
   validators.set(pointer, validate);
@@ -636,7 +636,7 @@ function lookUp(pointer: string): unknown {
 
 const escapePointer = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1');
 
-/** Every example in the document, with where the schema is that it is an example of. */
+/** Every example in the document, with the pointer to its schema. */
 function findExamples(value: unknown, at: string): { pointer: string; value: unknown }[] {
   if (typeof value !== 'object' || value === null) return [];
   const { example, examples, schema } = value as Record<string, unknown>;
@@ -684,7 +684,7 @@ function findObjects(value: unknown, at: string): { pointer: string; schema: oas
   ];
 }
 
-/** Where a schema turns one type into another, for all the schemas within a value. */
+/** Finds coercions in all schemas within a value. */
 function findCoercions(value: unknown, where: string, seen = new Set<unknown>()): string[] {
   if (typeof value !== 'object' || value === null || seen.has(value)) return [];
   seen.add(value);

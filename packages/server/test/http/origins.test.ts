@@ -1,4 +1,4 @@
-// Runs on one engine: origins are refused before the database is asked.
+// Runs on one engine: origins are checked before the database is used.
 import { afterAll, describe, expect, test } from 'vitest';
 import {
   type Face,
@@ -22,7 +22,7 @@ const logoutPath = { REST: '/api/v1/auth/logout', tRPC: '/trpc/auth.logout' };
 
 const allowed = 'https://app.example.com';
 const allowedOrigins = [allowed, 'http://localhost:5173'];
-// PUBLIC_URL is http://localhost:PORT here, http://auth.example.com:PORT there; the last has an https one.
+// PUBLIC_URL is http://localhost:PORT for the first server, http://auth.example.com:PORT for the second, and https for the last.
 const local = await startServer({ allowedOrigins });
 const named = await startServer({ allowedOrigins, publicUrl: 'http://auth.example.com:0' });
 const secure = await startServer({ publicUrl: 'https://auth.example.com:0' });
@@ -31,7 +31,7 @@ afterAll(() => Promise.all([local, named, secure, closed].map((each) => each[Sym
 
 type Headers = Record<string, string | null>;
 
-/** Signs out, which asks for nothing else, on both faces; PORT in a header is the server's own. */
+/** Signs out, which has no other requirements, on both faces. PORT in a header is the server's port. */
 async function write(server: TestServer, headers: Headers): Promise<'passes' | 'refused'> {
   const { port } = new URL(server.url);
   const own = Object.entries(headers).map(([name, value]): [string, string | null] => [
@@ -81,7 +81,7 @@ describe('a write with Sec-Fetch-Site', () => {
     expect(await write(local, { 'sec-fetch-site': site, origin })).toBe(outcome);
   });
 
-  test('that is there twice is refused', async () => {
+  test('is refused if the header appears twice', async () => {
     for (const face of faces) {
       const answer = await sendRaw(local.url, `POST ${logoutPath[face]}`, {
         headers: [
@@ -96,12 +96,12 @@ describe('a write with Sec-Fetch-Site', () => {
 
 describe('a write without Sec-Fetch-Site', () => {
   test.each([
-    // PUBLIC_URL's, an allowed one, or none at all: a program, not a page.
+    // PUBLIC_URL, an allowed origin, or no origin: a program, not a page.
     [null, null, 'passes'],
     ['http://localhost:PORT', null, 'passes'],
     [allowed, null, 'passes'],
     ['http://localhost:5173', null, 'passes'],
-    // The request's own Host, where only this machine can have it.
+    // The request's own Host, if it is a loopback host.
     ['http://127.0.0.1:PORT', '127.0.0.1:PORT', 'passes'],
     ['http://127.9.9.9:PORT', '127.9.9.9:PORT', 'passes'],
     ['http://[::1]:PORT', '[::1]:PORT', 'passes'],
@@ -109,9 +109,9 @@ describe('a write without Sec-Fetch-Site', () => {
     ['http://localhost', 'localhost', 'passes'],
     ['http://localhost', 'localhost:80', 'passes'],
     ['https://localhost', 'localhost:443', 'passes'],
-    // PUBLIC_URL's, whatever the Host says of it.
+    // PUBLIC_URL, whatever the Host is.
     ['http://localhost:PORT', 'evil.example', 'passes'],
-    // Others.
+    // Other origins.
     ['http://127.0.0.1:PORT', 'localhost:PORT', 'refused'],
     ['http://localhost:3000', 'localhost:PORT', 'refused'],
     ['http://localhost', 'localhost:PORT', 'refused'],
@@ -124,7 +124,7 @@ describe('a write without Sec-Fetch-Site', () => {
     ['chrome-extension://abcdef', 'localhost:PORT', 'refused'],
     ['localhost:PORT', 'localhost:PORT', 'refused'],
     ['//localhost:PORT', 'localhost:PORT', 'refused'],
-    // A name of theirs that they let point here: DNS rebinding.
+    // An attacker's name that resolves to this server: DNS rebinding.
     ['http://evil.example:PORT', 'evil.example:PORT', 'refused'],
     ['http://localhost.evil.example:PORT', 'localhost.evil.example:PORT', 'refused'],
     ['http://127.0.0.1.evil.example:PORT', '127.0.0.1.evil.example:PORT', 'refused'],
@@ -151,13 +151,13 @@ describe('a write without Sec-Fetch-Site', () => {
     ['http://2130706433:PORT', '2130706433:PORT', 'refused'],
     ['http://localhost:PORT http://evil.example', 'localhost:PORT', 'refused'],
     ['http://localhost:PORT, https://evil.example', 'localhost:PORT', 'refused'],
-    // Hosts that are none.
+    // Invalid hosts.
     ['http://evil.example', '', 'refused'],
     ['http://evil.example', 'evil.example@localhost:PORT', 'refused'],
     ['http://localhost:3000', 'localhost:3000@localhost:PORT', 'refused'],
     ['http://evil.example', 'localhost:PORT, evil.example', 'refused'],
     ['http://[', '[', 'refused'],
-    // Look-alikes of an allowed one.
+    // Look-alikes of an allowed origin.
     ['https://app.example.com:443', null, 'refused'],
     ['https://app.example.com:8443', null, 'refused'],
     ['https://app.example.com/', null, 'refused'],
@@ -178,7 +178,7 @@ describe('a write without Sec-Fetch-Site', () => {
     ['http://localhost:PORT', 'auth.example.com:PORT', 'refused'],
     ['http://auth.example.com', 'auth.example.com', 'refused'],
     ['http://auth.example.com:PORT', '', 'passes'],
-    // TLS in front of it that PUBLIC_URL does not tell of.
+    // A proxy with TLS in front, while PUBLIC_URL is http.
     ['https://auth.example.com:PORT', 'auth.example.com:PORT', 'passes'],
     ['https://auth.example.com:PORT', 'localhost:PORT', 'refused'],
     ['http://evil.auth.example.com:PORT', 'evil.auth.example.com:PORT', 'refused'],
@@ -186,16 +186,13 @@ describe('a write without Sec-Fetch-Site', () => {
     ['http://evil.example:PORT', 'evil.example:PORT', 'refused'],
     ['http://evil.example:PORT', 'auth.example.com:PORT', 'refused'],
     ['http://192.168.0.7:PORT', '192.168.0.7:PORT', 'refused'],
-  ] as const)(
-    'where PUBLIC_URL has a name, with an Origin of %s and a Host of %s: %s',
-    async (origin, host, outcome) => {
-      expect(await write(named, { origin, host })).toBe(outcome);
-    },
-  );
+  ] as const)('if PUBLIC_URL has a name, with an Origin of %s and a Host of %s: %s', async (origin, host, outcome) => {
+    expect(await write(named, { origin, host })).toBe(outcome);
+  });
 
   test.each([
     ['https://auth.example.com:PORT', 'auth.example.com:PORT', 'passes'],
-    // A proxy that tells its own name of us.
+    // A proxy that sends its own name for this server as Host.
     ['https://auth.example.com:PORT', 'backend:8000', 'passes'],
     ['https://auth.example.com', 'auth.example.com', 'refused'],
     ['https://evil.example', 'auth.example.com:PORT', 'refused'],
@@ -204,7 +201,7 @@ describe('a write without Sec-Fetch-Site', () => {
     expect(await write(secure, { origin, host })).toBe(outcome);
   });
 
-  test('that says Origin twice is refused', async () => {
+  test('is refused if Origin appears twice', async () => {
     for (const face of faces) {
       for (const [first, second] of [
         [local.url, local.url],
@@ -222,7 +219,7 @@ describe('a write without Sec-Fetch-Site', () => {
     }
   });
 
-  test('is not let in by what else a page or a proxy may send', async () => {
+  test('is not allowed because of other headers that a page or a proxy may send', async () => {
     for (const headers of [
       { 'x-forwarded-host': 'evil.example' },
       { 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https', forwarded: 'host=evil.example' },
@@ -238,7 +235,7 @@ describe('a write without Sec-Fetch-Site', () => {
   });
 });
 
-test('a bearer of ours, which no foreign page can send, is exempt, and the cookie beside it is ignored', async () => {
+test('a BackChannel token, which no foreign page can send, is exempt, and cookies are ignored beside it', async () => {
   const client = local.client();
   await client.signIn();
   const headers = { ...json, cookie: client.cookie, origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' };
@@ -267,7 +264,7 @@ test('a bearer of ours, which no foreign page can send, is exempt, and the cooki
 });
 
 describe.each(faces)('over %s', (face) => {
-  test.each(writes)('$name is refused to a foreign page before anything is looked at', async (operation) => {
+  test.each(writes)('$name refuses a foreign page before anything else is checked', async (operation) => {
     const { method, path } = targetOf(face, operation);
     const client = local.client();
     await client.signIn();
@@ -302,20 +299,20 @@ describe.each(faces)('over %s', (face) => {
       const foreign = { ...headers, origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' };
       const answer = await sendRaw(local.url, `POST ${loginPath[face]}`, { headers: foreign, body });
       expect([type, refusal(face, answer)]).toEqual([type, 'FORBIDDEN']);
-      // Sandboxed frames, and pages that ask for no referrer.
+      // Sandboxed frames, and pages with the policy no-referrer.
       const nobody = await sendRaw(local.url, `POST ${loginPath[face]}`, {
         headers: { ...headers, origin: 'null' },
         body,
       });
       expect([type, refusal(face, nobody)]).toEqual([type, 'FORBIDDEN']);
-      // An old browser that tells nothing still can't send JSON from a form.
+      // An old browser that sends neither header still can't send JSON from a form.
       if (type === 'application/json') continue;
       const old = await sendRaw(local.url, `POST ${loginPath[face]}`, { headers, body });
       expect([type, refusal(face, old)]).toEqual([type, 'UNSUPPORTED_MEDIA_TYPE']);
     }
   });
 
-  test('an allowed page signs in, and can read how it went', async () => {
+  test('an allowed page signs in, and can read the response', async () => {
     const headers = { ...json, origin: allowed, 'sec-fetch-site': 'cross-site' };
     const answer = await sendRaw(local.url, `POST ${loginPath[face]}`, { headers, body: rightPassword });
     expect(answer.status).toBe(200);
@@ -323,7 +320,7 @@ describe.each(faces)('over %s', (face) => {
     expect(answer.headers['access-control-allow-origin']).toEqual([allowed]);
   });
 
-  test.each(reads)('$name is not refused to anybody for where it comes from', async (operation) => {
+  test.each(reads)('$name is allowed from every origin', async (operation) => {
     const { method, path } = targetOf(face, operation);
     const client = local.client();
     await client.signIn();
@@ -332,7 +329,7 @@ describe.each(faces)('over %s', (face) => {
         headers: { origin, 'sec-fetch-site': 'cross-site', cookie: client.cookie },
       });
       expect(answer.status).toBe(200);
-      // The browser keeps the answer from the page.
+      // The browser does not let the page read the response.
       expect(answer.headers['access-control-allow-origin']).toEqual(origin === allowed ? [allowed] : undefined);
     }
   });
@@ -343,7 +340,7 @@ describe('CORS', () => {
   const corsOf = ({ headers }: RawAnswer) =>
     Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('access-control-')));
 
-  test.each(Object.values(loginPath))('answers a preflight of an allowed origin at %s', async (path) => {
+  test.each(Object.values(loginPath))('allows a preflight from an allowed origin at %s', async (path) => {
     for (const origin of allowedOrigins) {
       const answer = await sendRaw(local.url, `OPTIONS ${path}`, { headers: { origin, ...preflight } });
       expect(answer).toMatchObject({ status: 204, text: '' });
@@ -384,7 +381,7 @@ describe('CORS', () => {
     }
   });
 
-  test('lets an allowed page read every answer, refusals and Retry-After included', async () => {
+  test('lets an allowed page read every response, including errors and Retry-After', async () => {
     const post = { ...json, origin: allowed };
     const answers = await Promise.all([
       sendRaw(local.url, 'GET /api/v1/auth/status', { headers: { origin: allowed } }),
@@ -395,7 +392,7 @@ describe('CORS', () => {
       sendRaw(local.url, 'GET /trpc/no/thing', { headers: { origin: allowed } }),
       sendRaw(local.url, 'PUT /api/v1/auth/me', { headers: { origin: allowed } }),
       sendRaw(local.url, 'PUT /trpc/auth.me', { headers: { origin: allowed } }),
-      // Not a preflight: nobody asks for a method.
+      // Not a preflight, because it requests no method.
       sendRaw(local.url, 'OPTIONS /api/v1/auth/me', { headers: { origin: allowed } }),
       sendRaw(local.url, 'OPTIONS /trpc/auth.me', { headers: { origin: allowed } }),
       sendRaw(local.url, 'POST /api/v1/auth/login', { headers: post, body: '{' }),
@@ -416,7 +413,7 @@ describe('CORS', () => {
     }
   });
 
-  test('is silent where no origin is allowed, and outside the API', async () => {
+  test('sends no headers without ALLOWED_ORIGINS, and outside of the API', async () => {
     for (const line of ['OPTIONS /api/v1/auth/login', 'OPTIONS /trpc/auth.login', 'GET /api/v1/auth/status']) {
       expect(corsOf(await sendRaw(closed.url, line, { headers: { origin: allowed, ...preflight } }))).toEqual({});
     }

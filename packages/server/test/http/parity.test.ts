@@ -1,5 +1,5 @@
-// Who may call what, on both faces: each procedure, called by each kind of caller, once over REST and once over tRPC.
-// Runs on one engine: who may call what is decided above the database.
+// Access to every procedure on both faces: each kind of caller calls each procedure over REST and over tRPC.
+// Runs on one engine: access is decided above the database.
 import { initTRPC } from '@trpc/server';
 import { afterAll, describe, expect, test } from 'vitest';
 import { listProcedures } from '../../src/http/operations.ts';
@@ -22,7 +22,7 @@ type Who = 'all' | 'operator' | 'session' | 'fresh';
 type Input = Record<string, unknown>;
 type MakeInput = (server: TestServer) => Promise<Input>;
 
-/** The contract's table of operations: where each is, and who may call it. Written by hand, for the code to be held to. */
+/** The specification: the path of each operation and who may call it. Written by hand, independently of the code. */
 const contract: Record<string, [rest: string, who: Who]> = {
   'auth.login': ['POST /auth/login', 'all'],
   'auth.logout': ['POST /auth/logout', 'all'],
@@ -44,7 +44,7 @@ const contract: Record<string, [rest: string, who: Who]> = {
   'client.protected': ['GET /client/protected', 'operator'],
 };
 
-/** What each needs to be called with, where it needs anything. */
+/** The input of each operation that needs one. */
 const inputs: Record<string, MakeInput> = {
   'auth.login': async () => ({ password: OWN_PASSWORD }),
   'auth.hashPassword': async () => ({ password: 'mynewpassword' }),
@@ -56,7 +56,7 @@ const inputs: Record<string, MakeInput> = {
   'auth.events.list': async () => ({ limit: 5 }),
 };
 
-/** By whom a procedure is called, and what the contract says is the answer. */
+/** The callers of a procedure, and the expected responses. */
 const refusals: Record<Who | 'operator, to change something', Partial<Record<Standing, string>>> = {
   all: {},
   operator: { nobody: 'UNAUTHORIZED', 'proxy token': 'FORBIDDEN' },
@@ -99,14 +99,14 @@ const rowOf = (name: string) => rows.find((row) => row.name === name) ?? expect.
 const faces: Face[] = ['REST', 'tRPC'];
 const everyCaller = [...callers, ...furtherCallers];
 
-// For what changes nothing.
+// For operations that change nothing.
 const server = await startOwnServer();
 const guests: (Caller & { headers: Headers })[] = [];
-// In their order: the session that gets stale is the first, and time stands for the others.
+// In this order: the stale session comes first, because time does not advance for the others.
 for (const each of everyCaller) guests.push({ ...each, headers: await each.arrive(server) });
 afterAll(() => server[Symbol.asyncDispose]());
 
-test('every procedure stands in the contract, at its method and path, and all of the contract is there', () => {
+test('the procedures and the specified operations are the same, at the same methods and paths', () => {
   const there = listProcedures(appRouter).map(({ name, meta }) => [
     name,
     `${meta.openapi.method} ${meta.openapi.path}`,
@@ -118,23 +118,23 @@ test('every procedure stands in the contract, at its method and path, and all of
 test.each([
   ['where it is', anyoneProcedure.query(() => 1)],
   ['who may call it', initTRPC.create().procedure.query(() => 1)],
-])('a procedure that does not say %s is refused before the server starts', (_what, secret) => {
+])('a procedure that does not declare %s is refused before the server starts', (_what, secret) => {
   expect(() => listProcedures(router({ client: router({ secret }) }))).toThrow(/^client\.secret has no path or access/);
 });
 
 describe.each(rows)('$name', (row) => {
-  test('gives every caller the same answer on both faces, and it is the one that the contract has', async () => {
+  test('gives every caller the specified response, the same on both faces', async () => {
     const [overRest, overTrpc] = await Promise.all(faces.map((face) => callByEach(row, face)));
     expect(overTrpc).toEqual(overRest);
     expect(overRest?.map(({ caller, code }) => [caller, code])).toEqual(
       everyCaller.map(({ caller, standing }) => [caller, row.expected(standing)]),
     );
-    // The cookie beside a token is not looked at, nor taken away.
+    // A cookie beside a token is neither read nor cleared.
     const ofTokens = overRest?.filter((_, index) => everyCaller[index]?.standing.endsWith('token')) ?? [];
     expect(ofTokens.flatMap(({ cookies }) => cookies.filter((each) => each.startsWith('clears ')))).toEqual([]);
   });
 
-  test.each(faces)('tells over %s what is wrong with an input to nobody but those who may call it', async (face) => {
+  test.each(faces)('describes invalid input over %s only to callers that may call it', async (face) => {
     for (const { caller, standing, headers } of guests) {
       const input = { ...(row.path.includes('{id}') ? { id: 'a'.repeat(24) } : {}), verbose: true };
       const answers = [await call(server, face, row, { input, headers })];
@@ -150,7 +150,7 @@ describe.each(faces)('over %s', (face) => {
   const hash = rowOf('auth.hashPassword');
 
   test.each(['bct_x', 'bct_', 'BCT_x', 'bct_not.of-our+letters/=', 'bct_two words', `bct_${'x'.repeat(5000)}`])(
-    'whatever follows the prefix, a bearer decides alone: %s',
+    'a bearer token decides alone, whatever follows the prefix: %s',
     async (token) => {
       const { headers: cookie } = await openSession(server);
       const answer = await call(server, face, me, { headers: { ...cookie, authorization: `Bearer ${token}` } });
@@ -159,7 +159,7 @@ describe.each(faces)('over %s', (face) => {
   );
 
   test.each(['', 'Bearer', 'Bearer x', 'Bearer x bct_x', 'Digest bct_x', 'Basic bct_x', 'Bearerbct_x', 'bct_x'])(
-    'an Authorization that is not ours is as good as none: "%s"',
+    'any other Authorization header is ignored: "%s"',
     async (authorization) => {
       const { headers: cookie } = await openSession(server);
       const operator = await call(server, face, me, { headers: { ...cookie, authorization } });
@@ -168,7 +168,7 @@ describe.each(faces)('over %s', (face) => {
     },
   );
 
-  test('a page of another origin gets in with a bearer of ours alone, and then by what that is', async () => {
+  test('a page of another origin needs a bearer token, whose scope then decides', async () => {
     const foreign = { origin: 'https://elsewhere.example', 'sec-fetch-site': 'cross-site' };
     for (const { caller, standing, headers } of guests) {
       const isOurs = headers.authorization?.startsWith('Bearer bct_');
@@ -187,7 +187,7 @@ describe('the parameters of auth.events.list', () => {
     { face: 'tRPC' as const, answer: call(at, 'tRPC', list, { input, headers }) },
   ];
 
-  test('are taken for what they are, and give the same page on both faces', async () => {
+  test('are converted as documented, and give the same page on both faces', async () => {
     await using server = await startOwnServer();
     for (const { arrive } of callers) await arrive(server);
     const { headers } = await openSession(server);
@@ -254,7 +254,7 @@ describe('the parameters of auth.events.list', () => {
     ['?offset=5', 'offset', { offset: 5 }],
     ['?__proto__=5', '__proto__', JSON.parse('{"__proto__":5}')],
     ['?limit=5&verbose=1', 'verbose', { limit: 5, verbose: '1' }],
-  ])('are refused where they are not valid: %s', async (query, field, input) => {
+  ])('are refused if they are invalid: %s', async (query, field, input) => {
     const { headers } = await openSession(server);
     for (const { face, answer } of callBoth(server, headers, [query, input])) {
       const { status, body } = await answer;
@@ -264,7 +264,7 @@ describe('the parameters of auth.events.list', () => {
   });
 
   test.each(['limit=5&limit=5', 'limit=5&limit=6', 'limit=5&type=logout&limit', 'cursor&cursor'])(
-    'are refused where one is there twice: ?%s',
+    'are refused if one appears twice: ?%s',
     async (query) => {
       const { headers } = await openSession(server);
       const { status, body } = await server.client().rest('GET', `/auth/events?${query}`, undefined, headers);
@@ -279,7 +279,7 @@ interface Call {
   headers: Headers;
 }
 
-/** Every caller in turn on a server of its own: two faces go through the same, so that their answers can be compared. */
+/** Runs every caller in turn on a new server, the same way for both faces, so that their responses can be compared. */
 async function callByEach(row: Row, face: Face) {
   await using server = await startOwnServer();
   const outcomes: ({ caller: string } & Outcome)[] = [];
@@ -304,7 +304,7 @@ function call(server: TestServer, face: Face, row: Row, { input, headers }: Call
   return client.rest(method, `${path}?${query}`, undefined, headers);
 }
 
-/** A write whose body breaks off. */
+/** A write whose body is cut off. */
 async function callMalformed(server: TestServer, face: Face, row: Row, { input, headers }: Call): Promise<Answer> {
   const target = face === 'REST' ? `${row.method} /api/v1${placeId(row, input).path}` : `POST /trpc/${row.name}`;
   const json = { 'content-type': 'application/json' };
@@ -312,7 +312,7 @@ async function callMalformed(server: TestServer, face: Face, row: Row, { input, 
   return { status: answer.status, headers: new Headers(), body: answer.json };
 }
 
-/** The id of an input, where REST has it: in the path. */
+/** Puts the id of an input into the path, as REST does. */
 function placeId({ path }: Row, input: Input | undefined): { path: string; rest: Input | undefined } {
   if (!path.includes('{id}')) return { path, rest: input };
   const { id, ...rest } = input ?? {};
@@ -323,7 +323,7 @@ interface Outcome {
   code: string;
   /** The result, or the error's message. */
   body: unknown;
-  /** The names of the cookies that the answer sets, and of those that it clears. */
+  /** The names of the cookies that the response sets, and of those that it clears. */
   cookies: string[];
 }
 
@@ -340,7 +340,7 @@ function outcomeOf(face: Face, { status, headers, body }: Answer, options = { ma
   return { code, body: issues ? { message, issues } : message, cookies };
 }
 
-/** A result without what differs from server to server: times, ids, secrets and salts. */
+/** A result without the parts that differ between servers: times, ids, secrets and salts. */
 function mask(result: unknown): unknown {
   const differs = /At$|Seconds|Left$|Id$|^(at|id|since|until|hash|base64|env|secret|prefix|nextCursor)$/;
   return JSON.parse(

@@ -1,5 +1,5 @@
-// The id of a request: in its answer, in every line of the log about it, and taken from those who may say it.
-// Runs on one engine: ids of requests never reach the database.
+// Request ids: in the response, in every log line about the request, and taken from trusted proxies.
+// Runs on one engine: request ids don't depend on the database.
 import { afterEach, beforeEach, expect, type MockInstance, test, vi } from 'vitest';
 import { createLog } from '../../src/log.ts';
 import { tearTable } from '../support/elsewhere.ts';
@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => write.mockRestore());
 
-/** What has been logged since the test began. */
+/** The lines logged since the test began. */
 const lines = () => write.mock.calls.map(([line]) => JSON.parse(String(line)));
 const requests = () => lines().filter(({ msg }) => msg === 'request');
 const logAt = (logLevel: 'trace' | 'debug' | 'info') => ({ log: createLog({ logLevel, logFormat: 'json' }) });
@@ -19,7 +19,7 @@ const idOf = ({ headers }: RawAnswer) => headers['x-request-id'];
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const me = '/api/v1/auth/me';
 
-test('a database that is away is told in a line that says why, not with a stack for each request', async () => {
+test('an unavailable database is logged with its reason, without a stack for each request', async () => {
   await using server = await startServer({}, logAt('info'));
   const torn = await tearTable(server, 'sessions');
   const client = server.client();
@@ -32,7 +32,7 @@ test('a database that is away is told in a line that says why, not with a stack 
   });
 });
 
-test('each wrong password is a line with the address that it came from, at a sign-in and at a step-up', async () => {
+test("each wrong password is logged with the caller's address, at a sign-in and at a step-up", async () => {
   await using server = await startServer({ trustedProxies: ['127.0.0.1'] }, logAt('info'));
   const client = server.client();
   await client.signIn();
@@ -55,7 +55,7 @@ test('each wrong password is a line with the address that it came from, at a sig
   ]);
 });
 
-test('each answer has an id of its own, whoever answers', async () => {
+test('each response has its own id, on every face', async () => {
   await using server = await startServer();
   const ids = new Set<string>();
   const targets = [
@@ -80,7 +80,7 @@ test('each answer has an id of its own, whoever answers', async () => {
   expect(ids.size).toBe(targets.length * 3);
 });
 
-test('the id that a trusted proxy sends is taken, nobody else’s, and none that would bend a log', async () => {
+test('an id is only taken from a trusted proxy, and only if it is safe to log', async () => {
   const send = async (server: TestServer, id: string) =>
     (idOf(await sendRaw(server.url, `GET ${me}`, { headers: { 'X-Request-Id': id } })) ?? [])[0];
   await using server = await startServer({ trustedProxies: ['127.0.0.1'] });
@@ -94,7 +94,7 @@ test('the id that a trusted proxy sends is taken, nobody else’s, and none that
   expect(await send(careful, 'mine')).not.toBe('mine');
 });
 
-test('what a request leaves in the log bears its id, and so does what broke', async () => {
+test('every log line about a request has its id, including failures', async () => {
   await using server = await startServer({ trustedProxies: ['127.0.0.1'] }, logAt('debug'));
   const client = server.client();
   await client.signIn();
@@ -116,7 +116,7 @@ test('what a request leaves in the log bears its id, and so does what broke', as
   await torn.mend();
 });
 
-test('a line for each request is at debug, with its path and without its query', async () => {
+test('each request is logged at debug, with its path and without its query', async () => {
   await using server = await startServer({}, logAt('debug'));
   const secret = 'bct_canary';
   await sendRaw(server.url, `GET ${me}?next=https://canary`);
@@ -144,7 +144,7 @@ test('a line for each request is at debug, with its path and without its query',
   expect(JSON.stringify(lines())).not.toContain('canary');
 });
 
-test('what a proxy asks all the time is at trace, and at info there is no line for a request', async () => {
+test('forward-auth and probes are logged at trace, and at info no request is logged', async () => {
   {
     await using server = await startServer({}, logAt('trace'));
     for (const path of ['/healthz', '/readyz', '/api/v1/auth/verify']) await fetch(server.url + path);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { startServer } from '../support/harness.ts';
 
-test('the dashboard and the statistics are true', async () => {
+test('the dashboard and the statistics are correct', async () => {
   await using server = await startServer();
   const [owner, other, stranger] = [server.client(), server.client(), server.client()];
   await stranger.rest('POST', '/auth/login', { password: 'wrong' });

@@ -1,4 +1,4 @@
-// Forward-auth: who may pass, what the proxy is told, and where a browser is sent that may not.
+// Forward-auth: which requests are allowed, what the proxy receives, and where refused browsers are sent.
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import type { Config } from '../../../src/config/config.ts';
 import { createLog } from '../../../src/log.ts';
@@ -71,7 +71,7 @@ const navigation: Headers = { 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'd
 const identity = ({ headers }: RawAnswer) =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => /^(remote|x(?!-request-id))-/.test(name)));
 
-/** Not a sign of who it might be, and the error in the contract's shape. */
+/** No identity headers, and an error in the API's shape. */
 function expectRefused(answer: RawAnswer, challenge = 'Bearer realm="backchannel"') {
   expect(answer.status).toBe(401);
   expect(identity(answer)).toEqual({ 'x-content-type-options': ['nosniff'], 'x-frame-options': ['DENY'] });
@@ -93,8 +93,8 @@ afterAll(async () => {
   await secure[Symbol.asyncDispose]();
 });
 
-describe('who may pass', () => {
-  test('a session, with all identity headers and nothing of a body', async () => {
+describe('allowed:', () => {
+  test('a session, with all identity headers and no body', async () => {
     const cookie = await sessionCookie(plain);
     const me = await sendRaw(plain.url, 'GET /api/v1/auth/me', { headers: cookie });
     const answer = await verify(plain, cookie);
@@ -107,7 +107,7 @@ describe('who may pass', () => {
     expect(answer.headers['cache-control']).toEqual(['no-store']);
   });
 
-  test('a proxy token in each of its forms, as a token', async () => {
+  test('a proxy token in each of its forms', async () => {
     await using named = await startServer({ operatorName: 'alice b', operatorEmail: 'alice@example.com' });
     const { secret } = await makeToken(named);
     for (const headers of [
@@ -128,7 +128,7 @@ describe('who may pass', () => {
   });
 
   test.each(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'REPORT', 'TRACE'])(
-    '%s is answered like any other method, whatever origin and body it has',
+    '%s gets the same response as any other method, whatever its origin and body',
     async (method) => {
       const foreign = {
         Origin: 'https://evil.example',
@@ -145,7 +145,7 @@ describe('who may pass', () => {
   );
 
   test.each(['GET', 'HEAD'])(
-    'a body that %s promises and a proxy keeps to itself leaves the next request whole',
+    'a body that %s announces but a proxy does not send leaves the next request intact',
     async (method) => {
       const keepAlive = { ...(await sessionCookie(plain)), Connection: 'keep-alive' };
       for (const promise of [{ 'Content-Length': '10' }, { 'Transfer-Encoding': 'chunked' }]) {
@@ -155,7 +155,7 @@ describe('who may pass', () => {
     },
   );
 
-  test('what a proxy puts behind its question mark changes nothing', async () => {
+  test('the rest of the query string changes nothing', async () => {
     const answer = await verify(plain, await sessionCookie(plain), { query: '?redirect=1&basic=1&next=x&next=y' });
     expect(answer.status).toBe(204);
   });
@@ -166,13 +166,13 @@ describe('who may pass', () => {
     '/api/v1/auth/Verify',
     '/api/v1/auth/verify%3f',
     '//api/v1/auth/verify',
-  ])('%s is another path, and nobody passes there', async (path) => {
+  ])('%s is another path, which allows nothing', async (path) => {
     const answer = await sendRaw(plain.url, `GET ${path}`, { headers: await sessionCookie(plain) });
     expect(answer.status).toBe(404);
     expect(answer.headers['remote-user']).toBeUndefined();
   });
 
-  test('passing counts as use of the session and of the token', async () => {
+  test('an allowed request counts as a use of the session or token', async () => {
     await using server = await startServer();
     const cookie = await sessionCookie(server);
     const { id, secret } = await makeToken(server);
@@ -187,7 +187,7 @@ describe('who may pass', () => {
   });
 });
 
-describe('who may not', () => {
+describe('refused:', () => {
   test.each<[string, Headers]>([
     ['a stranger', {}],
     ['a garbage session', { Cookie: 'backchannel_session=garbage' }],
@@ -215,7 +215,7 @@ describe('who may not', () => {
     }
   });
 
-  test('a token of ours decides alone; any other Authorization is ignored', async () => {
+  test('a BackChannel token decides alone; any other Authorization is ignored', async () => {
     const cookie = await sessionCookie(plain);
     const ended = bearer(`bct_${'A'.repeat(43)}`);
     expectRefused(await verify(plain, { ...cookie, ...ended }));
@@ -229,7 +229,7 @@ describe('who may not', () => {
     ]) {
       expect((await verify(plain, { ...cookie, ...foreign })).status).toBe(204);
     }
-    // The header of our own decides whatever it holds, also against a valid token in Authorization.
+    // Our own header decides whatever it contains, even beside a valid token in Authorization.
     const { secret } = await makeToken(plain);
     expect((await verify(plain, bearer(secret))).status).toBe(204);
     for (const value of ['', 'x', `bct_${'A'.repeat(43)}`]) {
@@ -237,7 +237,7 @@ describe('who may not', () => {
     }
   });
 
-  test('a token that is limited to hosts passes there alone, by the word of a trusted proxy', async () => {
+  test('a token that is limited to hosts is only accepted there, as reported by a trusted proxy', async () => {
     const { secret } = await makeToken(plain, { hosts: ['photos.example.com'] });
     const at = (address: string, more: Headers = {}) =>
       verify(plain, { ...bearer(secret), ...forwarded(address), ...more });
@@ -249,7 +249,7 @@ describe('who may not', () => {
     expectRefused(await at('https://photos.example.com.evil.example/'));
     expectRefused(await at('https://x/', { 'X-Forwarded-Host': 'photos.example.com, mail.example.com' }));
     expectRefused(await at('https://x/', { 'X-Forwarded-Host': 'mail.example.com/@photos.example.com' }));
-    // URLs leave out what is invisible; a proxy has chosen another application for such a name.
+    // URLs drop invisible characters, but a proxy routes such a name to another application.
     for (const host of ['photos.example.com%C2%AD', 'photos.example.com\u00ad', 'photos.example.com%E2%80%8B:443']) {
       expectRefused(await at('https://x/', { 'X-Forwarded-Host': host }));
     }
@@ -268,7 +268,7 @@ describe('who may not', () => {
     expectRefused(await verify(trusting, { ...bearer(other.secret), ...forwarded('https://photos.example.com/a') }));
   });
 
-  test('sign-out, revocation and a change of the password hold at the next request', async () => {
+  test('sign-out, revocation and a password change take effect at the next request', async () => {
     await using server = await startServer({ password: { from: 'database', builtInAllowed: true } });
     const signInOwn = async () => {
       const client = server.client();
@@ -297,7 +297,7 @@ describe('who may not', () => {
     expect(await passes({ Cookie: own.cookie })).toBe(false);
   });
 
-  test('nobody while the database is away, and all is well when it is back', async () => {
+  test('everything while the database is unavailable, and everything works again afterwards', async () => {
     await using server = await startServer();
     const cookie = await sessionCookie(server);
     const { secret } = await makeToken(server);
@@ -347,7 +347,7 @@ describe('the pass, the second cookie of a session', () => {
     expect(String(without.headers['set-cookie'])).not.toMatch(/pass|Domain/i);
   });
 
-  test('passes, ends with the session, and is not good without COOKIE_DOMAIN', async () => {
+  test('is accepted, ends with the session, and is invalid without COOKIE_DOMAIN', async () => {
     await using server = await startServer(sso);
     const cookies = await signIn(server);
     const pass = { Cookie: `${PASS}=${cookies.get(PASS)}` };
@@ -361,7 +361,7 @@ describe('the pass, the second cookie of a session', () => {
     expect((await verify(server, pass)).status).toBe(401);
   });
 
-  test('is given to a session that is older than COOKIE_DOMAIN when its browser is sent to sign in', async () => {
+  test('is added to a session older than COOKIE_DOMAIN when its browser is sent to sign in', async () => {
     await using server = await startServer({ ...sso, cookieDomain: null });
     const ended = await sessionCookie(server);
     expect((await sendRaw(server.url, 'POST /api/v1/auth/logout', { headers: ended })).status).toBe(200);
@@ -380,17 +380,17 @@ describe('the pass, the second cookie of a session', () => {
     expect((await sendRaw(server.url, 'GET /login')).headers['set-cookie']).toBeUndefined();
   });
 
-  test('a stale session cookie beside it is passed over', async () => {
+  test('a stale session cookie beside it is ignored', async () => {
     const cookies = await signIn(secure);
     const both = { Cookie: `__Host-backchannel_session=stale; other=1; ${PASS}=${cookies.get(PASS)}` };
     expect((await verify(secure, both)).status).toBe(204);
   });
 
-  test('a cookie of nearly its name, which a sibling subdomain can set, is not taken for it', async () => {
+  test('a cookie with a similar name, which a sibling subdomain can set, is not accepted', async () => {
     const cookies = await signIn(secure);
     const name = '__Host-backchannel_session';
     const session = `${name}=${cookies.get(name)}`;
-    // Browsers hold no name to the rules of __Host- that has a no-break space before it.
+    // Browsers don't apply the rules of __Host- to a name with a no-break space before it.
     const withCookie = (cookie: string) => {
       const head = `GET /api/v1/auth/verify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: ${cookie}\r\n\r\n`;
       return sendBytes(secure.url, Buffer.from(head, 'latin1'));
@@ -403,7 +403,7 @@ describe('the pass, the second cookie of a session', () => {
     }
   });
 
-  test('any number of its name that a sibling subdomain has set for longer paths do not hide it', async () => {
+  test('cookies of the same name that a sibling subdomain sets for longer paths do not hide it', async () => {
     const tossed = `${PASS}=garbage; `.repeat(20);
     const cookies = await signIn(secure);
     const pass = `${PASS}=${cookies.get(PASS)}`;
@@ -417,9 +417,9 @@ describe('the pass, the second cookie of a session', () => {
     ['as a bearer', (value) => ({ Authorization: `Bearer ${value}` })],
     ['in a header of our own', (value) => ({ 'X-Backchannel-Token': value })],
   ];
-  test.each(replayed)('opens no procedure of either face when an upstream replays it %s', async (_how, show) => {
+  test.each(replayed)('allows no procedure on either face when an upstream replays it %s', async (_how, show) => {
     const pass = (await signIn(secure)).get(PASS) ?? '';
-    // Known to the gate as good for forward-auth.
+    // The gate has it cached as valid for forward-auth.
     expect((await verify(secure, { Cookie: `${PASS}=${pass}` })).status).toBe(204);
     for (const face of ['REST', 'tRPC'] as Face[]) {
       for (const operation of operations.filter((each) => each.access !== 'anyone')) {
@@ -435,10 +435,10 @@ describe('the pass, the second cookie of a session', () => {
   });
 });
 
-describe('where a browser is sent that may not pass', () => {
+describe('a refused browser', () => {
   const deep = 'https://photos.example.com/album?id=1&b=%2F';
 
-  test('to sign in, and back to where it was going', async () => {
+  test('is sent to sign in, with the address to return to', async () => {
     const answer = await verify(secure, { ...navigation, ...forwarded(deep) });
     expectRefused(answer);
     const [location = ''] = answer.headers.location ?? [];
@@ -495,7 +495,7 @@ describe('where a browser is sent that may not pass', () => {
   });
 
   test.each([`/${'x'.repeat(3000)}`, '/search?path=C:\\photos', '/two words', '/caf\u00e9'])(
-    'at an address that is not followed it is not the host that is to blame: %s',
+    'an unusable address is not blamed on its host: %s',
     async (uri) => {
       const headers = { ...navigation, ...forwarded('https://photos.example.com/'), 'X-Forwarded-Uri': uri };
       const answer = await verify(secure, headers);
@@ -522,13 +522,13 @@ describe('where a browser is sent that may not pass', () => {
     ['a backslash in the path', { 'X-Forwarded-Uri': '/\\evil.example/' }],
     ['a space in the path', { 'X-Forwarded-Uri': '/a b' }],
     ['a path of three kilobytes', { 'X-Forwarded-Uri': `/${'x'.repeat(3000)}` }],
-  ])('with %s it signs in and is sent to nobody', async (_what, headers) => {
+  ])('with %s, signs in without a return address', async (_what, headers) => {
     const answer = await verify(secure, { ...navigation, ...forwarded(deep), ...headers });
     expect([answer.status, nextOf(answer)]).toEqual([401, null]);
     expect(answer.headers.location?.[0]).not.toMatch(/evil/);
   });
 
-  test('what nobody trustworthy says is not believed', async () => {
+  test('gets no return address from headers of an untrusted peer', async () => {
     await using server = await startServer({ ...sso, trustedProxies: [] });
     const answer = await verify(server, { ...navigation, ...forwarded(deep) });
     expect(answer.headers.location).toEqual([`${server.url}/login?reason=proxy-not-trusted`]);
@@ -536,7 +536,7 @@ describe('where a browser is sent that may not pass', () => {
     expect(posted.headers.location).toHaveLength(1);
   });
 
-  test('on http, any port of the same host name', async () => {
+  test('may return to any port of the same host name over http', async () => {
     const { hostname } = new URL(plain.url);
     const address = `http://${hostname}:3000/deep?x=1`;
     expect(nextOf(await verify(plain, { ...navigation, ...forwarded(address) }))).toBe(address);
@@ -548,7 +548,7 @@ describe('two families of headers', () => {
   const address = 'https://photos.example.com/album';
   const original = (url: string, method = 'GET'): Headers => ({ 'X-Original-URL': url, 'X-Original-Method': method });
 
-  test('X-Original-* counts where it is alone', async () => {
+  test('X-Original-* is used if it is alone', async () => {
     expect(nextOf(await verify(secure, { ...navigation, ...original(address) }))).toBe(address);
     const posted = await verify(secure, { ...navigation, ...original(address, 'POST') });
     expect([posted.status, posted.headers.location]).toEqual([401, undefined]);
@@ -556,7 +556,7 @@ describe('two families of headers', () => {
     expect(nextOf(await verify(secure, { ...navigation, ...original('https://evil.example/') }))).toBeNull();
   });
 
-  test('where both say the same, that counts', async () => {
+  test('both are used if they agree', async () => {
     const both = { ...navigation, ...forwarded(address), ...original('HTTPS://photos.EXAMPLE.com/album') };
     expect(nextOf(await verify(secure, both))).toBe(address);
     expect((await verify(secure, { ...both, ...(await sessionCookie(secure)) })).status).toBe(204);
@@ -573,7 +573,7 @@ describe('two families of headers', () => {
     ['method alone', { 'X-Original-Method': 'POST' }],
     ['an address that is none', original('photos')],
   ])(
-    'where they differ in the %s, nobody passes, nobody is sent anywhere, and the log says so once',
+    'if they differ in the %s, every request is refused without a redirect, which is logged once',
     async (_what, other) => {
       const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
       await using server = await startServer(sso, { log: createLog({ logLevel: 'warn', logFormat: 'json' }) });
@@ -593,14 +593,14 @@ describe('two families of headers', () => {
     },
   );
 
-  test('nobody’s contradiction matters where neither is believed', async () => {
+  test('a contradiction is ignored from an untrusted peer', async () => {
     await using server = await startServer();
     const both = { ...forwarded(address), ...original('https://mail.example.com/') };
     expect((await verify(server, { ...both, ...(await sessionCookie(server)) })).status).toBe(204);
   });
 });
 
-test('each refusal is one line with its reason, and holds no secret and no address', async () => {
+test('each refusal is one log line with its reason, without secrets or addresses', async () => {
   const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   await using server = await startServer(sso, { log: createLog({ logLevel: 'info', logFormat: 'json' }) });
   const session = await sessionCookie(server);

@@ -1,5 +1,5 @@
-// Clients that are slow, cut in half, or say too much: each is ended in time, in words, and holds up nobody else.
-// Runs on one engine: connections end before the database is asked.
+// Clients that are slow, disconnect or send too much: each gets an error in time and delays no one else.
+// Runs on one engine: connections don't depend on the database.
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -31,7 +31,7 @@ async function open({ url }: { url: string }): Promise<{ socket: Socket; ended: 
   return { socket, ended };
 }
 
-/** Sends a byte every now and then, until an answer comes. */
+/** Sends a byte now and then until a response arrives. */
 function drip(socket: Socket): void {
   const timer = setInterval(() => socket.write('x'), 20);
   for (const event of ['data', 'close']) socket.once(event, () => clearInterval(timer));
@@ -64,7 +64,7 @@ describe('a hundred slow clients of each kind', { concurrent: true }, () => {
     { kind: 'stop in their body', bytes: `${HEAD}\r\n{`, patienceMs: requestPatienceMs },
     { kind: 'drip their body', bytes: `${HEAD}\r\n{`, drips: true, patienceMs: requestPatienceMs },
     { kind: 'drip a chunked body', bytes: `${chunked}\r\nfff\r\n`, drips: true, patienceMs: requestPatienceMs },
-  ])('that $kind are answered with 408 in time, and others meanwhile', async ({ bytes, drips, patienceMs }) => {
+  ])('that $kind get 408 in time, while others are served', async ({ bytes, drips, patienceMs }) => {
     const begin = performance.now();
     const begun = Array.from({ length: 100 }, async () => {
       const { socket, ended } = await open(patient);
@@ -85,7 +85,7 @@ describe('a hundred slow clients of each kind', { concurrent: true }, () => {
   });
 });
 
-test('headers over 16 KiB are 431 with what to do, in the shape of every error', async () => {
+test('headers over 16 KiB are 431 with advice, in the shape of every error', async () => {
   for (const bytes of [
     `GET /api/v1/auth/me HTTP/1.1\r\nHost: a\r\nCookie: ${'x'.repeat(20_000)}\r\n\r\n`,
     `GET /api/v1/auth/verify?${'x'.repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
@@ -102,7 +102,7 @@ test('headers over 16 KiB are 431 with what to do, in the shape of every error',
   expect((await sendRaw(server.url, 'GET /api/v1/auth/status', { headers: { cookie } })).status).toBe(200);
 });
 
-test('headers are read to the last one, however many a stranger put before those of the proxy', async () => {
+test('all headers are read, however many a client sends before those of the proxy', async () => {
   const client = server.client();
   await client.signIn();
   const fill = Array.from({ length: 1500 }, (): [string, string] => ['a', '']);
@@ -111,7 +111,7 @@ test('headers are read to the last one, however many a stranger put before those
   expect(answer.status).toBe(204);
 });
 
-test('what is no HTTP is 400 in the same shape, and never mixed into an answer that is on its way', async () => {
+test('malformed HTTP is 400 in the same shape, and never mixed into a response in progress', async () => {
   const answer = await sendBytes(server.url, 'hello\r\n\r\n');
   expect(readError('REST', 400, answer.json)).toEqual({
     code: 'BAD_REQUEST',
@@ -128,7 +128,7 @@ test('what is no HTTP is 400 in the same shape, and never mixed into an answer t
   expect(rest.join('\r\n\r\n').slice(0, length).includes('This is not a valid HTTP request.')).toBe(false);
 });
 
-test('clients that vanish at any moment leave nothing behind', async () => {
+test('clients that disconnect at any moment leave nothing behind', async () => {
   const moments = ['', 'GET /api', `${HEAD}\r\n`, `${HEAD}\r\n{"pass`, 'GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n'];
   for (const bytes of moments) {
     const clients = await Promise.all(Array.from({ length: 20 }, () => open(server)));
@@ -136,7 +136,7 @@ test('clients that vanish at any moment leave nothing behind', async () => {
       socket.write(bytes);
       if (index % 3 === 0) socket.destroy();
       else if (index % 3 === 1) socket.resetAndDestroy();
-      // Half of the connection: what it wanted to say it has said.
+      // Half-closes the connection after sending everything.
       else socket.end();
     }
     await Promise.all(clients.map(({ ended }) => ended));
@@ -155,14 +155,14 @@ describe('the listener', () => {
     return { connections, url: `http://127.0.0.1:${port}` };
   };
 
-  test('outlives an error of its own', async () => {
+  test('survives an error of the listening socket', async () => {
     const { connections } = await listen();
     const error = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' });
     expect(() => connections.emit('error', error)).not.toThrow();
     connections.close();
   });
 
-  test('has the limits that the documentation gives, unless it is told others', async () => {
+  test('has the documented limits by default', async () => {
     const { connections } = await listen();
     const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections } = connections;
     expect([headersTimeout, requestTimeout, keepAliveTimeout, timeout]).toEqual([10_000, 20_000, 65_000, 60_000]);
@@ -170,7 +170,7 @@ describe('the listener', () => {
     connections.close();
   });
 
-  test('closes connections beyond its limit, says so once, and takes new ones when there is room', async () => {
+  test('closes connections beyond its limit, logs it once, and accepts new ones afterwards', async () => {
     const told: string[] = [];
     const log = Object.assign(createLog({ logLevel: 'silent', logFormat: 'json' }), {
       warn: (text: string) => told.push(text),
@@ -189,7 +189,7 @@ describe('the listener', () => {
     connections.close();
   });
 
-  test('ends an answer that its client does not read', async () => {
+  test('ends a response that its client does not read', async () => {
     const { connections, url } = await listen(silent, { answerPatienceMs: 100 });
     const { socket } = await open({ url });
     const cut = new Promise((resolve) => {
@@ -201,7 +201,7 @@ describe('the listener', () => {
     connections.close();
   });
 
-  test('waits for what is in flight when it closes, and ends what takes longer than that', async () => {
+  test('waits for requests in flight when it closes, and ends those that take too long', async () => {
     const { connections, url } = await listen();
     const { ended, socket } = await open({ url });
     const arrived = once(connections, 'request');
@@ -213,7 +213,7 @@ describe('the listener', () => {
     expect(await ended).toBe('');
   });
 
-  test('drains: it refuses connections, answers what was on its way, and tells its clients to close', async () => {
+  test('drains: it refuses connections, responds to requests on their way, and tells clients to close', async () => {
     const { connections, url } = await listen();
     const { drain, isDraining } = createDrain(connections, { lingerMs: 5000 });
     connections.on('request', (_, res) => res.end('answered'));
@@ -234,7 +234,7 @@ describe('the listener', () => {
     connections.close();
   });
 
-  test('drains no longer than it is told, and closes what never sent anything', async () => {
+  test('drains no longer than its limit, and closes connections that never sent anything', async () => {
     const { connections, url } = await listen();
     const { drain } = createDrain(connections, { lingerMs: 50 });
     const { ended } = await open({ url });

@@ -1,9 +1,9 @@
-// Runs on one engine: there is no database in it.
+// Runs on one engine: it does not use the database.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { createTurns } from '../../../src/http/listener/turns.ts';
 
-test('of a burst of writes one begins in each turn of the event loop, and reads begin at once', async () => {
+test('a burst of writes starts one in each turn of the event loop, and reads start at once', async () => {
   const takeTurn = createTurns();
   const begun: string[] = [];
   const arrive = (method: string, name: string) => takeTurn(method, () => begun.push(name));
@@ -17,7 +17,7 @@ test('of a burst of writes one begins in each turn of the event loop, and reads 
   expect(begun).toEqual(['a read', 'one', 'another read', 'two']);
   await nextTurn();
   expect(begun.at(-1)).toBe('three');
-  // And again after the queue has run empty.
+  // And again after the queue was empty.
   arrive('DELETE', 'later');
   await nextTurn();
   expect(begun.at(-1)).toBe('later');

@@ -1,5 +1,5 @@
-// What the sign-in page says when something is not set up as it should be: at another address, or sent back again and again.
-// Runs on one engine: the advice is about addresses and cookies.
+// The sign-in page's advice for a wrong setup: another address than PUBLIC_URL, or being sent back again and again.
+// Runs on one engine: the advice doesn't depend on the database.
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../../src/config/config.ts';
 import { PASSWORD, type RawAnswer, sendRaw, startServer, type TestServer } from '../../support/harness.ts';
@@ -13,7 +13,7 @@ const wordsOf = ({ text }: RawAnswer) =>
     .replace(/\s+/g, ' ')
     .replaceAll('&#39;', "'");
 
-describe('a banner says that the address is not the one that PUBLIC_URL names', () => {
+describe('a banner says that the address is not PUBLIC_URL', () => {
   const banner = 'This address is not PUBLIC_URL.';
   const local = { publicUrl: 'http://localhost:0' };
   const named = { publicUrl: 'http://nas.example:0' };
@@ -26,16 +26,16 @@ describe('a banner says that the address is not the one that PUBLIC_URL names', 
     ['another name', named, { host: 'nas:PORT' }, 'http://nas:PORT'],
     ['another spelling of it', named, { host: 'NAS.Example:PORT' }, null],
     ['no port', named, { host: 'nas.example' }, 'http://nas.example'],
-    ['a proxy with TLS that says nothing of it', tls, { host: 'auth.example.com:PORT' }, null],
-    ['a proxy that nobody believes', tls, { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'http' }, null],
+    ['a proxy with TLS that does not report it', tls, { host: 'auth.example.com:PORT' }, null],
+    ['an untrusted proxy', tls, { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'http' }, null],
     [
-      'a proxy that is believed, over http',
+      'a trusted proxy, over http',
       { ...tls, ...trusting },
       { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'http' },
       'http://auth.example.com:PORT',
     ],
     [
-      'a proxy that is believed, over https',
+      'a trusted proxy, over https',
       { ...tls, ...trusting },
       { host: '127.0.0.1:PORT', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'auth.example.com:PORT' },
       null,
@@ -47,13 +47,8 @@ describe('a banner says that the address is not the one that PUBLIC_URL names', 
       'https://127.0.0.1:PORT',
     ],
     ['no proxy, over http', tls, { host: 'nas:PORT' }, 'http://nas:PORT'],
-    ['a Host that is none', local, { host: 'a b"><b>' }, null],
-    [
-      'a scheme that is none',
-      { ...tls, ...trusting },
-      { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'x' },
-      null,
-    ],
+    ['an invalid Host', local, { host: 'a b"><b>' }, null],
+    ['an invalid scheme', { ...tls, ...trusting }, { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'x' }, null],
   ])('%s', async (_what, config, headers, asked) => {
     await using server = await startServer(config);
     const own = new URL(server.url);
@@ -72,7 +67,7 @@ describe('a banner says that the address is not the one that PUBLIC_URL names', 
   });
 });
 
-test('a form over http signs nobody in where the cookie would be lost, and says where to go', async () => {
+test('a form over http is refused if the cookie would be lost, and says where to sign in', async () => {
   await using server = await startServer({ publicUrl: 'https://auth.example.com:0', ...https });
   const { host, port } = new URL(server.url);
   const send = (origin: string, to: string) =>
@@ -86,13 +81,13 @@ test('a form over http signs nobody in where the cookie would be lost, and says 
   expect(words).toContain(`Sign in at ${server.url}/login.`);
   expect(words).toContain(`You are at http://${host},`);
   expect((await send(server.url, host)).status).toBe(303);
-  // Browsers keep such a cookie of this machine.
+  // Browsers accept Secure cookies from loopback addresses.
   expect((await send(`http://localhost:${port}`, `localhost:${port}`)).status).toBe(303);
   const events = await server.services.events.list({ type: 'login.succeeded', limit: 10 });
   expect(JSON.stringify(events).match(/login\.succeeded/g)).toHaveLength(2);
 });
 
-describe('to who is signed in and is sent here all the same, the page says why:', () => {
+describe('the page explains why an application sent a signed-in person here:', () => {
   const configs = {
     http: { publicUrl: 'http://auth.example.com:0' },
     bare: { publicUrl: 'https://auth.example.com:0', ...https },
@@ -121,13 +116,13 @@ describe('to who is signed in and is sent here all the same, the page says why:'
       ],
     ],
     [
-      'nor is there a domain that it could be',
+      'COOKIE_DOMAIN is not set, and there is no common domain',
       'bare',
       'https://photos.example.net/',
       ['Set COOKIE_DOMAIN=their common parent domain if every name under it is yours.'],
     ],
     [
-      'nor could it be, over http',
+      'COOKIE_DOMAIN is not set, and PUBLIC_URL is http',
       'http',
       'http://photos.example.com/',
       ['To sign in for both, set COOKIE_DOMAIN, which requires an https PUBLIC_URL.'],
@@ -139,7 +134,7 @@ describe('to who is signed in and is sent here all the same, the page says why:'
       ['photos.example.net:8443 is neither auth.example.com nor under COOKIE_DOMAIN (example.com)'],
     ],
     [
-      'it was asked for over http',
+      'the application was opened over http',
       'domain',
       'http://photos.example.com/',
       ['You opened photos.example.com over http, and the cookie is only sent over https.'],
@@ -147,16 +142,16 @@ describe('to who is signed in and is sent here all the same, the page says why:'
   ])('%s', async (_why, name, next, words) => {
     await using server = await startServer(configs[name]);
     const cookie = await signIn(server);
-    // Not only at once: it is so whenever somebody comes from there.
+    // The problem remains, so the advice does not depend on the time.
     server.advance(3_600_000);
     const page = await arrive(server, { next }, cookie);
     for (const each of words) expect(page).toContain(each);
     expect(page).not.toContain('Continue to');
-    // A stranger gets a form, and nothing else.
+    // Without a session there is only the form.
     expect(await arrive(server, { next }, '')).not.toContain('COOKIE_DOMAIN');
   });
 
-  test('the browser keeps no pass, though it was given one', async () => {
+  test('the browser does not store the pass', async () => {
     await using server = await startServer(configs.domain);
     const session = /__Host-[^;]+/.exec(await signIn(server))?.[0] ?? '';
     server.advance(3_600_000);
@@ -167,7 +162,7 @@ describe('to who is signed in and is sent here all the same, the page says why:'
     );
   });
 
-  test('nothing is wrong here, but it has been here just now: the proxy or its application', async () => {
+  test('nothing is wrong here, but the person was here recently: the proxy or its application', async () => {
     await using server = await startServer(configs.domain);
     const cookie = await signIn(server);
     const photos = { next: 'https://photos.example.com/' };
@@ -203,7 +198,7 @@ describe('to who is signed in and is sent here all the same, the page says why:'
     expect(await arrive(server, { reason }, '')).not.toContain('application');
   });
 
-  test('what forward-auth gave as a reason is told at the end of the sign-in, also after a wrong password', async () => {
+  test('the reason from forward-auth is shown after the sign-in, even after a wrong password', async () => {
     await using server = await startServer(configs.domain);
     const reason = 'host-not-allowed';
     const field = `<input type="hidden" name="reason" value="${reason}">`;
@@ -213,14 +208,14 @@ describe('to who is signed in and is sent here all the same, the page says why:'
     expect((await submit({ password: 'wrong', reason })).text).toContain(field);
     const signedIn = await submit({ password: PASSWORD, reason });
     expect([signedIn.status, signedIn.headers.location]).toEqual([303, [`/login?reason=${reason}`]]);
-    // An address that is followed needs no reason, and what is none leads to one's sessions.
+    // With a valid return address the reason is dropped, and an unknown reason leads to the sessions.
     const next = `${server.url}/docs`;
     expect((await submit({ password: PASSWORD, reason, next })).headers.location).toEqual([next]);
     expect((await submit({ password: PASSWORD, reason: '//evil.example' })).headers.location).toEqual(['/']);
     expect((await sendRaw(server.url, 'GET /login?reason="><b>')).text).not.toContain('name="reason"');
   });
 
-  test('nobody sent them: there is nothing to explain', async () => {
+  test('there is nothing to explain if no application sent the person here', async () => {
     await using server = await startServer(configs.domain);
     const cookie = await signIn(server);
     for (const next of ['', '/docs', `${server.url}/docs`, 'javascript:x', 'x', '//', 'mailto:a@b.example']) {

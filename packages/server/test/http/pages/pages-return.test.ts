@@ -1,9 +1,9 @@
-// Where a sign-in on the page leads: back to where it came from, and to nowhere that a stranger chose.
-// Runs on one engine: return addresses never reach the database.
+// Where a sign-in on the page leads: back to the application, and never to an attacker's address.
+// Runs on one engine: return addresses don't depend on the database.
 import { afterAll, describe, expect, test } from 'vitest';
 import { PASSWORD, type RawAnswer, sendRaw, startServer, type TestServer } from '../../support/harness.ts';
 
-// PORT in an address is the server's own.
+// PORT in an address is the server's port.
 const plain = await startServer({ publicUrl: 'http://auth.example.com:0' });
 const domain = await startServer({
   publicUrl: 'https://auth.example.com:0',
@@ -25,7 +25,7 @@ function signIn(server: TestServer, next: string, password = PASSWORD): Promise<
   return sendRaw(server.url, 'POST /login', { headers: form, body });
 }
 
-/** The two cookies of somebody signed in, made once for each server. */
+/** The session cookies of a signed-in browser, created once for each server. */
 const signedIn = {
   plain: cookiesOf(await signIn(plain, '')),
   domain: cookiesOf(await signIn(domain, '')),
@@ -36,7 +36,7 @@ const linksOf = ({ text }: RawAnswer) =>
 const formActionOf = ({ headers }: RawAnswer) =>
   /form-action ([^;]*)/.exec(headers['content-security-policy']?.[0] ?? '')?.[1];
 
-describe('the address that a sign-in comes from is where it leads', () => {
+describe('a sign-in leads to the address in next', () => {
   test.each([
     ['plain', 'http://auth.example.com:PORT/docs?x=1#y', 'http://auth.example.com:PORT/docs?x=1#y'],
     [
@@ -75,7 +75,7 @@ describe('the address that a sign-in comes from is where it leads', () => {
   });
 });
 
-describe('an address that is not one of ours is dropped, and is neither a redirect nor a link', () => {
+describe('a foreign address is dropped, and is neither a redirect nor a link', () => {
   const everywhere = [
     'https://evil.example/',
     '//evil.example',
@@ -182,7 +182,7 @@ describe('an address that is not one of ours is dropped, and is neither a redire
     const known = ['width=device-width, initial-scale=1', 'noindex', 'operator', 'yes'];
     const expectHarmless = (answer: RawAnswer) => {
       expect(formActionOf(answer)).toBe("'self'");
-      // The banner, for these requests have another Host, leads to PUBLIC_URL's own page.
+      // The banner links to PUBLIC_URL, because these requests have another Host.
       const foreign = linksOf(answer).filter((link) => !own(link) && !known.includes(link));
       expect(foreign.filter((link) => link !== `${origin}/login`)).toEqual([]);
       expect(answer.headers.location).toBeUndefined();
@@ -198,7 +198,7 @@ describe('an address that is not one of ours is dropped, and is neither a redire
     expect(right.headers['set-cookie']?.every((line) => /^(__Host-|__Secure-)?backchannel_/.test(line))).toBe(true);
   });
 
-  test('and so is one that is there twice, whichever of them is ours', async () => {
+  test('an address that appears twice is dropped, too, even if one of them is ours', async () => {
     for (const query of ['next=/docs&next=//evil.example', 'next=//evil.example&next=/docs', 'next=/docs&next=/docs']) {
       const page = await sendRaw(plain.url, `GET /login?${query}`);
       expect([page.status, formActionOf(page)]).toEqual([200, "'self'"]);
@@ -209,7 +209,7 @@ describe('an address that is not one of ours is dropped, and is neither a redire
     }
   });
 
-  test('the address of the form itself changes nothing', async () => {
+  test('the query string of the form itself changes nothing', async () => {
     const body = String(new URLSearchParams({ password: PASSWORD }));
     const answer = await sendRaw(plain.url, 'POST /login?next=/docs', { headers: form, body });
     expect([answer.status, answer.headers.location]).toEqual([303, ['/']]);

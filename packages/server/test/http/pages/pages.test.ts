@@ -1,4 +1,4 @@
-// The pages for people, as a browser meets them: what they show, what they do, and what they can't be made to do.
+// The pages for people, from a browser's side: what they show, what they do, and what they must not do.
 // Runs on one engine: the pages call procedures, whose tests run on both.
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -38,7 +38,7 @@ function expectPage(answer: { status: number; headers: Headers; body: string }, 
 }
 
 describe('/login', () => {
-  test('is a form for one password that managers fill in, and needs no script', async () => {
+  test('is a form for one password that password managers can fill in, without scripts', async () => {
     await using server = await startServer({ operatorName: 'sam' });
     const answer = await server.client().page('/login');
     expect([answer.status, titleOf(answer)]).toEqual([200, 'Sign in · BackChannel']);
@@ -50,7 +50,7 @@ describe('/login', () => {
       '<input type="checkbox" name="remember" value="yes">',
     ]);
     expect(answer.body).toContain('<label for="password">Password</label>');
-    // Pasting is the browser's own: nothing here could stop it.
+    // The browser handles pasting. Nothing here could prevent it.
     expect(answer.body).not.toContain('onpaste');
   });
 
@@ -77,7 +77,7 @@ describe('/login', () => {
     expect(wrong.body).toContain('name="remember" value="yes" checked>');
   });
 
-  test('with COOKIE_DOMAIN it sets the second cookie, too, and signing out clears both', async () => {
+  test('with COOKIE_DOMAIN, it also sets the pass, and signing out clears both', async () => {
     await using server = await startServer({
       publicUrl: 'https://auth.example.com:0',
       secureCookies: true,
@@ -94,7 +94,7 @@ describe('/login', () => {
     expect(await cookies('/logout', '')).toEqual(ofSession);
   });
 
-  test('a wrong password is 401 in words, with the form to try again, and is counted as everywhere', async () => {
+  test('a wrong password is 401 with the form to try again, and is throttled like in the API', async () => {
     await using server = await startServer({ loginMaxFailures: 2 });
     const client = server.client();
     const wrong = await client.page('/login', { password: 'wrong <one>' });
@@ -102,7 +102,7 @@ describe('/login', () => {
     expectPage(wrong);
     expect(wrong.body).toMatch(/id="problem" role="alert"><p><strong>Wrong password\.<\/strong>/);
     expect(wrong.body).toMatch(/ id="password" [^>]*aria-describedby="problem" aria-invalid="true">/);
-    // What was typed is not sent back.
+    // The entered password is not sent back.
     expect(wrong.body).not.toContain('one&gt;');
     expect(wrong.headers.getSetCookie()).toEqual([]);
 
@@ -117,7 +117,7 @@ describe('/login', () => {
     expect((await signInOnPage(client)).status).toBe(303);
   });
 
-  test('says how long to wait in minutes where that is long', async () => {
+  test('gives a long wait in minutes', async () => {
     await using server = await startServer({ loginMaxFailures: 1 });
     const client = server.client();
     const seconds = async (): Promise<number> => {
@@ -134,7 +134,7 @@ describe('/login', () => {
     expect(throttled.body).toContain('Try again in 2 minutes.');
   });
 
-  test('a crowd is told to come back, with 503 and in words', async () => {
+  test('too many sign-ins at once get 503 with advice to try again', async () => {
     await using server = await startServer({ ...oneAtATime, loginMaxFailures: 100 });
     const occupied = await occupyPasswordCheck(server);
     const isFull = Promise.withResolvers<void>();
@@ -178,7 +178,7 @@ describe('/login', () => {
     expect(text).not.toContain('x'.repeat(70));
   });
 
-  test('spaces, plus signs and letters of any script arrive as they were typed', async () => {
+  test('spaces, plus signs and letters of any script arrive unchanged', async () => {
     const plain = ' pass+wörd & 100% <ключ> ';
     await using server = await startServer({ password: { from: 'MASTER_PASSWORD', plain } });
     expect((await server.client().page('/login', { password: plain })).status).toBe(303);
@@ -189,7 +189,7 @@ describe('/login', () => {
     ['application/json', '{"password":"x"}'],
     ['text/plain', 'password=x'],
     ['multipart/form-data; boundary=x', '--x--'],
-  ])('takes a form and not %s', async (type, body) => {
+  ])('accepts a form but not %s', async (type, body) => {
     await using server = await startServer();
     const response = await fetch(`${server.url}/login`, { method: 'POST', body, headers: { 'content-type': type } });
     expect(response.status).toBe(415);
@@ -198,7 +198,7 @@ describe('/login', () => {
     );
   });
 
-  test('for who is signed in already it is the way on, and never goes it by itself', async () => {
+  test('links to the next address if you are already signed in, and never redirects automatically', async () => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
@@ -209,14 +209,14 @@ describe('/login', () => {
     expect(answer.body).toContain('<form method="post" action="/logout">');
     expect(answer.headers.get('location')).toBeNull();
     expect(answer.body).not.toContain('http-equiv');
-    // Asking for it does not count as use.
+    // Opening the page does not count as a use.
     server.advance(59 * 60_000);
     await client.page('/login');
     server.advance(2 * 60_000);
     expect(headingOf(await client.page('/login'))).toBe('Sign in');
   });
 
-  test('signing in again there ends the session that the browser had', async () => {
+  test("signing in again ends the browser's previous session", async () => {
     await using server = await startServer();
     const client = server.client();
     await signInOnPage(client);
@@ -255,7 +255,7 @@ describe('/logout', () => {
 });
 
 describe('/', () => {
-  test('leads strangers to /login, and shows who is signed in where that is', async () => {
+  test('redirects to /login without a session, and lists the sessions with one', async () => {
     await using server = await startServer();
     const [client, other] = [server.client(), server.client()];
     const stranger = await client.page('/');
@@ -305,7 +305,7 @@ describe('/', () => {
     expect([ended.status, ended.headers.get('location')]).toEqual([303, '/']);
     expect(await Promise.all([client, second, third].map(isIn))).toEqual([true, true, false]);
     expect(endButtons(await client.page('/'))).toEqual([secondId, 'others']);
-    // Twice is as good as once.
+    // Ending it twice is fine.
     expect((await client.page('/sessions', { end: thirdId ?? '' })).status).toBe(303);
     expect((await client.page('/sessions', { end: '__proto__' })).status).toBe(303);
 
@@ -317,7 +317,7 @@ describe('/', () => {
     expect(events).toHaveLength(3);
   });
 
-  test("ends one's own session, too, where a form says so", async () => {
+  test('also ends the own session if the form has its id', async () => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
@@ -327,7 +327,7 @@ describe('/', () => {
     expect((await client.page('/')).headers.get('location')).toBe('/login');
   });
 
-  test('ends nothing for a stranger, for a GET, or without saying which', async () => {
+  test('ends nothing without a session, with GET, or without an id', async () => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
@@ -340,7 +340,7 @@ describe('/', () => {
     expect(await isIn(client)).toBe(true);
   });
 
-  test('is for sessions: a token opens none of it', async () => {
+  test('is only for sessions, not for tokens', async () => {
     await using server = await startOwnServer();
     for (const scope of ['read', 'full', 'proxy'] as const) {
       const { headers } = await makeToken(server, scope);
@@ -351,7 +351,7 @@ describe('/', () => {
     }
   });
 
-  test('has no links to docs that are off', async () => {
+  test('has no links to the docs if they are off', async () => {
     await using server = await startServer({ docs: 'off' });
     const client = server.client();
     await client.signIn();
@@ -365,7 +365,7 @@ describe('a page of another origin', () => {
     ['of another port', { 'sec-fetch-site': 'same-site', origin: 'http://localhost:3000' }],
     ['without an origin', { 'sec-fetch-site': 'cross-site', origin: 'null' }],
   ];
-  test.each(foreign)('%s signs nobody in or out, and ends no session', async (_of, headers) => {
+  test.each(foreign)('%s can neither sign in or out nor end sessions', async (_of, headers) => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
@@ -390,7 +390,7 @@ describe('a page of another origin', () => {
 describe('every page', () => {
   const paths = ['/', '/login', '/logout', '/sessions'];
 
-  test('may be in no frame, and answers other methods with what it takes', async () => {
+  test('may not be framed, and lists its methods for other methods', async () => {
     await using server = await startServer();
     for (const path of paths) {
       const { headers } = await sendRaw(server.url, `GET ${path}`);
@@ -411,7 +411,7 @@ describe('every page', () => {
     }
   });
 
-  test('that there is none of is said to a person in words, and to a program as everywhere', async () => {
+  test('that does not exist is a page for people, and JSON for programs', async () => {
     await using server = await startServer();
     for (const path of ['/admin', '/login/', '/docs/x', '/api', '/<b>', '/%ff%zz']) {
       const page = await sendRaw(server.url, `GET ${path}`, { headers: { accept: 'text/html' } });
@@ -432,7 +432,7 @@ describe('every page', () => {
     }
   });
 
-  test('says in words that the database is away; signing out clears the cookie even so', async () => {
+  test('says that the database is unavailable, and signing out still clears the cookie', async () => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
@@ -455,7 +455,7 @@ describe('every page', () => {
       expect(answer.headers.getSetCookie()).toEqual(cleared);
       if (path === '/logout') expect(headingOf(answer)).toBe('Signed out in this browser only');
     }
-    // A stranger's form and the button to sign out are there all the same.
+    // The sign-in form and the sign-out button still work.
     expect((await client.page('/login')).status).toBe(200);
     expect((await client.page('/logout')).status).toBe(200);
     await torn.mend();
@@ -463,7 +463,7 @@ describe('every page', () => {
     expect((await client.page('/')).status).toBe(200);
   });
 
-  test('says no more than that something broke where something broke', async () => {
+  test('shows no details of an unexpected failure', async () => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
@@ -479,7 +479,7 @@ describe('every page', () => {
     }
   });
 
-  test('answers whatever it is sent with a page, and lives on', async () => {
+  test('responds to any input with a page, and keeps working', async () => {
     await using server = await startServer();
     const client = server.client();
     const { below, pick, text } = createRandom(4711);
@@ -502,7 +502,7 @@ describe('every page', () => {
     expect((await client.page('/login')).status).toBe(200);
   });
 
-  test('has no place for what is in a request', async () => {
+  test('escapes everything from a request', async () => {
     await using server = await startServer();
     const evil = '"><script>alert(1)</script>\'`{{7*7}}';
     const client = server.client();
