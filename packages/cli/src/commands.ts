@@ -77,7 +77,7 @@ async function load(name: string): Promise<Command> {
 
 function withoutScriptMark(argv: readonly string[]): readonly string[] {
   const at = argv.indexOf(SCRIPT_MARK);
-  // A script has one word of its own at most. Further on, the mark is an ordinary argument.
+  // A script itself has one word at most. Further on, the mark is an ordinary argument.
   if (at !== 0 && at !== 1) return argv;
   const [dashes, next] = argv.slice(at + 1);
   const isHabit = dashes === '--' && (at === 0 || next?.startsWith('--'));

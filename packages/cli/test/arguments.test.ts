@@ -1,4 +1,4 @@
-// What is the same for every command: help, the version, and how bad usage is refused.
+// What all commands have in common: help, the version, and errors for bad usage.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -31,7 +31,7 @@ const names = [...single, ...Object.keys(groups)];
 const nested = Object.entries(groups).flatMap(([group, commands]) => commands.map((name) => `${group} ${name}`));
 
 describe('help', () => {
-  test('it lists every command, however it is asked for', async () => {
+  test('lists every command, in all four forms', async () => {
     const [first, ...others] = await Promise.all([[], ['help'], ['--help'], ['-h']].map((args) => home.run(args)));
     expect(first).toMatchObject({ stderr: '', exitCode: 0 });
     const listed = first?.stdout.match(/^ {2}[a-z-]+/gm)?.map((name) => name.trim());
@@ -39,7 +39,7 @@ describe('help', () => {
     for (const other of others) expect(other).toEqual(first);
   });
 
-  test.each(names)('that of %s has its usage and its options', async (name) => {
+  test.each(names)('of %s has its usage and its options', async (name) => {
     const [long, short, asked] = await Promise.all([
       home.run([name, '--help']),
       home.run([name, '-h']),
@@ -52,7 +52,7 @@ describe('help', () => {
   });
 
   test.each(Object.entries(groups))(
-    'that of %s names its commands, each of which has its own',
+    'of %s names its commands, and each command has its own help',
     async (group, commands) => {
       expect((await home.run([group, '--help'])).stdout).toContain(
         `Usage: backchannel ${group} ${commands.join('|')} `,
@@ -66,7 +66,7 @@ describe('help', () => {
     },
   );
 
-  test('no line is wider than a terminal of 120 columns', async () => {
+  test('has no line wider than 120 columns', async () => {
     const topics = [...names, ...nested].map((name) => ['help', ...name.split(' ')]);
     const all = await Promise.all([[], ...topics].map((args) => home.run(args)));
     const widest = Math.max(...all.flatMap(({ stdout }) => stdout.split('\n').map((line) => line.length)));
@@ -136,7 +136,7 @@ describe('bad usage is one line on stderr and exit code 2', () => {
     expect({ stdout, stderr, exitCode }).toEqual({ stdout: '', stderr: `backchannel: ${message}\n`, exitCode: 2 });
   });
 
-  test('an unknown option may have been meant for a password', async () => {
+  test('an unknown option may be a password', async () => {
     const { stderr, exitCode } = await home.run(['verify', '-secret']);
     expect(stderr).toMatch(/^backchannel: unknown option '-s'\. .*\(Put a password that begins with - after --.*\n$/);
     expect(exitCode).toBe(2);

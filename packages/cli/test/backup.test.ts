@@ -1,4 +1,4 @@
-// backup and restore: beside a server that runs, onto another machine, and whatever must not be taken for a backup.
+// backup and restore: beside a running server, on another machine, and with files that are not backups.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, watch, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { checkout, environment, type Home, makeHome, type Run } from './run.ts';
 
 const databaseOf = ({ root }: Home) => join(root, 'data/backchannel.db');
 
-/** Runs a command that has to work, and returns its object. */
+/** Runs a command that must succeed, and returns its JSON object. */
 async function done(home: Home, ...args: string[]) {
   return objectOf(await home.run([...args, '--json']));
 }
@@ -21,7 +21,7 @@ function objectOf({ stdout, stderr, exitCode }: Run) {
   return JSON.parse(stdout);
 }
 
-/** Exit code 1 and a sentence, which is returned. */
+/** Expects exit code 1 and a sentence, and returns the sentence. */
 async function refused(home: Home, ...args: string[]): Promise<string> {
   const { stdout, stderr, exitCode } = await home.run(args);
   expect({ stdout, exitCode }, stderr).toEqual({ stdout: '', exitCode: 1 });
@@ -34,7 +34,7 @@ async function makeToken(server: LiveServer, headers: Record<string, string>) {
   return { id: body.token.id as string, headers: { authorization: `Bearer ${body.secret}` } };
 }
 
-test('a backup is made beside a server at work, and brings back what was when it was made', async () => {
+test('a backup beside a busy server restores the state at the time of the backup', async () => {
   using home = checkout({ '.env': serverEnv });
   const backup = join(home.root, 'backup.db');
   {
@@ -88,7 +88,7 @@ test('a backup is made beside a server at work, and brings back what was when it
   expect(readdirSync(join(home.root, 'data')).filter((name) => /\.\d+\.[0-9a-f]{8}/.test(name))).toEqual([]);
 });
 
-test('a server that was killed keeps nothing from being restored', async () => {
+test('a backup can be restored after the server was killed', async () => {
   using home = checkout({ '.env': serverEnv });
   const backup = join(home.root, 'backup.db');
   {
@@ -101,7 +101,7 @@ test('a server that was killed keeps nothing from being restored', async () => {
   expect(existsSync(`${databaseOf(home)}-wal`)).toBe(false);
 });
 
-test('on another machine a backup is all that is needed', async () => {
+test('a backup is enough to restore on another machine', async () => {
   using home = makeHome({ '.env': serverEnv });
   using other = makeHome({ '.env': serverEnv });
   const backup = join(home.root, 'backup.db');
@@ -114,7 +114,7 @@ test('on another machine a backup is all that is needed', async () => {
   expect({ replaced, isKeyRestored }).toEqual({ replaced: null, isKeyRestored: true });
   const key = (at: Home) => readFileSync(join(at.root, 'data/secret.key'), 'utf8');
   expect(key(other)).toBe(key(home));
-  // The key is in the backup and nowhere in the database.
+  // The key is in the backup, and not in the restored database.
   expect(readFileSync(backup, 'latin1')).toContain(key(home).trim());
   expect(readFileSync(databaseOf(other), 'latin1')).not.toContain(key(home).trim());
   {
@@ -123,7 +123,7 @@ test('on another machine a backup is all that is needed', async () => {
     expect(await moved.statusFor(token.headers)).toBe(200);
     await moved.stop();
   }
-  // Where a server has been at work, its own key is kept, too.
+  // On a machine where a server has run, its old key is kept too.
   using third = makeHome({ '.env': serverEnv });
   await using fresh = await startServer(third);
   await fresh.stop();
@@ -134,7 +134,7 @@ test('on another machine a backup is all that is needed', async () => {
   expect(readFileSync(join(third.root, 'data', kept ?? ''), 'utf8')).toBe(own);
 });
 
-test('where SECRET_KEY is set, the backup has no key and says so', async () => {
+test('if SECRET_KEY is set, the backup has no key and says so', async () => {
   using home = makeHome({ '.env': `${serverEnv}SECRET_KEY=${'k'.repeat(32)}\n` });
   await using server = await startServer(home);
   await server.stop();
@@ -168,7 +168,7 @@ test('what was revoked after the backup stays revoked', async () => {
   expect(await Promise.all([revoked, out, revokedToken].map(status))).toEqual([401, 401, 401]);
 });
 
-test('sessions from before a change of the password stay ended, and it is said that the old password counts', async () => {
+test('sessions from before a password change stay ended, and a warning says that the old password is in effect', async () => {
   using home = makeHome({ '.env': serverEnv });
   await using server = await startServer(home);
   const before = await server.signIn();
@@ -197,7 +197,7 @@ describe('with one backup', () => {
     await done(home, 'backup', backup);
   });
 
-  test('no file is written over without --force, and never one of the server', async () => {
+  test('no file is overwritten without --force, and the files of the server never are', async () => {
     const other = join(home.root, 'other.txt');
     writeFileSync(other, 'mine');
     expect(await refused(home, 'backup', other)).toBe(
@@ -220,29 +220,26 @@ describe('with one backup', () => {
     expect((await home.run(['restore'])).exitCode).toBe(2);
   });
 
-  test.skipIf(!hasPrivateDisks)(
-    'a disk without room gets no half of a backup (skipped without mounts of its own)',
-    async () => {
-      using disk = openPrivateDisk();
-      const line = `"${process.execPath}" ${home.bin} backup ${disk.folder}/backup.db; code=$?; ls ${disk.folder}; exit $code`;
-      const child = disk.run('size=64k', line, {});
-      const output = { stdout: '', stderr: '' };
-      for (const name of ['stdout', 'stderr'] as const) {
-        child[name]?.on('data', (data) => {
-          output[name] += data;
-        });
-      }
-      expect(await once(child, 'close')).toEqual([1, null]);
-      expect(output).toEqual({ stdout: '', stderr: `There is no room for it in ${disk.folder}.\n` });
-    },
-  );
+  test.skipIf(!hasPrivateDisks)('a full disk gets no partial backup (skipped without private mounts)', async () => {
+    using disk = openPrivateDisk();
+    const line = `"${process.execPath}" ${home.bin} backup ${disk.folder}/backup.db; code=$?; ls ${disk.folder}; exit $code`;
+    const child = disk.run('size=64k', line, {});
+    const output = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.on('data', (data) => {
+        output[name] += data;
+      });
+    }
+    expect(await once(child, 'close')).toEqual([1, null]);
+    expect(output).toEqual({ stdout: '', stderr: `There is no room for it in ${disk.folder}.\n` });
+  });
 
   const change = (path: string, sql: string) => {
     const db = new Sqlite(path);
     db.exec(sql);
     db.close();
   };
-  test('what is no backup is refused, and nothing is changed', async () => {
+  test('a file that is not a backup is rejected, and nothing changes', async () => {
     const given = join(home.root, 'given.db');
     const before = [readdirSync(join(home.root, 'data')), readFileSync(file)];
     expect(await refused(home, 'restore', given)).toBe(`${given} is not there.`);
@@ -251,7 +248,7 @@ describe('with one backup', () => {
     expect([readdirSync(join(home.root, 'data')), readFileSync(file)]).toEqual(before);
   });
 
-  test('one that is killed at any moment leaves the old database or the new one, whole', async () => {
+  test('a restore that is killed at any moment leaves either the old database or the new one, complete', async () => {
     const count = () => {
       const db = new Sqlite(file);
       expect(db.pragma('integrity_check', { simple: true })).toBe('ok');
@@ -265,7 +262,7 @@ describe('with one backup', () => {
       expect(count()).toBe(0);
       let changes = 0;
       const child = spawn(process.execPath, [home.bin, 'restore', backup], { cwd: home.root, env: environment });
-      // Each time a little later in its work.
+      // Each run is killed a little later.
       const watcher = watch(join(home.root, 'data'), () => {
         if (changes++ === kill * 2) child.kill('SIGKILL');
       });
@@ -274,26 +271,29 @@ describe('with one backup', () => {
       codes.push(code);
       expect(code === 0 ? [1] : [0, 1]).toContain(count());
     }
-    // A slow machine may be late for some of them, but not for all.
+    // On a slow machine some kills may come too late, but not all of them.
     expect(codes).toContain(null);
     expect((await done(home, 'restore', backup)).sessions).toBe(1);
   });
 
   test.each<[string, number]>([
     ['from its first byte', 0],
-    ['behind its header', 100],
-  ])('a database that is damaged %s is replaced, and it is said what is not known', async (_, from) => {
-    const bytes = readFileSync(file);
-    writeFileSync(file, bytes.fill('k', from));
-    writeFileSync(`${file}-wal`, 'k'.repeat(9000));
-    const { replaced, sessions, warnings } = await done(home, 'restore', backup);
-    expect(sessions).toBe(1);
-    expect(warnings).toEqual([
-      expect.stringMatching(/sessions and tokens that were revoked after the backup are live again/),
-    ]);
-    expect(readFileSync(replaced, 'utf8')).toMatch(/k{9000}/);
-    await using server = await startServer(home);
-    await server.signIn();
-    await server.stop();
-  });
+    ['after its header', 100],
+  ])(
+    'a database that is damaged %s is replaced, with a warning about revocations that may be lost',
+    async (_, from) => {
+      const bytes = readFileSync(file);
+      writeFileSync(file, bytes.fill('k', from));
+      writeFileSync(`${file}-wal`, 'k'.repeat(9000));
+      const { replaced, sessions, warnings } = await done(home, 'restore', backup);
+      expect(sessions).toBe(1);
+      expect(warnings).toEqual([
+        expect.stringMatching(/sessions and tokens that were revoked after the backup are live again/),
+      ]);
+      expect(readFileSync(replaced, 'utf8')).toMatch(/k{9000}/);
+      await using server = await startServer(home);
+      await server.signIn();
+      await server.stop();
+    },
+  );
 });

@@ -1,4 +1,4 @@
-// The command line and a busy server on one database: neither gets in the other's way.
+// The command line and a busy server share one database without disturbing each other.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { type LiveServer, serverEnv, spawnServer } from './live-server.ts';
 import { type Checkout, checkout } from './run.ts';
 
-/** As many as a person at a keyboard and a script of theirs. */
+/** Simulates a person at a keyboard and a script. */
 const AT_ONCE = 2;
 const ROUNDS = 2;
 
@@ -18,7 +18,7 @@ const commands = [
   ['tokens', 'list', '--json'],
 ];
 
-/** Runs the commands in one process after the other, as often as is asked for: a process for each takes most of its time to start. */
+/** Runs the commands one after another in a single process, because starting a process for each takes most of the time. */
 const program = ({ root }: Checkout) => `
   const { run } = await import(${JSON.stringify(pathToFileURL(join(root, 'packages/cli/src/run.ts')).href)});
   const { env, stdin, stdout, stderr } = process;
@@ -27,7 +27,7 @@ const program = ({ root }: Checkout) => `
     for (const args of ${JSON.stringify(commands)}) process.exitCode ||= await run(args, context);
   }`;
 
-/** What a browser does all day, until it is told to stop; the statuses of all answers. */
+/** Does what a browser does, until it is stopped. Returns the statuses of all responses. */
 async function browse(server: LiveServer, isOver: () => boolean): Promise<number[]> {
   const statuses: number[] = [];
   while (!isOver()) {
@@ -45,7 +45,7 @@ async function browse(server: LiveServer, isOver: () => boolean): Promise<number
   return statuses;
 }
 
-test('commands beside a server at work: nothing fails on either side', async () => {
+test('neither commands nor requests fail when both run at the same time', async () => {
   using home = checkout({ '.env': serverEnv });
   writeFileSync(join(home.root, 'commands.js'), program(home));
   await using server = await spawnServer(home);

@@ -1,4 +1,4 @@
-// `backchannel call` against real servers: what it sends, what it prints, and what it refuses before anything is sent.
+// `backchannel call` against real servers: what it sends, what it prints, and what it rejects before anything is sent.
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -21,16 +21,16 @@ const secretOf = async (on: TestServer, scope: 'read' | 'full') =>
   ((await makeToken(on, scope)).headers.authorization ?? '').replace('Bearer ', '');
 const full = await secretOf(server, 'full');
 
-/** Calls as a token, unless the environment or the arguments say otherwise. */
+/** Calls with a token, unless the environment or the arguments say otherwise. */
 const call = (args: string[], { env = {}, ...options }: HereOptions = {}) =>
   home.run(['call', ...args], { ...options, env: { BACKCHANNEL_URL: server.url, BACKCHANNEL_TOKEN: full, ...env } });
 
-/** Calls with these arguments, and with nothing in the environment. */
+/** Calls with these arguments and an empty environment. */
 const callWith = (args: string[], { url, token }: { url?: string; token?: string }) =>
   home.run(['call', ...args, ...(url ? ['--url', url] : []), ...(token ? ['--token', token] : [])]);
 
 describe('every procedure', () => {
-  /** What each needs to be called with, where it needs anything. */
+  /** The input of each procedure that needs one. */
   const inputs: Record<string, (on: TestServer) => Promise<object>> = {
     'auth.login': async () => ({ password: OWN_PASSWORD }),
     'auth.hashPassword': async () => ({ password: 'correct horse battery' }),
@@ -41,7 +41,7 @@ describe('every procedure', () => {
     'auth.tokens.revoke': async (on) => ({ id: (await makeToken(on, 'read')).id }),
   };
 
-  test('can be called: with a token, or signed in for this one call where no token may', async () => {
+  test('can be called with a token, or with a sign-in for this call if it accepts no token', async () => {
     await using own = await startOwnServer();
     const token = await secretOf(own, 'full');
     const procedures = listProcedures(appRouter);
@@ -58,7 +58,7 @@ describe('every procedure', () => {
     }
   });
 
-  test('is listed, with who may call it, and each with what it takes', async () => {
+  test('is listed with who may call it, and described with its input', async () => {
     const listed = await callWith(['--list'], {});
     const [heading, ...lines] = listed.stdout.trimEnd().split('\n');
     expect(heading).toMatch(/^PROCEDURE +TYPE +WHO +DOES$/);
@@ -79,8 +79,8 @@ describe('every procedure', () => {
   });
 });
 
-describe('the answer', () => {
-  test('is all of stdout: as JSON that people read, or with --json on one line', async () => {
+describe('the response', () => {
+  test('is all of stdout: as formatted JSON, or on one line with --json', async () => {
     const read = await call(['auth.me']);
     expect(read.stdout).toMatch(/^\{\n {2}"authenticated": true,\n/);
     expect(JSON.parse(read.stdout)).toMatchObject({ method: 'token', token: { scope: 'full' } });
@@ -89,9 +89,9 @@ describe('the answer', () => {
     expect([read.stderr, line.stderr]).toEqual(['', '']);
   });
 
-  test('of another server cannot drive the terminal, in an error neither', async () => {
+  test('of another server cannot drive the terminal, not even in an error', async () => {
     const said = '\u001b[2J\u009b2J';
-    await using stranger = await serveEnvelopes({
+    await using other = await serveEnvelopes({
       'auth.me': { result: { data: { text: said } } },
       'auth.status': {
         error: {
@@ -103,7 +103,7 @@ describe('the answer', () => {
     });
     const runs = [['auth.me'], ['auth.me', '--json'], ['auth.status'], ['auth.status', '--json']];
     for (const args of runs) {
-      const { stdout, stderr } = await callWith(args, { url: stranger.url, token: full });
+      const { stdout, stderr } = await callWith(args, { url: other.url, token: full });
       expect(`${stdout}${stderr}`, args.join(' ')).toContain('\\u001b[2J\\u009b2J');
       expect(`${stdout}${stderr}`, args.join(' ')).not.toMatch(/(?!\n)\p{Cc}/u);
     }
@@ -111,14 +111,14 @@ describe('the answer', () => {
 });
 
 describe('the server and the token', () => {
-  test('come from the environment, and from the options before that', async () => {
+  test('come from the options, or else from the environment', async () => {
     await using other = await startOwnServer();
     const token = await secretOf(other, 'read');
     const { stdout } = await call(['auth.me', '--url', other.url, '--token', token]);
     expect(JSON.parse(stdout)).toMatchObject({ token: { scope: 'read' } });
   });
 
-  test('a token as an argument is advised against; one in a file is not', async () => {
+  test('a token as an argument gets a warning, and one in a file does not', async () => {
     const asArgument = await call(['auth.me', '--token', full], { env: { BACKCHANNEL_TOKEN: '' } });
     expect(asArgument.stderr).toMatch(
       /^A token as an argument stays in the shell history .*BACKCHANNEL_TOKEN instead\.\n$/,
@@ -187,7 +187,7 @@ describe('the input', () => {
       ['auth.changePassword', '-', '--password'],
       /: the password is read from standard input\. Give the input as @FILE$/m,
     ],
-  ])('%j is refused before anything is sent', async (args, message) => {
+  ])('%j is rejected before anything is sent', async (args, message) => {
     await using nobody = await countConnections();
     const hasToken = !args.includes('--password');
     const options = { url: nobody.url, ...(hasToken ? { token: full } : {}) };
@@ -196,20 +196,20 @@ describe('the input', () => {
     expect(nobody.count()).toBe(0);
   });
 
-  test('that is piped in is held to the same', async () => {
+  test('from a pipe is validated, too', async () => {
     const { stderr, exitCode } = await call(['auth.events.list', '-'], { input: '{"limit": "5"}' });
     expect({ stderr, exitCode }).toEqual({ stderr: expect.stringMatching(/^ {2}limit: .*number/m), exitCode: 2 });
     const none = await call(['auth.events.list', '-']);
     expect(none).toMatchObject({ stderr: expect.stringContaining('the input is not JSON'), exitCode: 2 });
   });
 
-  test('is not repeated where it is no JSON: it may hold a password', async () => {
+  test('is not repeated when it is not JSON, because it may contain a password', async () => {
     const { stderr } = await call(['auth.hashPassword', '@broken.json']);
     expect(stderr).toContain('the input is not JSON');
     expect(stderr).not.toContain('horse');
   });
 
-  test('with a password in it is advised against as an argument, and not in a pipe', async () => {
+  test('with a password in it gets a warning as an argument, and not in a pipe', async () => {
     const input = '{"password": "correct horse battery"}';
     const asArgument = await call(['auth.hashPassword', input]);
     expect(asArgument).toMatchObject({
@@ -220,14 +220,9 @@ describe('the input', () => {
   });
 });
 
-describe('a refusal is told on stderr, with exit code 1 and nothing on stdout', () => {
+describe('an error of the server is on stderr, with exit code 1 and an empty stdout', () => {
   test.each([
-    [
-      'a token that is none',
-      ['auth.me'],
-      'bct_nothing',
-      'The token is unknown, revoked or expired. (UNAUTHORIZED, 401)',
-    ],
+    ['an unknown token', ['auth.me'], 'bct_nothing', 'The token is unknown, revoked or expired. (UNAUTHORIZED, 401)'],
     [
       'an unknown id',
       ['auth.sessions.revoke', '{"id":"x"}'],
@@ -240,7 +235,7 @@ describe('a refusal is told on stderr, with exit code 1 and nothing on stdout', 
     expect(stderr.slice(0, message.length)).toBe(message);
   });
 
-  test('a scope that is too small; with --json as an object', async () => {
+  test('an insufficient scope, as an object with --json', async () => {
     const env = { BACKCHANNEL_TOKEN: await secretOf(server, 'read') };
     const { stdout, stderr, exitCode } = await call(['auth.sessions.revokeOthers', '--json'], { env });
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
@@ -253,7 +248,7 @@ describe('a refusal is told on stderr, with exit code 1 and nothing on stdout', 
     });
   });
 
-  test('too many wrong passwords, with how long to wait', async () => {
+  test('too many wrong passwords, with the time to wait', async () => {
     await using own = await startOwnServer({ loginMaxFailures: 1 });
     const wrong = () =>
       call(['auth.login', '-'], { env: { BACKCHANNEL_URL: own.url }, input: '{"password":"not this one"}' });
@@ -261,7 +256,7 @@ describe('a refusal is told on stderr, with exit code 1 and nothing on stdout', 
     expect((await wrong()).stderr).toMatch(/^Too many .* \(TOO_MANY_REQUESTS, 429\)\nTry again in \d+ s\.\n$/);
   });
 
-  test('nobody there', async () => {
+  test('an address without a server', async () => {
     const closed = await countConnections();
     await closed[Symbol.asyncDispose]();
     const { url } = closed;
@@ -280,7 +275,7 @@ describe('--password', () => {
     return { sessions: live.length, events: events.map(({ type }) => type).reverse() };
   };
 
-  test('signs in for the call, and out again, also when the call fails', async () => {
+  test('signs in for the call, and out again even when the call fails', async () => {
     await using own = await startOwnServer();
     const env = { BACKCHANNEL_URL: own.url };
     const input = `${OWN_PASSWORD}\n`;
@@ -303,16 +298,16 @@ describe('--password', () => {
     });
   });
 
-  test('says why a session is lost whose cookie goes over https alone', async () => {
+  test('explains that a session is lost if its cookie is Secure and the address is http', async () => {
     await using own = await startOwnServer({ publicUrl: 'https://auth.example.com:0', secureCookies: true });
-    // Another name for this machine, which does not count as loopback.
+    // Another name for this machine that is not loopback.
     const env = { BACKCHANNEL_URL: `http://0.0.0.0:${new URL(own.url).port}` };
     const { stderr, exitCode } = await call(['auth.me', '--password'], { env, input: OWN_PASSWORD });
     expect(stderr).toMatch(/^Sign in first\. \(UNAUTHORIZED, 401\)\nThe password was correct, .* https address,? /);
     expect(exitCode).toBe(1);
   });
 
-  test('nor is a session left that auth.login opens', async () => {
+  test('a session that auth.login opens is ended, too', async () => {
     await using own = await startOwnServer();
     const input = JSON.stringify({ password: OWN_PASSWORD });
     const { exitCode } = await call(['auth.login', '-'], { env: { BACKCHANNEL_URL: own.url }, input });
@@ -320,7 +315,7 @@ describe('--password', () => {
     expect(await sessionsAndEvents(own)).toMatchObject({ sessions: 0 });
   });
 
-  test('changes the password: the one that is piped in signs in, both are in a file', async () => {
+  test('changes the password: the pipe has the password for the sign-in, a file has both', async () => {
     await using own = await startOwnServer();
     const env = { BACKCHANNEL_URL: own.url };
     const { stdout } = await call(['auth.changePassword', '@change.json', '--password'], { env, input: OWN_PASSWORD });
@@ -329,7 +324,7 @@ describe('--password', () => {
     expect(JSON.parse(again.stdout)).toMatchObject({ session: { device: 'backchannel-cli', current: true } });
   });
 
-  test('asks for it at a terminal', async () => {
+  test('asks for the password at a terminal', async () => {
     const args = ['call', 'auth.status', '--password', '--url', server.url];
     const { stdout, stderr, exitCode } = await home.run(args, { typed: [`${OWN_PASSWORD}\r`] });
     expect(JSON.parse(stdout)).toMatchObject({ authenticated: true });
@@ -337,29 +332,29 @@ describe('--password', () => {
   });
 });
 
-/** The schema of a procedure's answer. */
+/** The schema of a procedure's output. */
 function outputOf(name: string): { safeParse(value: unknown): { success: boolean } } {
   const procedure: unknown = Reflect.get(appRouter._def.procedures, name);
   const def: unknown = Reflect.get(Object(procedure), '_def');
   return Reflect.get(Object(def), 'output');
 }
 
-/** A server that is none of ours and answers as it likes, by procedure. */
+/** A server that is not BackChannel, with the given response for each procedure. */
 async function serveEnvelopes(bodies: Record<string, object>) {
-  const stranger = createServer((req, res) => {
+  const other = createServer((req, res) => {
     const name = new URL(req.url ?? '', 'http://localhost').pathname.replace('/trpc/', '');
     const body = bodies[name];
     res.writeHead(body && 'error' in body ? 400 : 200, { 'content-type': 'application/json' });
     res.end(JSON.stringify(body));
   });
-  await new Promise<void>((done) => stranger.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));
   return {
-    url: `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`,
-    [Symbol.asyncDispose]: () => new Promise<void>((done) => stranger.close(() => done())),
+    url: `http://127.0.0.1:${(other.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: () => new Promise<void>((done) => other.close(() => done())),
   };
 }
 
-/** An address where nobody answers, and how often somebody has come. */
+/** An address without a server, which counts connections. */
 async function countConnections() {
   let count = 0;
   const listener = createTcpServer((socket) => {

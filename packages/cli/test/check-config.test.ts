@@ -1,4 +1,4 @@
-// `check-config`: the faults that keep a server from starting, and the advice for one that would start.
+// `check-config`: faults that keep a server from starting, and advice for a configuration that works.
 import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkAddresses } from '@backchannel/server/checks/addresses';
@@ -20,14 +20,14 @@ import { checkout, type Home, makeHome } from './run.ts';
 
 const password = 'correct horse battery';
 
-/** The lines of one level about one thing, without those two words. */
+/** The texts of one level about one subject. */
 const about = (stdout: string, level: string, subject: string) =>
   stdout
     .split('\n')
     .filter((line) => line.startsWith(`${level.padEnd(7)} ${subject}: `))
     .map((line) => line.slice(`${level.padEnd(7)} ${subject}: `.length));
 
-// Shared by the tests that leave nothing behind in it. Each rule is tested as a function, what is made of them as a command.
+// Shared by the tests that leave nothing behind. Each rule is tested as a function, and their combination as a command.
 const home = makeHome({ file: '' });
 mkdirSync(join(home.root, 'folder'));
 afterAll(() => home[Symbol.dispose]());
@@ -35,12 +35,12 @@ afterAll(() => home[Symbol.dispose]());
 const check = (env: Record<string, string>) => home.run(['check-config'], { env });
 
 describe('a faulty configuration', () => {
-  test('has every problem on a line, as the server would tell them, and exit code 1', async () => {
+  test('has one line for each problem, as at the start of the server, and exit code 1', async () => {
     using home = makeHome({ '.env': 'PORT=http\nDOCS=private\nALLOWED_ORIGINS=*\n' });
     const { stdout, stderr, exitCode } = await home.run(['check-config']);
-    const told = problems(home.root);
-    expect(told).toHaveLength(3);
-    for (const line of told) expect(stdout).toContain(`fault   ${line}\n`);
+    const expected = problems(home.root);
+    expect(expected).toHaveLength(3);
+    for (const line of expected) expect(stdout).toContain(`fault   ${line}\n`);
     expect(about(stdout, 'ok', '.env')).toHaveLength(1);
     expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 1 });
   });
@@ -51,7 +51,7 @@ describe('a faulty configuration', () => {
     expect(stdout).not.toMatch(/too-short|not-a-hash/);
   });
 
-  test('with --json is an object, and the exit code is the same', async () => {
+  test('is an object with --json, with the same exit code', async () => {
     using home = makeHome({ '.env': 'PORT=http\n' });
     const { stdout, stderr, exitCode } = await home.run(['check-config', '--json']);
     const { ok, findings, ...rest } = JSON.parse(stdout);
@@ -63,14 +63,14 @@ describe('a faulty configuration', () => {
     expect({ ok, rest, stderr, exitCode }).toEqual({ ok: false, rest: {}, stderr: '', exitCode: 1 });
   });
 
-  test('includes a data folder that cannot be made, with the line that mends it', async () => {
+  test('includes a data folder that cannot be created, with the command that fixes it', async () => {
     const { stdout, exitCode } = await check({ DATA_DIR: 'file/data' });
     expect(about(stdout, 'fault', 'DATA_DIR')).toEqual([expect.stringMatching(/sudo chown/)]);
     expect(stdout).toContain(join(home.root, 'file/data'));
     expect(exitCode).toBe(1);
   });
 
-  test('includes a database folder that cannot be made, and a database that is a folder', async () => {
+  test('includes a database folder that cannot be created, and a database that is a folder', async () => {
     const unmade = await check({ DATABASE_URL: 'sqlite:file/other/x.db' });
     expect(about(unmade.stdout, 'fault', 'DATABASE_URL')).toHaveLength(1);
     const folder = await check({ DATABASE_URL: 'sqlite:folder' });
@@ -78,7 +78,7 @@ describe('a faulty configuration', () => {
     expect([unmade.exitCode, folder.exitCode]).toEqual([1, 1]);
   });
 
-  test('includes a kept key that the server would refuse', async () => {
+  test('includes a stored key that the server would reject', async () => {
     using home = makeHome();
     mkdirSync(join(home.root, 'data'), { mode: 0o700 });
     writeFileSync(join(home.root, 'data/secret.key'), 'short\n');
@@ -87,7 +87,7 @@ describe('a faulty configuration', () => {
     expect(exitCode).toBe(1);
   });
 
-  test('includes the example hash, whose password nobody has', async () => {
+  test('includes the example hash, whose password is unknown', async () => {
     const example = settings.find(({ name }) => name === 'MASTER_PASSWORD_HASH')?.example ?? '';
     const { stdout, exitCode } = await check({ MASTER_PASSWORD_HASH: example });
     expect(about(stdout, 'fault', 'MASTER_PASSWORD_HASH')).toEqual([expect.stringMatching(/is the example/)]);
@@ -95,7 +95,7 @@ describe('a faulty configuration', () => {
   });
 });
 
-test('a folder without `.env` is without fault, and nothing is made by looking', async () => {
+test('a folder without `.env` has no fault, and the check creates nothing', async () => {
   using home = makeHome();
   const before = readdirSync(home.root);
   const { stdout, stderr, exitCode } = await home.run(['check-config']);
@@ -110,7 +110,7 @@ describe('the password', () => {
   const texts = async (env: Record<string, string>, passwordHash: string | null = null) =>
     textsOf(await checkEffectivePassword(load(env), { passwordHash }));
 
-  test('in plain text is advised to be hashed, and to be longer', async () => {
+  test('in plain text gets advice to hash it, and to make it longer', async () => {
     const short = await texts({ MASTER_PASSWORD: 'short' });
     expect(short).toMatch(/^ok password: MASTER_PASSWORD counts\n/);
     expect(short).toMatch(/^advice MASTER_PASSWORD: .*5 characters/m);
@@ -131,19 +131,19 @@ describe('the password', () => {
     );
   });
 
-  test('that is the built-in one in disguise is found', async () => {
+  test('that is a hash of the built-in one is found', async () => {
     const hash = await hashPassword('admin123', { cost: 10 });
     expect(await texts({ MASTER_PASSWORD_HASH: hash })).toMatch(/^advice MASTER_PASSWORD_HASH: is admin123/m);
     expect(await texts({ MASTER_PASSWORD: 'admin123' })).toMatch(/^advice MASTER_PASSWORD: is admin123/m);
   });
 
-  test('that is not configured is told', async () => {
+  test('that is not configured is reported', async () => {
     const open = { HOST: '0.0.0.0', PUBLIC_URL: 'http://nas:8000' };
     expect(await texts({})).toMatch(/^advice password: the built-in admin123 counts/);
     expect(await texts(open)).toMatch(/^ok password: .*the first start makes a password/);
   });
 
-  test('that is kept in the database counts, whatever it is worth', async () => {
+  test('that is stored in the database is in effect, however weak', async () => {
     const kept = await hashPassword(password, { cost: 10 });
     expect(await texts({ BCRYPT_COST: '10' }, kept)).toBe('ok password: the one kept in the database counts');
     expect(await texts({}, kept)).toMatch(/^advice password: has cost 10, and BCRYPT_COST is 12/m);
@@ -152,7 +152,7 @@ describe('the password', () => {
     expect(await texts({ MASTER_PASSWORD: password }, known)).not.toMatch(/admin123|database/);
   });
 
-  test('that cannot be looked up is told', async () => {
+  test('that cannot be looked up is reported', async () => {
     const findings = async (env: Record<string, string>) =>
       textsOf(await checkEffectivePassword(load(env), { passwordHash: undefined }));
     expect(await findings({})).toMatch(/^advice password: .*kept in .*, or where none is kept the built-in admin123$/);
@@ -161,7 +161,7 @@ describe('the password', () => {
 });
 
 describe('the key and the data', () => {
-  test('that are there and private are fine', () => {
+  test('that exist and are private need no advice', () => {
     using home = makeHome();
     const data = makeData(home, { folder: 0o700, file: 0o600 });
     const config = loadConfig({ env: {}, root: home.root });
@@ -174,7 +174,7 @@ describe('the key and the data', () => {
     );
   });
 
-  test.skipIf(process.platform === 'win32')('that others may read get the line that mends it', async () => {
+  test.skipIf(process.platform === 'win32')('that others can read get the command that fixes it', async () => {
     using home = makeHome({ '.env': `MASTER_PASSWORD='${password}'\n` });
     const data = makeData(home, { folder: 0o750, file: 0o640 });
     chmodSync(join(home.root, '.env'), 0o644);
@@ -188,7 +188,7 @@ describe('the key and the data', () => {
     expect(exitCode).toBe(0);
   });
 
-  test('a key in the configuration is used, and a ring is counted', () => {
+  test('a configured key is used, and several keys are counted', () => {
     const key = (letter: string) => letter.repeat(32);
     const texts = (SECRET_KEY: string) => textsOf(checkSecretKey(load({ SECRET_KEY })));
     expect(texts(key('a'))).toBe('ok SECRET_KEY: is set');
@@ -202,7 +202,7 @@ describe('the database', () => {
     return { text: textsOf(findings), passwordHash };
   };
 
-  test('that a server has used is fine', async () => {
+  test('that a server has used needs no advice', async () => {
     using home = makeHome();
     const file = join(home.root, 'used.db');
     await (await openStore({ engine: 'sqlite', file }))[Symbol.asyncDispose]();
@@ -210,7 +210,7 @@ describe('the database', () => {
     expect(await lookInto(file)).toEqual(found);
   });
 
-  test('of another version is told of, and left as it is', async () => {
+  test('of another version is reported and left unchanged', async () => {
     using home = makeHome({ 'older.db': '' });
     expect(await lookInto(join(home.root, 'older.db'))).toEqual({
       text: expect.stringMatching(/^advice database: is an older version's: the next start applies 0001-seed, /),
@@ -226,7 +226,7 @@ describe('the database', () => {
     expect((await lookInto(file)).text).toMatch(/^fault database: a newer version .*\(9999-later\)/);
   });
 
-  test('that is none is a fault', async () => {
+  test('that is not a database is a fault', async () => {
     using home = makeHome({ 'other.db': 'k'.repeat(4096) });
     const { stdout, stderr, exitCode } = await home.run(['check-config'], { env: { DATABASE_URL: 'sqlite:other.db' } });
     expect(about(stdout, 'fault', 'database')).toEqual([
@@ -237,7 +237,7 @@ describe('the database', () => {
 });
 
 test.skipIf(process.platform === 'win32')(
-  'a server says at its start what check-config advises',
+  'a server logs the advice of check-config at its start',
   { timeout: 60_000 },
   async () => {
     using home = checkout({ '.env': `${serverEnv}MASTER_PASWORD=x\nMASTER_PASSWORD=short\n` });
@@ -324,12 +324,12 @@ describe('the addresses', () => {
     expect(textsOf(checkAddresses(load(env)))).toMatch(text);
   });
 
-  test('that fit one another need no advice', () => {
+  test('that match each other need no advice', () => {
     for (const env of [{}, proxied]) expect(textsOf(checkAddresses(load(env)))).not.toMatch(/^advice/m);
   });
 });
 
-test('a PostgreSQL that does not answer is a fault without its password; one that is reached unencrypted is told of', async () => {
+test('an unreachable PostgreSQL is a fault that hides the password, and an unencrypted connection gets advice', async () => {
   const env = { DATABASE_URL: 'postgresql://bc:hunter2@localhost:1/bc', SECRET_KEY: 'k'.repeat(32) };
   const { stdout, stderr, exitCode } = await check(env);
   expect(exitCode).toBe(1);
@@ -348,7 +348,7 @@ test('a PostgreSQL that does not answer is a fault without its password; one tha
   }
 });
 
-test('metrics that others can read are told of, and those that are off are not', async () => {
+test('metrics that others can read get advice, and disabled metrics do not', async () => {
   const metricsOf = (env: Record<string, string>) => textsOf(checkMetrics(load(env)));
   expect(metricsOf({ METRICS_HOST: '0.0.0.0' })).toBe('');
   expect(metricsOf({ METRICS_PORT: '9464' })).toBe('ok METRICS_PORT: this machine reads metrics at port 9464');
@@ -360,7 +360,7 @@ test('metrics that others can read are told of, and those that are off are not',
 });
 
 describe('the .env file', () => {
-  test('is told where it is, and its slips are found; other programs’ variables are left alone', async () => {
+  test('is named, its typing mistakes are found, and other programs’ variables are ignored', async () => {
     using home = makeHome({ '.env': 'MASTER_PASWORD=x\nSECRET_KEY_FIL=x\nPOSTGRES_USER=x\nTZ=UTC\n' });
     const { stdout } = await home.run(['check-config']);
     expect(about(stdout, 'ok', '.env')).toEqual([expect.stringContaining(join(home.root, '.env'))]);
@@ -376,7 +376,7 @@ const load = (env: Record<string, string>) => loadConfig({ env, root: home.root 
 const textsOf = (findings: readonly Finding[]) =>
   findings.map(({ level, about, text }) => `${level} ${about}: ${text}`).join('\n');
 
-/** A data folder with its two files, with these modes. */
+/** Creates a data folder and its two files with these modes. */
 function makeData({ root }: Home, modes: { folder: number; file: number }): string {
   const data = join(root, 'data');
   mkdirSync(data);

@@ -1,4 +1,4 @@
-// The completion scripts in real shells: what they offer where, and that Tab completes.
+// The completion scripts in real shells: the candidates at each place, and the Tab key.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ for (const shell of shells) writeFileSync(pathOf(shell), (await home.run(['compl
 const run = (shell: Shell, args: string[]) =>
   execFileSync(shell, args, { cwd: folder, env: { ...environment, HOME: folder }, encoding: 'utf8' });
 
-/** The shells of this machine; those that are not there are skipped, and the names of the tests say so. */
+/** The installed shells. The tests of the others are skipped, and their names say so. */
 const isThere = (shell: Shell) => {
   try {
     return run(shell, ['-c', 'echo yes']) === 'yes\n';
@@ -35,7 +35,7 @@ const interactive: Record<Shell, string> = {
   fish: 'fish --no-config -i',
 };
 
-/** What a shell offers for the last of these words. */
+/** The candidates of a shell for the last of these words. */
 const offers: Record<Shell, (words: string[]) => string[]> = {
   bash: (words) =>
     lines(
@@ -62,8 +62,8 @@ const offers: Record<Shell, (words: string[]) => string[]> = {
 };
 const lines = (text: string) => text.split('\n').filter((line) => line !== '');
 
-describe.each(shells)('%s (skipped where it is not installed)', (shell) => {
-  test.skipIf(!here.has(shell))('offers every command, every procedure, and what else can come next', async () => {
+describe.each(shells)('%s (skipped if it is not installed)', (shell) => {
+  test.skipIf(!here.has(shell))('offers commands, procedures, options and their values', async () => {
     const commands = await loadCommands();
     const procedures = (await loadProcedures()).map(({ name }) => name);
     const cases: [words: string[], offered: string[]][] = [
@@ -104,27 +104,27 @@ describe.each(shells)('%s (skipped where it is not installed)', (shell) => {
     ];
     for (const [words, offered] of cases) {
       const found = offers[shell](words);
-      // Fish sorts, and offers options that it shows only after a dash.
-      const shown = words.at(-1)?.startsWith('-') ? found : found.filter((each) => !each.startsWith('--'));
-      expect([words, shown.sort()]).toEqual([words, Array.isArray(offered) ? offered.sort() : offered]);
+      // Fish sorts, and it receives options that it shows only after a dash.
+      const visible = words.at(-1)?.startsWith('-') ? found : found.filter((each) => !each.startsWith('--'));
+      expect([words, visible.sort()]).toEqual([words, Array.isArray(offered) ? offered.sort() : offered]);
     }
   });
 
   test.skipIf(!here.has(shell) || !hasTerminal)('completes at Tab', async () => {
     using terminal = openTerminal(`HOME=${folder} ${interactive[shell]}`, { cwd: folder });
     const begin = shell === 'zsh' ? 'autoload -Uz compinit; compinit -u -D; ' : '';
-    // What is typed is shown as well, and is not what is waited for.
+    // The terminal also echoes the typed text, which must not match.
     terminal.type(`${begin}source ${pathOf(shell)}; echo rea""dy\r`);
-    await terminal.shown('ready');
+    await terminal.waitFor('ready');
     terminal.type('backchannel call auth.ev\t');
-    await terminal.shown('ents.list');
-    // Ctrl-U takes the line away.
+    await terminal.waitFor('ents.list');
+    // Ctrl-U clears the line.
     terminal.type('\u0015exit\r');
     await terminal.ended();
   });
 });
 
-test('each script says how its shell loads it', async () => {
+test('each script says how to load it', async () => {
   for (const shell of shells) {
     const { stdout } = await home.run(['completion', shell]);
     expect(stdout).toContain(`backchannel completion ${shell}`);

@@ -1,5 +1,5 @@
-// docs/deploy-*.md: what can be copied from them prints what is in examples/, and what they say by hand is in there too. That
-// nginx and Caddy take it is for e2e/test/proxies.test.ts.
+// docs/deploy-*.md: their commands print what is in examples/, and so are the lines to add by hand. Whether nginx and Caddy
+// accept the files is tested in e2e/test/proxies.test.ts.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ const read = (file: string) => readFileSync(join(repository, file), 'utf8');
 const blocksOf = (page: string, language: string) =>
   [...page.matchAll(/^```(\w*)\n(.*?)^```$/gms)].flatMap(([, name, code = '']) => (name === language ? [code] : []));
 
-/** The environment of a page's first block without a language: what it has people put into `.env`. */
+/** The environment in a page's first block without a language, which goes into `.env`. */
 function envOf(page: string): Record<string, string> {
   const env = parseEnv(blocksOf(page, '')[0] ?? '') as Record<string, string>;
   const known: readonly string[] = settings.map(({ name }) => name);
@@ -25,7 +25,7 @@ function envOf(page: string): Record<string, string> {
   return env;
 }
 
-/** The words of each `proxy-config` whose output a page has people put into a file. */
+/** The arguments of each `proxy-config` whose output goes into a file on the page. */
 const printed = (page: string): string[][] =>
   [
     ...blocksOf(page, 'sh')
@@ -39,7 +39,7 @@ describe.each([
 ])('docs/deploy-%s.md', (proxy, example) => {
   const page = read(`docs/deploy-${proxy}.md`);
 
-  test(`prints ${example}, and lacks nothing in the configuration`, async () => {
+  test(`prints ${example}, without advice`, async () => {
     const runs = await Promise.all(printed(page).map((words) => home.run(words, { env: envOf(page) })));
     expect(runs.map(({ stderr, exitCode }) => ({ stderr, exitCode }))).toEqual(
       Array(2).fill({ stderr: '', exitCode: 0 }),
@@ -47,13 +47,13 @@ describe.each([
     expect(runs.map(({ stdout }) => stdout).join('\n')).toBe(read(example));
   });
 
-  test('has the lines to add by hand as they are printed', () => {
+  test('has the lines to add by hand, as they are in the example', () => {
     const [snippet = 'none', ...more] = blocksOf(page, proxy);
     expect(more).toEqual([]);
     expect(read(example)).toContain(snippet);
   });
 
-  test('prints at home, without TLS, for another port of the same name', async () => {
+  test('prints a block for a home network: no TLS, another port of the same host', async () => {
     const words = /backchannel (proxy-config \w+ nas:9000 \S+)\n/.exec(page)?.[1]?.split(' ') ?? [];
     const env = { PUBLIC_URL: 'http://nas:8000', TRUSTED_PROXIES: '127.0.0.1', HOST: '0.0.0.0' };
     const { stdout, stderr, exitCode } = await home.run(words, { env });
@@ -74,7 +74,7 @@ test('docs/deploy-traefik.md prints examples/traefik.yaml, and names its middlew
   expect(stdout).toContain(`      middlewares:\n${named.map((name) => `        - ${name}\n`).join('')}`);
 });
 
-test('docs/deploy-compose.md prints for what examples/compose.yaml says, and lacks nothing in it', async () => {
+test('docs/deploy-compose.md prints blocks for examples/compose.yaml, without advice', async () => {
   const compose = read('examples/compose.yaml');
   const [, environment = ''] = /^ {2}backchannel:\n(?:.*\n)*? {4}environment:\n((?: {6}.*\n)+)/m.exec(compose) ?? [];
   const env = Object.fromEntries(
@@ -98,14 +98,14 @@ describe('docs/deploy-systemd.md', () => {
   const [unit = ''] = blocksOf(page, 'ini');
   const here = unit.replaceAll('/opt/backchannel', repository);
 
-  test('starts what is there, with a data folder that systemd makes', () => {
+  test('starts existing files, with a data folder that systemd creates', () => {
     const [, node = '', main = ''] = /^ExecStart=(\S+) (\S+)$/m.exec(here) ?? [];
     expect(execFileSync(node, ['--version'], { encoding: 'utf8' })).toBe(`${process.version}\n`);
     expect(existsSync(join(repository, main))).toBe(true);
     expect(`/var/lib/${/^StateDirectory=(.*)$/m.exec(unit)?.[1]}`).toBe(envOf(page).DATA_DIR);
   });
 
-  test('is a service that systemd takes', (context) => {
+  test('is a service that systemd accepts', (context) => {
     if (spawnSync('systemd-analyze', ['--version']).error) return context.skip('skipped: no systemd here');
     const folder = mkdtempSync(join(tmpdir(), 'backchannel-systemd-'));
     try {
@@ -114,7 +114,7 @@ describe('docs/deploy-systemd.md', () => {
       const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], {
         encoding: 'utf8',
       });
-      expect({ status, told: stdout + stderr }).toEqual({ status: 0, told: '' });
+      expect({ status, output: stdout + stderr }).toEqual({ status: 0, output: '' });
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -1,4 +1,4 @@
-// docs/cli.md and docs/rest.md: every command and option is there, and what can be copied from them runs as it stands.
+// docs/cli.md and docs/rest.md: they describe every command and option, and their examples run unchanged.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -20,7 +20,7 @@ interface Block {
 const blocksOf = (page: string): Block[] =>
   [...page.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language = '', code = '']) => ({ language, code }));
 
-/** Every command that takes arguments of its own, by its whole name. */
+/** Every command without subcommands, by its full name. */
 function leaves(commands: Readonly<Record<string, Command>>, path: string[] = []): [name: string, options: string[]][] {
   return Object.entries(commands).flatMap(([name, { shape }]) => {
     const words = [...path, name];
@@ -32,11 +32,11 @@ function leaves(commands: Readonly<Record<string, Command>>, path: string[] = []
   });
 }
 
-test('docs/cli.md has every command under a heading of its own, with every option that it takes and no other', async () => {
+test('docs/cli.md has a heading for every command, with exactly its options', async () => {
   const prose = cliPage.replace(/^```.*?^```$/gms, '');
   const sections = [...`${prose}\n##`.matchAll(/^### `([^`]+)`\n(.*?)(?=^##)/gms)].map(([, name = '', text = '']) => {
     const options = new Set(text.match(/--[a-z][a-z0-9-]*/g));
-    // What all take is said once for all of them.
+    // The common options are described once for all commands.
     for (const common of ['--json', '--help']) options.delete(common);
     return [name, [...options].sort()];
   });
@@ -47,7 +47,7 @@ test('docs/cli.md has every command under a heading of its own, with every optio
   expect(sections.toSorted()).toEqual(there.toSorted());
 });
 
-test('docs/cli.md names the variables that are read, and docs/rest.md every code with its status', () => {
+test('docs/cli.md names the environment variables, and docs/rest.md every error code with its status', () => {
   const variables = [...cliPage.matchAll(/^\| `(BACKCHANNEL_\w+)` \|/gm)].map(([, name]) => name);
   expect(variables).toEqual([URL_VARIABLE, TOKEN_VARIABLE]);
   const codes = [...restPage.matchAll(/^\| `([A-Z_]+)` \| (\d+) \|/gm)].map(([, code, status]) => [
@@ -57,8 +57,8 @@ test('docs/cli.md names the variables that are read, and docs/rest.md every code
   expect(codes).toEqual(Object.entries(errorStatuses));
 });
 
-describe.skipIf(!hasShell)('what can be copied (skipped without bash and curl)', () => {
-  test('from docs/cli.md does what it says, in the order of the page', async () => {
+describe.skipIf(!hasShell)('the examples (skipped without bash and curl)', () => {
+  test('in docs/cli.md work in the order of the page', async () => {
     using home = makeHome({ '.env': serverEnv });
     await using server = await startServer(home);
     await server.signIn();
@@ -66,7 +66,7 @@ describe.skipIf(!hasShell)('what can be copied (skipped without bash and curl)',
     const { token } = JSON.parse(made.stdout);
     await using shell = await openShell(home);
     const next = 'correct horse battery';
-    /** What each block prints, by its first line. */
+    /** The output of each block, by its first line. */
     const printed: Record<string, string> = {};
     for (const { code } of blocksOf(cliPage).filter(({ language }) => language === 'sh')) {
       const [first = ''] = code.split('\n');
@@ -116,7 +116,7 @@ describe.skipIf(!hasShell)('what can be copied (skipped without bash and curl)',
     });
   });
 
-  test('from docs/rest.md does what it says: one call gives one answer, whichever way it goes', async () => {
+  test('in docs/rest.md work, and every way to make a call gives the same response', async () => {
     using home = checkout({ '.env': serverEnv });
     await using server = await startServer(home);
     const makeToken = await home.run(['tokens', 'create', '--name', 'x', '--scope', 'full']);
@@ -125,16 +125,16 @@ describe.skipIf(!hasShell)('what can be copied (skipped without bash and curl)',
     const withServer = (code: string) =>
       code.replace('bct_…', makeToken.stdout.trim()).replaceAll('http://localhost:8000', server.url);
     const answers: { code: string; answer: string }[] = [];
-    /** The answer of the block with these words in it, of which there is one. */
+    /** The response of the only block that contains these words. */
     const answerOf = (words: string) => {
       const [found, ...others] = answers.filter(({ code }) => code.includes(words));
       expect([found?.code, others], words).toEqual([expect.any(String), []]);
       return found?.answer ?? '';
     };
-    const shown: [said: string, shown: string][] = [];
+    const examples: [answer: string, code: string][] = [];
     const blocks = blocksOf(restPage).filter(({ code }) => !code.includes('openapi-'));
     for (const { language, code } of blocks) {
-      if (language === 'json') shown.push([answers.at(-1)?.answer ?? '', code]);
+      if (language === 'json') examples.push([answers.at(-1)?.answer ?? '', code]);
       else
         answers.push({
           code,
@@ -146,19 +146,19 @@ describe.skipIf(!hasShell)('what can be copied (skipped without bash and curl)',
     expect(JSON.parse(answerOf('backchannel call auth.events.list'))).toEqual(expected);
     expect(JSON.parse(answerOf('bc.auth.events.list.query'))).toEqual(expected);
     expect(JSON.parse(answerOf('trpc/auth.events.list'))).toEqual({ result: { data: expected } });
-    // The first of them found the three, and left nothing for the others.
+    // The first call revokes the three sessions, and the others find none.
     const revocations = answerOf('backchannel call auth.sessions.revokeOthers') + answerOf('revokeOthers.mutate');
     const revoked = [...revocations.matchAll(/"revoked": ?(\d)/g)].map(([, count]) => Number(count));
     expect(revoked).toEqual([3, 0, 0, 0]);
     expect(answerOf('cookies.txt')).toMatch(/"authenticated":true.*"scope":"read".*"authenticated":false/s);
     expect(JSON.parse(answerOf('client/profile'))).toMatchObject({ method: 'token' });
-    for (const [answer, text] of shown) expect(JSON.parse(answer)).toEqual(JSON.parse(text));
-    expect(shown).toHaveLength(2);
+    for (const [answer, text] of examples) expect(JSON.parse(answer)).toEqual(JSON.parse(text));
+    expect(examples).toHaveLength(2);
 
     const { stdout } = await home.run(['events', '--json']);
     const all = JSON.parse(stdout).events.map(({ at, type, ip }: Record<string, string>) => `${at} ${type} ${ip}`);
     expect(answerOf('nextCursor').trimEnd().split('\n')).toEqual(all);
-    // Of several pages.
+    // With several pages.
     const paging = writeProgram(home, blocks.at(-1)?.code.replace("'100'", "'2'") ?? '');
     expect((await shell.run(`node ${paging}`)).trimEnd().split('\n')).toEqual(all);
     expect(all.length).toBeGreaterThan(6);
@@ -166,7 +166,7 @@ describe.skipIf(!hasShell)('what can be copied (skipped without bash and curl)',
   });
 });
 
-/** A configuration that a block can be made for. */
+/** A configuration for which a block can be printed. */
 const behindProxy = {
   PORT: '8000',
   PUBLIC_URL: 'https://auth.example.com',
@@ -175,7 +175,7 @@ const behindProxy = {
 };
 
 let programs = 0;
-/** Where the packages are found that it imports. */
+/** Writes the program where its imports resolve. */
 function writeProgram({ root }: Checkout, code: string): string {
   programs += 1;
   const file = join(root, `packages/cli/program-${programs}.ts`);

@@ -1,4 +1,4 @@
-// `hash`: what it prints in each form, what it takes for a password, and how little it needs to run.
+// `hash`: its output formats, the passwords that it accepts, and how little it loads.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -13,8 +13,8 @@ const bcryptLine = /^\$2b\$\d\d\$[./A-Za-z0-9]{53}\n$/;
 const home = makeHome();
 afterAll(() => home[Symbol.dispose]());
 
-describe('what is printed', () => {
-  test('one line, the hash at cost 12, which verifies', async () => {
+describe('the output', () => {
+  test('is one line with a valid hash of cost 12', async () => {
     const { stdout, exitCode } = await home.run(['hash', 'admin123']);
     expect(stdout).toMatch(bcryptLine);
     expect(stdout).toMatch(/^\$2b\$12\$/);
@@ -22,23 +22,23 @@ describe('what is printed', () => {
     expect(exitCode).toBe(0);
   });
 
-  test('the cost is the one that was asked for', async () => {
+  test('has the requested cost', async () => {
     expect((await home.run(['hash', 'x', '--cost=10'])).stdout).toMatch(/^\$2b\$10\$/);
   });
 
-  test.each(['9', '21', '12.0', '0x0b', 'ten', '', '-11'])('a cost of %j is refused', async (cost) => {
+  test.each(['9', '21', '12.0', '0x0b', 'ten', '', '-11'])('a cost of %j is rejected', async (cost) => {
     const { stdout, stderr, exitCode } = await home.run(['hash', `--cost=${cost}`, 'x']);
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
     expect(stderr).toMatch(/^backchannel: --cost [^\n]+\n$/);
   });
 
-  test('--base64 prints a form that no shell and no Docker Compose changes', async () => {
+  test('--base64 prints a format that shells and Docker Compose leave unchanged', async () => {
     const { stdout } = await home.run(['hash', '--base64', '--cost', '10', password]);
     expect(stdout).toMatch(/^[A-Za-z0-9+/]+=*\n$/);
     expect(await verifyPassword(password, Buffer.from(stdout, 'base64').toString())).toBe(true);
   });
 
-  test.each(['--env', '--env --base64'])('the line of %s is read back by the configuration', async (forms) => {
+  test.each(['--env', '--env --base64'])('the configuration reads the line of %s', async (forms) => {
     const { stdout } = await home.run(['hash', ...forms.split(' '), '--cost', '10', password]);
     expect(stdout).toMatch(/^MASTER_PASSWORD_HASH=[^\n]+\n$/);
     expect(stdout.includes('$')).toBe(!forms.includes('--base64'));
@@ -48,7 +48,7 @@ describe('what is printed', () => {
     expect(await verifyPassword(password, 'hash' in found ? found.hash : '')).toBe(true);
   });
 
-  test('the line of --env is also what a shell reads', async () => {
+  test('a shell reads the line of --env', async () => {
     const { stdout } = await home.run(['hash', '--env', '--cost', '10', password]);
     writeFileSync(join(home.root, 'line.env'), stdout);
     const line = '. ./line.env && printf %s "$MASTER_PASSWORD_HASH"';
@@ -57,7 +57,7 @@ describe('what is printed', () => {
     );
   });
 
-  test('--json prints every form and the advice in one object, and nothing beside it', async () => {
+  test('--json prints one object with every format and the advice, and nothing else', async () => {
     const { stdout, stderr } = await home.run(['hash', '--json', '--cost', '10', 'admin123']);
     const { hash, base64, env, warnings, ...rest } = JSON.parse(stdout);
     expect(await verifyPassword('admin123', hash)).toBe(true);
@@ -67,7 +67,7 @@ describe('what is printed', () => {
     expect({ rest, stderr }).toEqual({ rest: {}, stderr: '' });
   });
 
-  test('--json with another form is refused', async () => {
+  test('--json with another format is rejected', async () => {
     const { stdout, exitCode } = await home.run(['hash', '--json', '--env', 'x']);
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
   });
@@ -78,26 +78,26 @@ describe('as a process', () => {
   const bare = checkout({}, { serverPackages: ['@node-rs/bcrypt', 'fastest-levenshtein'] });
   afterAll(() => bare[Symbol.dispose]());
 
-  test('it loads no package but bcrypt and the one that finds typos, and reads its pipe', async () => {
+  test('loads only bcrypt and the package that finds typos, and reads its pipe', async () => {
     const { stdout, stderr, exitCode } = await bare.spawn(['hash', '--cost', '10'], { input: `${password}\n` });
     expect(await verifyPassword(password, stdout.trim())).toBe(true);
     expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
   });
 
-  test('a pipe that does not end is one line on stderr and exit code 2, and is not repeated', async () => {
+  test('an endless pipe gives one line on stderr and exit code 2, and is not repeated', async () => {
     const { stdout, stderr, exitCode } = await bare.spawn(['hash'], { input: 'secretly'.repeat(100_000) });
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
     expect(stderr).toMatch(/^backchannel: [^\n]+bytes long[^\n]+\n$/);
     expect(stderr).not.toContain('secretly');
   });
 
-  test('nobody reading the output is no error', async () => {
+  test('output that nobody reads is not an error', async () => {
     const child = spawn(process.execPath, [bare.bin, 'hash', '--cost', '10'], { env: environment });
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (text) => {
       stderr += text;
     });
-    // It has something to print only when the reader is gone.
+    // The hash is printed only after the reader is gone.
     child.stdout.destroy();
     await once(child.stdout, 'close');
     child.stdin.end(password);
@@ -105,7 +105,7 @@ describe('as a process', () => {
     expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
   });
 
-  test.skipIf(!existsSync('/dev/full'))('a full disk is one line on stderr and exit code 1', async () => {
+  test.skipIf(!existsSync('/dev/full'))('a full disk gives one line on stderr and exit code 1', async () => {
     const { stderr, exitCode } = await bare.shell(`node ${bare.bin} hash --cost 10 > /dev/full`, { input: password });
     expect({ stderr, exitCode }).toEqual({
       stderr: 'backchannel: cannot write the result (ENOSPC)\n',
@@ -115,14 +115,14 @@ describe('as a process', () => {
 });
 
 describe('advice', () => {
-  test('a short password is hashed, with a word about its length on stderr', async () => {
+  test('a short password is hashed, with a warning on stderr', async () => {
     const { stdout, stderr, exitCode } = await home.run(['hash', '--cost', '10'], { input: 'fourteen chars' });
     expect(stdout).toMatch(bcryptLine);
     expect(stderr).toMatch(/^The password has 14 characters;[^\n]+\n$/);
     expect(exitCode).toBe(0);
   });
 
-  test('an argument is said to stay in the history', async () => {
+  test('an argument gets the warning that it stays in the history', async () => {
     const { stderr } = await home.run(['hash', '--cost', '10', password]);
     expect(stderr).toMatch(/^A password as an argument stays in the shell history[^\n]+\n$/);
   });
@@ -130,35 +130,35 @@ describe('advice', () => {
   test.each([
     [`${password} \r\n`, /begins or ends with a space/],
     [`${password}\n\n`, /line break/],
-  ])('%j is hashed as it is, with a word about it', async (input, word) => {
+  ])('%j is hashed unchanged, with a warning', async (input, word) => {
     const { stdout, stderr } = await home.run(['hash', '--cost', '10'], { input });
     expect(stdout).toMatch(bcryptLine);
     expect(stderr).toMatch(word);
   });
 });
 
-describe('what is taken for the password', () => {
-  // `verify` reads its password as `hash` does, and compares it with a plain one at no cost.
+describe('the password', () => {
+  // `verify` reads its password in the same way as `hash`, and comparing it with a plain one is fast.
   test.each([
     ['without a line break', 'pw', 'pw'],
     ['with a line break, which is dropped', 'pw\n', 'pw'],
-    ['with a line break of Windows, which is dropped', 'pw\r\n', 'pw'],
-    ['with two line breaks, of which one is dropped', 'pw\n\n', 'pw\n'],
-    ['with spaces, which stay', ' p w \n', ' p w '],
+    ['with a Windows line break, which is dropped', 'pw\r\n', 'pw'],
+    ['with two line breaks, one of which is dropped', 'pw\n\n', 'pw\n'],
+    ['with spaces, which are kept', ' p w \n', ' p w '],
     ['in any script', 'пароль-密码-🔑-é\n', 'пароль-密码-🔑-é'],
     ['with a byte order mark, which is dropped', '\uFEFFpw\n', 'pw'],
     ['of 72 bytes', 'ä'.repeat(36), 'ä'.repeat(36)],
-  ])('a pipe %s', async (_, input, meant) => {
+  ])('comes from a pipe %s', async (_, input, meant) => {
     const { stdout } = await home.run(['verify'], { input, env: { MASTER_PASSWORD: meant } });
     expect(stdout).toBe('right\n');
   });
 
-  test('an argument, though something is piped in too', async () => {
+  test('comes from the argument, even if there is a pipe too', async () => {
     const { stdout } = await home.run(['verify', 'argument'], { input: 'pipe', env: { MASTER_PASSWORD: 'argument' } });
     expect(stdout).toBe('right\n');
   });
 
-  test('an argument after -- may begin with a dash, and be the name of an option', async () => {
+  test('may begin with a dash after --, even if it is the name of an option', async () => {
     for (const word of ['-secret', '--json', '--help', '--via-pnpm']) {
       const { stdout } = await home.run(['verify', '--', word], { env: { MASTER_PASSWORD: word } });
       expect(stdout, word).toBe('right\n');
@@ -171,7 +171,7 @@ describe('what is taken for the password', () => {
     ['that is only a line break', '\n', /empty/],
     ['with nothing in it', '', /no password given\. Pipe one in/],
     ['that is not UTF-8', Uint8Array.of(0x73, 0xe4, 0x63), /UTF-8/],
-  ])('a pipe %s is refused, and not repeated', async (_, input, reason) => {
+  ])('a pipe %s is rejected, and not repeated', async (_, input, reason) => {
     const { stdout, stderr, exitCode } = await home.run(['hash'], { input });
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
     expect(stderr).toMatch(reason);
@@ -179,7 +179,7 @@ describe('what is taken for the password', () => {
     expect(stderr).not.toMatch(/secretly|ää/);
   });
 
-  test.each(['', 'x'.repeat(73)])('the argument %j is refused', async (argument) => {
+  test.each(['', 'x'.repeat(73)])('the argument %j is rejected', async (argument) => {
     const { stdout, exitCode } = await home.run(['hash', argument]);
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
   });

@@ -1,4 +1,4 @@
-// A real server on the data of a home: what the commands work beside. And the requests to it.
+// A real server on the data of a home, and requests to it, for tests of commands beside a server.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { loadConfig } from '@backchannel/server/config';
@@ -8,37 +8,37 @@ import { cookieOf } from '../../server/test/support/cookies.ts';
 import { follow } from '../../server/test/support/server-process.ts';
 import { type Checkout, environment, type Home } from './run.ts';
 
-/** For a home whose server and commands find the same data, on any free port. Hashes are cheap. */
+/** The `.env` of a home whose server and commands share the data. Any free port, cheap hashes. */
 export const serverEnv = 'PORT=0\nBCRYPT_COST=10\nLOG_FORMAT=json\nDOCS=off\n';
 
 export interface Answer {
   status: number;
-  /** What a browser would send next time for the cookies that were set. */
+  /** The Cookie header that a browser would send after this response. */
   cookie: string;
-  // biome-ignore lint/suspicious/noExplicitAny: what it is, is what each test asserts
+  // biome-ignore lint/suspicious/noExplicitAny: each test asserts the shape
   body: any;
 }
 
 export interface LiveServer extends AsyncDisposable {
-  /** Its address, without a slash at the end. */
+  /** The address, without a slash at the end. */
   url: string;
   call(method: string, path: string, options?: { body?: unknown; headers?: Record<string, string> }): Promise<Answer>;
-  /** Opens a session; its id, and the header that it calls with. Throws unless the password is right. */
+  /** Opens a session. Returns its id and its request headers. Throws if the password is wrong. */
   signIn(password?: string): Promise<{ id: string; headers: Record<string, string> }>;
-  /** Tries a password, from a browser that nobody knows; the status. */
+  /** Tries a password from an unknown browser. Returns the status. */
   tryPassword(password: string): Promise<number>;
-  /** What it answers to whoever calls with these headers. */
+  /** Sends a request with these headers. */
   statusFor(headers: Record<string, string>): Promise<number>;
-  /** Ends it in good order. */
+  /** Stops the server gracefully. */
   stop(): Promise<void>;
 }
 
 export interface ServerProcess extends LiveServer {
-  /** All that it has printed, and what it has logged. */
+  /** Everything that the server has printed and logged. */
   output(): string;
 }
 
-/** Within this process, with hashes that are cheaper than any that can be configured. `env` is its environment. */
+/** Starts a server in this process, with hashes that are cheaper than the configuration allows. `env` is its environment. */
 export async function startServer(
   { root }: Pick<Home, 'root'>,
   options: { env?: Record<string, string> } = {},
@@ -50,7 +50,7 @@ export async function startServer(
   return { url: server.url, ...requestsTo(server.url), stop, [Symbol.asyncDispose]: stop };
 }
 
-/** As a process, which is killed unless it is stopped. `env` is all of its environment but PATH. */
+/** Starts a server process, which is killed unless it is stopped. `env` is its environment without PATH. */
 export async function spawnServer(
   { root }: Pick<Checkout, 'root'>,
   options: { env?: Record<string, string> } = {},

@@ -1,4 +1,4 @@
-// `hash-master`, `verify` and `secret`: what they make of the configuration, and what they say.
+// `hash-master`, `verify` and `secret`: how they use the configuration, and their messages.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '@backchannel/server/config';
@@ -29,7 +29,7 @@ describe('hash-master', () => {
     expect((await home.run(['hash-master', '--cost', '10'])).stdout).toMatch(/^\$2b\$10\$/);
   });
 
-  test('its --env line takes the place of the plain password', async () => {
+  test('prints an --env line that replaces the plain password', async () => {
     writeEnv(`MASTER_PASSWORD='${password}'\n`);
     const { stdout } = await home.run(['hash-master', '--env', '--cost', '10']);
     writeEnv(stdout);
@@ -37,14 +37,14 @@ describe('hash-master', () => {
     expect((await home.run(['verify'], { input: password })).stdout).toBe('right\n');
   });
 
-  test('the environment wins over the file, and a short password is told', async () => {
+  test('prefers the environment to the file, and warns about a short password', async () => {
     writeEnv(`MASTER_PASSWORD='${password}'\n`);
     const { stdout, stderr } = await home.run(['hash-master', '--cost', '10'], { env: { MASTER_PASSWORD: 'short' } });
     expect(await verifyPassword('short', stdout.trim())).toBe(true);
     expect(stderr).toMatch(/^The password has 5 characters/);
   });
 
-  test('prints a hash that is configured already as it is, and says so', async () => {
+  test('prints a configured hash unchanged, and says so', async () => {
     writeEnv(`${hashForms(hash).env}\nMASTER_PASSWORD=ignored\n`);
     const { stdout, stderr, exitCode } = await home.run(['hash-master', '--cost', '12']);
     expect({ stdout, exitCode }).toEqual({ stdout: `${hash}\n`, exitCode: 0 });
@@ -52,14 +52,14 @@ describe('hash-master', () => {
     expect((await home.run(['hash-master', '--base64'])).stdout).toBe(`${hashForms(hash).base64}\n`);
   });
 
-  test('hashes the built-in password where that counts, with a loud warning', async () => {
+  test('hashes the built-in password if it is in effect, with a loud warning', async () => {
     const { stdout, stderr, exitCode } = await home.run(['hash-master', '--cost', '10']);
     expect(await verifyPassword('admin123', stdout.trim())).toBe(true);
     expect(stderr).toMatch(/^WARNING: no master password is set\./);
     expect(exitCode).toBe(0);
   });
 
-  test('has nothing to hash where the built-in password does not count', async () => {
+  test('has nothing to hash if the built-in password is not in effect', async () => {
     const { stdout, stderr, exitCode } = await home.run(['hash-master'], { env: nowhere });
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
     expect(stderr).toMatch(
@@ -67,14 +67,14 @@ describe('hash-master', () => {
     );
   });
 
-  test('tells every problem of a faulty configuration', async () => {
+  test('prints every problem of a faulty configuration', async () => {
     writeEnv('PORT=http\n');
     const { stdout, stderr, exitCode } = await home.run(['hash-master'], { env: { DOCS: 'private' } });
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
     expect(stderr).toMatch(/^PORT: [^\n]+\nDOCS: [^\n]+\n$/);
   });
 
-  test('prints the hash of the password kept in the database, and not that of the built-in one', async () => {
+  test('prints the hash of the password in the database, and not that of the built-in one', async () => {
     const env = { DATA_DIR: join(home.root, 'kept'), BCRYPT_COST: '10' };
     expect((await home.run(['password', 'set'], { input: password, env })).exitCode).toBe(0);
     const { stdout, stderr, exitCode } = await home.run(['hash-master'], { env });
@@ -87,7 +87,7 @@ describe('hash-master', () => {
 });
 
 describe('verify', () => {
-  test.each(['hash', 'base64', 'plain'])('tells right from wrong: %s', async (form) => {
+  test.each(['hash', 'base64', 'plain'])('distinguishes right from wrong: %s', async (form) => {
     const line = { hash: hashForms(hash).env, base64: `MASTER_PASSWORD_HASH=${hashForms(hash).base64}` }[form];
     writeEnv(line ?? `MASTER_PASSWORD='${password}'`);
     const origin = line ? 'MASTER_PASSWORD_HASH' : 'MASTER_PASSWORD';
@@ -103,25 +103,25 @@ describe('verify', () => {
     expect(exitCode).toBe(1);
   });
 
-  test('takes an argument, and says that it stays in the history', async () => {
+  test('takes an argument, and warns that it stays in the history', async () => {
     writeEnv(`MASTER_PASSWORD='${password}'\n`);
     const { stdout, stderr, exitCode } = await home.run(['verify', password]);
     expect({ stdout, exitCode }).toEqual({ stdout: 'right\n', exitCode: 0 });
     expect(stderr).toMatch(/history/);
   });
 
-  test('a password that bcrypt would cut is bad usage, not wrong', async () => {
+  test('reports a password that bcrypt would truncate as bad usage, not as wrong', async () => {
     writeEnv(hashForms(hash).env);
     expect((await home.run(['verify'], { input: 'x'.repeat(73) })).exitCode).toBe(2);
   });
 
-  test('checks the built-in password where that counts for certain', async () => {
+  test('checks the built-in password if it is certainly in effect', async () => {
     const { stdout, stderr } = await home.run(['verify'], { input: 'admin123' });
     expect(stdout).toBe('right\n');
     expect(stderr).toMatch(/built-in admin123/);
   });
 
-  test('has nothing to check against before the first start makes a password', async () => {
+  test('has nothing to check against before the first start generates a password', async () => {
     const first = await home.run(['verify', 'admin123'], { env: nowhere });
     expect(first).toMatchObject({ stdout: '', exitCode: 1 });
     expect(first.stderr).toMatch(/generates a password at its first start and shows it once\.\n$/);
@@ -129,7 +129,7 @@ describe('verify', () => {
 });
 
 describe('secret', () => {
-  test('prints another key each time, which the configuration takes', async () => {
+  test('prints a different key each time, which the configuration accepts', async () => {
     const runs = await Promise.all([home.run(['secret']), home.run(['secret'])]);
     expect(new Set(runs.map(({ stdout }) => stdout)).size).toBe(2);
     for (const { stdout, stderr, exitCode } of runs) {
@@ -138,7 +138,7 @@ describe('secret', () => {
     }
   });
 
-  test('--env prints a line that is read back, --json an object', async () => {
+  test('prints a line that the configuration reads with --env, and an object with --json', async () => {
     const line = (await home.run(['secret', '--env'])).stdout;
     writeEnv(line);
     expect(line).toBe(`SECRET_KEY=${loadConfig({ env: {}, root: home.root }).secretKeys?.[0]}\n`);

@@ -1,4 +1,4 @@
-// `migrate-to`, from the data of a server that has run to a PostgreSQL that has none yet, and a server on that.
+// `migrate-to`: from the data of a server to an empty PostgreSQL database, and a server on that.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const digest = (file: string) => createHash('sha256').update(readFileSync(file))
 const eventsOf = async (server: LiveServer, headers: Record<string, string>) =>
   (await server.call('GET', '/auth/events?limit=100', { headers })).body.events;
 
-test('everything goes over: whoever was signed in stays so, and the password, tokens, waits and events are there', async () => {
+test('everything is moved: sessions stay valid, and the password, tokens, waits and events are there', async () => {
   await using database = await openTestDatabase({ isEmpty: true });
   using home = makeHome({ '.env': serverEnv });
   const file = join(home.root, 'data/backchannel.db');
@@ -33,7 +33,7 @@ test('everything goes over: whoever was signed in stays so, and the password, to
     before = await eventsOf(server, headers);
     await server.stop();
   }
-  // More than fit into one statement.
+  // More rows than fit into one statement.
   const db = new Sqlite(file);
   const insert = db.prepare(`insert into events (id, at, type) values (?, ?, 'logout')`);
   for (let n = 0; n < 1234; n++) insert.run(`000000000${String(n).padStart(15, '0')}`, n);
@@ -44,7 +44,7 @@ test('everything goes over: whoever was signed in stays so, and the password, to
   expect({ stderr, exitCode }).toMatchObject({ exitCode: 0 });
   expect(stdout).toMatch(/^postgresql:\/\/postgres@\S+: 1 row of sessions, 1\d{3} rows of events, .*1 row of tokens/);
   const key = join(home.root, 'data/secret.key');
-  expect(stderr).toContain(`SECRET_KEY=…  (what is in ${key}), or SECRET_KEY_FILE=${key}`);
+  expect(stderr).toContain(`SECRET_KEY=…  (the content of ${key}), or SECRET_KEY_FILE=${key}`);
   const password = new URL(database.url).password;
   expect(stdout + stderr).not.toContain(password);
   expect(stdout + stderr).not.toContain(readFileSync(key, 'utf8').trim());
@@ -61,30 +61,32 @@ test('everything goes over: whoever was signed in stays so, and the password, to
   await using other = await openElsewhere(database);
   expect(await other.run('select count(*) as n from events where at < 1234')).toEqual([{ n: 1234 }]);
 
-  // The command line works there, too.
+  // The command line works on PostgreSQL, too.
   const sessions = await home.run(['sessions', 'list', '--json'], { env });
   expect(JSON.parse(sessions.stdout).sessions).toHaveLength(2);
   const checked = await home.run(['check-config'], { env });
   expect(checked).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('all migrations are applied') });
   expect(await home.run(['backup', 'x.db'], { env })).toMatchObject({
     exitCode: 1,
-    stderr: expect.stringMatching(/^This is for SQLite, and the database is postgresql:\/\/postgres@\S+: .*pg_dump/),
+    stderr: expect.stringMatching(
+      /^This command is for SQLite, but the database is postgresql:\/\/postgres@\S+\. .*pg_dump/,
+    ),
   });
   await moved.stop();
 
-  // A stranger's key is refused there from the beginning, and without one there is no start.
-  const strange = { DATABASE_URL: database.url, SECRET_KEY: 'k'.repeat(32) };
-  expect(await home.run(['check-config'], { env: strange })).toMatchObject({
+  // A server with another key is rejected from the start, and one without a key does not start.
+  const otherKey = { DATABASE_URL: database.url, SECRET_KEY: 'k'.repeat(32) };
+  expect(await home.run(['check-config'], { env: otherKey })).toMatchObject({
     exitCode: 1,
     stdout: expect.stringMatching(/^fault {3}SECRET_KEY: none of its keys is one that/m),
   });
-  const strangers = startServer(home, { env: strange });
-  await expect(strangers).rejects.toThrow(/SECRET_KEY: none of its keys is one that/);
+  const rejected = startServer(home, { env: otherKey });
+  await expect(rejected).rejects.toThrow(/SECRET_KEY: none of its keys is one that/);
   const keyless = startServer(home, { env: { DATABASE_URL: database.url } });
   await expect(keyless).rejects.toThrow(/SECRET_KEY: is not set, and with PostgreSQL it has to be/);
 });
 
-test('what cannot be moved is a sentence, and nothing is moved', async () => {
+test('a move that is not possible gives one sentence, and nothing is moved', async () => {
   await using database = await openTestDatabase();
   using home = makeHome({ '.env': serverEnv });
   const file = join(home.root, 'data/backchannel.db');
@@ -95,7 +97,7 @@ test('what cannot be moved is a sentence, and nothing is moved', async () => {
     expect(stderr).not.toContain(new URL(database.url).password);
     return stderr;
   };
-  expect(await refused([database.url])).toMatch(/^There is no database at .*: there is nothing to move\.$/m);
+  expect(await refused([database.url])).toMatch(/^There is no database at .*, so there is nothing to move\.$/m);
   {
     await using server = await startServer(home);
     expect(await refused([database.url])).toMatch(/backchannel\.db is in use: stop the server first/);
@@ -111,7 +113,7 @@ test('what cannot be moved is a sentence, and nothing is moved', async () => {
   expect(await refused([database.url])).toMatch(/is not empty \(events: 1\): name a database that nothing has been in/);
   await other.run('delete from events');
 
-  // In the middle: a value that PostgreSQL can't hold.
+  // Fails in the middle of the move: PostgreSQL can't store this value.
   const edit = (change: (db: Sqlite.Database) => void) => {
     const db = new Sqlite(file);
     change(db);
@@ -121,7 +123,7 @@ test('what cannot be moved is a sentence, and nothing is moved', async () => {
     db.exec(`insert into events (id, at, type) values ('good', 1, 'logout')`);
     db.prepare(`insert into events (id, at, type, detail) values ('bad', 2, 'logout', ?)`).run('a\0b');
   });
-  expect(await refused([database.url])).toMatch(/^Could not move .*: invalid byte sequence.* Nothing was moved\.$/);
+  expect(await refused([database.url])).toMatch(/^Could not move .*: invalid byte sequence.* Nothing was moved\.\n$/);
   expect(await other.run('select * from events')).toEqual([]);
   edit((db) => db.exec("delete from events where id = 'bad'"));
   {
@@ -131,7 +133,7 @@ test('what cannot be moved is a sentence, and nothing is moved', async () => {
   expect(await refused([database.url])).toMatch(/is of an older BackChannel: start this one on it once/);
 });
 
-test('--json has the counts of every table, and what to set next', async () => {
+test('--json has the row count of every table, and the settings to change', async () => {
   await using database = await openTestDatabase();
   using home = makeHome({ '.env': `${serverEnv}SECRET_KEY=${'s'.repeat(32)}\nMASTER_PASSWORD=a password\n` });
   await using server = await startServer(home);

@@ -1,4 +1,4 @@
-// docs/operations.md, held to the code: its commands, one after the other, as they are written.
+// docs/operations.md: its commands run one after another, as they are written.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -8,13 +8,13 @@ import { hasShell, openShell } from './shell.ts';
 
 const page = readFileSync(join(repository, 'docs/operations.md'), 'utf8');
 
-/** The commands in the shell blocks of a section. */
+/** The commands in a section's shell blocks. */
 function commandsOf(title: string): string[] {
   const section = page.split(/^(?=## )/m).find((each) => each.startsWith(`## ${title}\n`)) ?? '';
   return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, code = '']) => code.trimEnd().split('\n'));
 }
 
-test.skipIf(!hasShell)('its commands back up beside a running server, and restore', async () => {
+test.skipIf(!hasShell)('the commands back up beside a running server, and restore', async () => {
   using home = makeHome({ '.env': serverEnv });
   const run = async (line: string) => {
     expect(line).toMatch(/^npx pnpm@12 backchannel /);
@@ -26,7 +26,7 @@ test.skipIf(!hasShell)('its commands back up beside a running server, and restor
   const [backup = '', dated = '', ...more] = commandsOf('Back up');
   expect(more).toEqual([]);
   expect(await run(backup)).toContain('1 session, ');
-  // A cron job may run twice on one day.
+  // A cron job may run twice a day.
   for (const _ of [1, 2]) expect(await run(`${dated} 2>&1 >/dev/null`)).toBe('');
   await server.stop();
   const [restore = '', ...others] = commandsOf('Restore');
@@ -36,7 +36,7 @@ test.skipIf(!hasShell)('its commands back up beside a running server, and restor
   expect(await again.statusFor(headers)).toBe(200);
 });
 
-test.skipIf(!hasShell)('its command for a new key signs nobody out, and the old key can be taken out', async () => {
+test.skipIf(!hasShell)('the command for a new key ends no session, and the old key can be removed later', async () => {
   using home = makeHome({ '.env': serverEnv });
   const env = join(home.root, '.env');
   let before: Record<string, string>;

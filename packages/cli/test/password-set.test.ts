@@ -1,4 +1,4 @@
-// `password set`: a new master password from the machine itself, which a running server takes up without a restart.
+// `password set`: sets a new master password on the machine itself. A running server uses it without a restart.
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '@backchannel/server/config';
@@ -18,12 +18,12 @@ const set = (password: string, ...options: string[]) =>
   home.run(['password', 'set', ...options], { input: `${password}\n` });
 
 describe('before the first start', () => {
-  test('what bcrypt cannot hold is refused, and so is what nobody could type; nothing is made', async () => {
+  test('a password that bcrypt cannot hold or nobody can type is rejected, and nothing is created', async () => {
     for (const [input, reason] of [
       ['x'.repeat(73), /73 bytes/],
       ['\n', /empty/],
       ['a\0b', /NUL/],
-      // Piped in twice, as it is asked for at a terminal.
+      // The same password twice, as at a terminal.
       [`${first}\n${first}\n`, /line break.*Nothing was changed. Pipe the password in once\n$/],
     ] as const) {
       const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { input });
@@ -33,7 +33,7 @@ describe('before the first start', () => {
     expect(existsSync(join(home.root, 'data'))).toBe(false);
   });
 
-  test('it makes the database, and no key; the first start uses the password', async () => {
+  test('it creates the database and no key, and the first start uses the password', async () => {
     const { stdout, stderr, exitCode } = await set(first);
     expect(stdout).toBe('The password is set. The server uses it from its first start.\n');
     expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
@@ -54,7 +54,7 @@ describe('beside a running server', () => {
     server = await startServer(home);
   });
   afterAll(() => server[Symbol.asyncDispose]());
-  /** A change holds everywhere within a second; how long this machine takes for one is not what is tested. */
+  /** A change takes effect everywhere within a second. The speed of this machine is not under test. */
   const untilRefused = (headers: Record<string, string>) =>
     expect.poll(() => server.statusFor(headers), { timeout: 30_000 }).toBe(401);
   const makeToken = async () => {
@@ -62,7 +62,7 @@ describe('beside a running server', () => {
     return { authorization: `Bearer ${stdout.trim()}` };
   };
 
-  test('the next sign-in takes the new one, old sessions are refused, and tokens live on', async () => {
+  test('the next sign-in needs the new password, old sessions are rejected, and tokens stay valid', async () => {
     const old = [await server.signIn(first), await server.signIn(first)];
     const token = await makeToken();
     const { sessions } = JSON.parse((await home.run(['sessions', 'list', '--json'])).stdout);
@@ -86,7 +86,7 @@ describe('beside a running server', () => {
     });
   });
 
-  test('--revoke-tokens ends the tokens too, and --json counts', async () => {
+  test('--revoke-tokens revokes the tokens too, and --json has the counts', async () => {
     const token = await makeToken();
     const { headers } = await server.signIn(second);
     expect(await server.statusFor(token)).toBe(200);
@@ -100,7 +100,7 @@ describe('beside a running server', () => {
     await untilRefused(headers);
   });
 
-  test('a short one is set with a word of warning', async () => {
+  test('a short password is set with a warning', async () => {
     const { stdout, stderr, exitCode } = await set('shorter', '--revoke-tokens');
     expect(stdout).toBe('The password is set: 0 sessions ended, 0 tokens revoked.\n');
     expect(stderr).toMatch(/^The password has 7 characters; [^\n]+\n$/);
@@ -109,38 +109,41 @@ describe('beside a running server', () => {
   });
 });
 
-describe('where the configuration sets the password', () => {
-  test.each(['MASTER_PASSWORD', 'MASTER_PASSWORD_HASH'])('%s: it prints the line to put there', async (name) => {
-    const hash = 'JDJiJDEyJDNJdllvL1lTOGRTUzgzTFFmeWFsTi5JaUpEQUcxYTFCR3Ivc3BlMHF4MzM2MXUwd3Q2Z1Rt';
-    using home = makeHome({ '.env': `${serverEnv}${name}=${name.endsWith('HASH') ? hash : first}\n` });
-    const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { input: second });
-    expect(stdout).toMatch(/^MASTER_PASSWORD_HASH='\$2b\$10\$\S{53}'\n$/);
-    expect(stderr).toMatch(new RegExp(`^Nothing was changed: ${name} is set in .*\\n$`));
-    expect(exitCode).toBe(1);
-    const asJson = await home.run(['password', 'set', '--json'], { input: second });
-    expect(JSON.parse(asJson.stdout)).toEqual({
-      changed: false,
-      env: expect.stringMatching(/^MASTER_PASSWORD_HASH=/),
-      warnings: [expect.stringMatching(/^Nothing was changed/)],
-    });
-    expect(asJson).toMatchObject({ stderr: '', exitCode: 1 });
-    expect(existsSync(join(home.root, 'data'))).toBe(false);
+describe('if the configuration sets the password', () => {
+  test.each(['MASTER_PASSWORD', 'MASTER_PASSWORD_HASH'])(
+    '%s: the command prints the line to put there',
+    async (name) => {
+      const hash = 'JDJiJDEyJDNJdllvL1lTOGRTUzgzTFFmeWFsTi5JaUpEQUcxYTFCR3Ivc3BlMHF4MzM2MXUwd3Q2Z1Rt';
+      using home = makeHome({ '.env': `${serverEnv}${name}=${name.endsWith('HASH') ? hash : first}\n` });
+      const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { input: second });
+      expect(stdout).toMatch(/^MASTER_PASSWORD_HASH='\$2b\$10\$\S{53}'\n$/);
+      expect(stderr).toMatch(new RegExp(`^Nothing was changed: ${name} is set in .*\\n$`));
+      expect(exitCode).toBe(1);
+      const asJson = await home.run(['password', 'set', '--json'], { input: second });
+      expect(JSON.parse(asJson.stdout)).toEqual({
+        changed: false,
+        env: expect.stringMatching(/^MASTER_PASSWORD_HASH=/),
+        warnings: [expect.stringMatching(/^Nothing was changed/)],
+      });
+      expect(asJson).toMatchObject({ stderr: '', exitCode: 1 });
+      expect(existsSync(join(home.root, 'data'))).toBe(false);
 
-    writeFileSync(join(home.root, '.env'), stdout);
-    const { password } = loadConfig({ env: {}, root: home.root });
-    expect(password.from === 'MASTER_PASSWORD_HASH' && (await verifyPassword(second, password.hash))).toBe(true);
-  });
+      writeFileSync(join(home.root, '.env'), stdout);
+      const { password } = loadConfig({ env: {}, root: home.root });
+      expect(password.from === 'MASTER_PASSWORD_HASH' && (await verifyPassword(second, password.hash))).toBe(true);
+    },
+  );
 });
 
 describe('at a terminal', () => {
-  test('it is asked for twice', async () => {
+  test('the password is asked for twice', async () => {
     const { stdout, stderr, exitCode } = await home.run(['password', 'set'], { typed: [`${second}\r`, `${second}\r`] });
     expect(stdout).toBe('The password is set: 1 session ended, 0 tokens kept.\n');
     expect({ stderr, exitCode }).toEqual({ stderr: 'Password: \nRepeat the password: \n', exitCode: 0 });
     expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'right\n' });
   });
 
-  test('two that differ change nothing', async () => {
+  test('two different passwords change nothing', async () => {
     const { stderr, exitCode } = await home.run(['password', 'set'], { typed: [`${first}\r`, `${first}r\r`] });
     expect({ stderr, exitCode }).toEqual({ stderr: expect.stringContaining('do not match'), exitCode: 2 });
     expect(await home.run(['verify'], { input: second })).toMatchObject({ stdout: 'right\n' });

@@ -1,5 +1,5 @@
-// `backchannel proxy-config`: what it prints, whom it advises of what, and what it lets into a configuration. That the blocks
-// do what they say is shown by nginx and Caddy themselves, in e2e/test/proxies.test.ts.
+// `backchannel proxy-config`: its output, its advice, and the values that it accepts. Whether nginx and Caddy run the blocks as
+// intended is tested in e2e/test/proxies.test.ts.
 import { loadConfig } from '@backchannel/server/config';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Failure } from '../src/failure.ts';
@@ -19,7 +19,7 @@ const subdomains = {
 };
 const app = ['app.example.com', 'http://127.0.0.1:3000'];
 
-/** As the command reads them, without a process for each. */
+/** Reads the arguments like the command, without a process for each. */
 function read(words: string[], options: SiteOptions = {}, env: Record<string, string> = subdomains) {
   const config = loadConfig({ env, root: home.root });
   return { config, site: readSite(config, [words[0], words[1]], options) };
@@ -29,21 +29,24 @@ const print = (words: string[], env: Record<string, string> = subdomains) =>
   home.run(['proxy-config', ...words], { env });
 
 describe('the block', () => {
-  test.each(proxies)('for %s is all of stdout, names both ends, and says how it was printed', async (proxy) => {
-    const { stdout, exitCode } = await print([proxy, ...app]);
-    expect(exitCode).toBe(0);
-    const [first, , third] = stdout.split('\n');
-    expect(first).toBe(
-      '# https://app.example.com: http://127.0.0.1:3000, behind the sign-in of https://auth.example.com.',
-    );
-    expect(third).toBe(`# Printed by: backchannel proxy-config ${proxy} app.example.com http://127.0.0.1:3000`);
-    expect(stdout).toContain('127.0.0.1:8000');
-    const { block, warnings } = JSON.parse((await print([proxy, ...app, '--json'])).stdout);
-    expect(`${block}\n`).toBe(stdout);
-    expect(warnings).toHaveLength(proxy === 'traefik' ? 1 : 0);
-  });
+  test.each(proxies)(
+    'for %s is all of stdout, contains both addresses, and names the command that printed it',
+    async (proxy) => {
+      const { stdout, exitCode } = await print([proxy, ...app]);
+      expect(exitCode).toBe(0);
+      const [first, , third] = stdout.split('\n');
+      expect(first).toBe(
+        '# https://app.example.com: http://127.0.0.1:3000, behind the sign-in of https://auth.example.com.',
+      );
+      expect(third).toBe(`# Printed by: backchannel proxy-config ${proxy} app.example.com http://127.0.0.1:3000`);
+      expect(stdout).toContain('127.0.0.1:8000');
+      const { block, warnings } = JSON.parse((await print([proxy, ...app, '--json'])).stdout);
+      expect(`${block}\n`).toBe(stdout);
+      expect(warnings).toHaveLength(proxy === 'traefik' ? 1 : 0);
+    },
+  );
 
-  test.each(proxies)('for %s and BackChannel itself takes no words, or the name that it has', async (proxy) => {
+  test.each(proxies)('for %s and BackChannel itself needs no arguments, or only its own host name', async (proxy) => {
     const { stdout, stderr, exitCode } = await print([proxy]);
     expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
     expect(stdout).toMatch(/^# https:\/\/auth\.example\.com: BackChannel itself\.\n/);
@@ -64,7 +67,7 @@ describe('the block', () => {
     expect(elsewhere.stdout).not.toContain('127.0.0.1:8000');
   });
 
-  test('for another cookie name has another variable of nginx, for the last of one name counts for all', async () => {
+  test('for another cookie name has another nginx variable, because the last map of a name applies to all blocks', async () => {
     const names = ['backchannel_session', 'other', 'another'].map(async (COOKIE_NAME) => {
       const { stdout } = await print(['nginx', ...app], { ...subdomains, COOKIE_NAME });
       return /proxy_set_header Cookie (\$\w+);/.exec(stdout)?.[1];
@@ -74,7 +77,7 @@ describe('the block', () => {
     expect(new Set(found).size).toBe(3);
   });
 
-  test.each(proxies)('for %s opens the paths that are named, each once', async (proxy) => {
+  test.each(proxies)('for %s makes each named path public once', async (proxy) => {
     const words = [proxy, ...app, '--public', '/share/', '--public=/.well-known/x', '--public', '/share/'];
     const { stdout } = await print(words);
     expect(stdout).toContain('--public /share/ --public /.well-known/x\n');
@@ -87,7 +90,7 @@ describe('the block', () => {
     expect((await print([proxy, ...app])).stdout).not.toContain('# Public');
   });
 
-  test('has the certificate that it is given, else says where to put one', async () => {
+  test('has the given certificate, or else a mark where to put one', async () => {
     for (const proxy of ['nginx', 'caddy']) {
       const given = await print([proxy, ...app, '--cert', '/etc/a.pem', '--key', '/etc/b.pem']);
       expect(given.stdout).toMatch(/\/etc\/a\.pem.*\/etc\/b\.pem/s);
@@ -101,45 +104,45 @@ describe('the block', () => {
 describe('advice', () => {
   const localhost = { PUBLIC_URL: 'http://localhost:8000', TRUSTED_PROXIES: '127.0.0.1' };
   test.each<[string, string[], Record<string, string>, RegExp | null]>([
-    ['nothing, where all is set', app, subdomains, null],
+    ['nothing, if everything is set', app, subdomains, null],
     [
-      'TRUSTED_PROXIES, where nobody is trusted',
+      'TRUSTED_PROXIES, if no proxy is trusted',
       app,
       { ...subdomains, TRUSTED_PROXIES: '' },
       /^Set TRUSTED_PROXIES=127\.0\.0\.1\. Without it, you are not sent back/,
     ],
     [
-      'it beside those that are',
+      'TRUSTED_PROXIES, in addition to the trusted ones',
       app,
       { ...subdomains, TRUSTED_PROXIES: '10.0.0.1' },
       /^Set TRUSTED_PROXIES=10\.0\.0\.1,127\.0\.0\.1\. /,
     ],
     [
-      'it for BackChannel itself, too',
+      'TRUSTED_PROXIES, for BackChannel itself too',
       [],
       { ...subdomains, TRUSTED_PROXIES: '' },
       /^Set TRUSTED_PROXIES=127\.0\.0\.1\. Without it, every visitor/,
     ],
     [
-      'an address of the proxy, where it is elsewhere',
+      'the address of the proxy, if it is on another machine',
       [...app, 'http://bc:8000'],
       { ...subdomains, TRUSTED_PROXIES: '' },
       /^Set TRUSTED_PROXIES=ADDRESS, with the address from which the proxy calls/,
     ],
     [
-      'COOKIE_DOMAIN, where there is a parent',
+      'COOKIE_DOMAIN, if the hosts share a domain',
       app,
       { ...subdomains, COOKIE_DOMAIN: '' },
       /Set COOKIE_DOMAIN=example\.com and sign in again\./,
     ],
     [
-      'names of one domain, where there is none',
+      'names under one domain, if the hosts share none',
       ['app.example.net', 'x'],
       { ...subdomains, COOKIE_DOMAIN: '' },
       /the two hosts share no domain/,
     ],
     [
-      'the same of a host beside COOKIE_DOMAIN',
+      'names under one domain, for a host outside COOKIE_DOMAIN',
       ['app.example.net', 'x'],
       subdomains,
       /only tokens open it: the two hosts share no domain/,
@@ -151,12 +154,12 @@ describe('advice', () => {
       /Over http, use the same host name at another port: localhost:PORT/,
     ],
     [
-      'a name of its own, at another port',
+      'a separate host name, for another port of the same host',
       ['localhost:9000', 'x'],
       localhost,
       /^localhost is also BackChannel's host name, and browsers share cookies between ports\. This block removes/,
     ],
-  ])('tells of %s', (_what, words, env, expected) => {
+  ])('covers %s', (_what, words, env, expected) => {
     const [host, upstream, backchannel] = words;
     const { site, config } = read(
       [host, upstream].filter((word) => word !== undefined),
@@ -167,7 +170,7 @@ describe('advice', () => {
     expect(given).toEqual(expected === null ? [] : [expect.stringMatching(expected)]);
   });
 
-  test('for Traefik says what it cannot do, and more of it on the same host name', async () => {
+  test('for Traefik names what Traefik cannot do, and more for the same host name', async () => {
     expect((await print(['traefik', ...app])).stderr).toMatch(
       /^Traefik passes the pass cookie and .* X-Backchannel-Token/,
     );
@@ -176,7 +179,7 @@ describe('advice', () => {
   });
 });
 
-describe('what could not go into a configuration', () => {
+describe('a value that cannot go into a configuration', () => {
   const hosts = [
     '',
     'a b',
@@ -242,7 +245,7 @@ describe('what could not go into a configuration', () => {
     return null;
   };
 
-  test('is bad usage, told in one line', () => {
+  test('is bad usage, reported on one line', () => {
     const found = [
       ...hosts.map((host) => refused([host, 'http://127.0.0.1:3000'])),
       ...upstreams.map((upstream) => refused(['app.example.com', upstream])),
@@ -272,12 +275,12 @@ describe('what could not go into a configuration', () => {
       ['a.b', 'x', 'y'],
       'too many arguments, expected one HOST and one UPSTREAM. Put quotes around an argument that contains spaces',
     ],
-  ])('is refused without a line of a block: %j', async (words, message) => {
+  ])('is rejected, and no block is printed: %j', async (words, message) => {
     const { stdout, stderr, exitCode } = await print(['nginx', ...words]);
     expect({ stdout, stderr, exitCode }).toEqual({ stdout: '', stderr: `backchannel: ${message}\n`, exitCode: 2 });
   });
 
-  test('a proxy where BackChannel listens itself, or where it forwards to, is refused', async () => {
+  test('a proxy is rejected at the address of BackChannel, or at the address to which it forwards', async () => {
     const here = { PUBLIC_URL: 'http://localhost:8000' };
     const own = await print(['caddy'], here);
     expect(own).toMatchObject({ stdout: '', exitCode: 1 });
@@ -287,15 +290,15 @@ describe('what could not go into a configuration', () => {
   });
 });
 
-describe('what an application is not to see', () => {
-  test('a token as the password of Basic is found behind any name, in either alphabet, and nothing else is', () => {
+describe('the patterns for credentials that an application must not see', () => {
+  test('match a token as the Basic password after any user name, in both base64 alphabets, and nothing else', () => {
     const pattern = new RegExp(`^${basicToken}`);
     const encode = (text: Buffer) => text.toString('base64');
     for (let length = 0; length < 7; length++) {
       for (let last = 0; last < 256; last++) {
         const user = Buffer.alloc(length, 'ü');
         if (length > 0) user[length - 1] = last;
-        // What follows the prefix shares a letter with it: each of its alphabet.
+        // The next character shares a letter with the prefix, so every character of the alphabet is tried.
         const next = Buffer.from([last]);
         const token = Buffer.concat([user, Buffer.from(':bct_'), next]);
         for (const text of [encode(token), token.toString('base64url')]) expect(`Basic ${text}`).toMatch(pattern);
@@ -308,7 +311,7 @@ describe('what an application is not to see', () => {
     }
   });
 
-  test('a bearer is found in any case, as the server takes it', () => {
+  test('match a bearer token in any case, as the server accepts it', () => {
     const pattern = new RegExp(`^${bearerToken}`);
     for (const text of ['Bearer bct_x', 'bearer   BCT_x', 'BEARER bct_']) expect(text).toMatch(pattern);
     for (const text of ['Bearer x', 'Bearer xbct_', 'Basic bct_', 'Bearerbct_x', 'X Bearer bct_x']) {
@@ -316,7 +319,7 @@ describe('what an application is not to see', () => {
     }
   });
 
-  test('a cookie of any name that COOKIE_NAME takes is found by that name alone', () => {
+  test('match a cookie only by its name, for any name that COOKIE_NAME allows', () => {
     const session = "!#$%&'*+-.^_`|~Aa0";
     const pattern = new RegExp(`^(?:${ourCookies({ cookies: { session, others: [] } })})$`);
     for (const name of [session, `__Host-${session}`]) expect(name).toMatch(pattern);

@@ -1,4 +1,4 @@
-// Runs commands for the tests: within this process on a folder of its own, or as a process from a checkout of its own.
+// Runs commands for the tests: in this process on a temporary folder, or as a process from a temporary checkout.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,35 +16,35 @@ export interface Run {
 }
 
 export interface RunOptions {
-  /** What comes through the pipe that is stdin; without it, the pipe is empty. */
+  /** The text in the pipe that is stdin. By default, the pipe is empty. */
   input?: string | Uint8Array;
-  /** The environment; a process has PATH as well. */
+  /** The environment. A process also gets PATH. */
   env?: Record<string, string>;
 }
 
 export interface HereOptions extends RunOptions {
-  /** Stdin is a terminal instead, where these keys answer one question each. */
+  /** Makes stdin a terminal. Each entry has the keys that answer one question. */
   typed?: readonly string[];
 }
 
 /** A folder for `.env` and the data. */
 export interface Home extends Disposable {
   readonly root: string;
-  /** Runs a command within this process, which is some fifty times quicker than a process of its own. */
+  /** Runs a command in this process, which is some fifty times faster than a separate process. */
   run(args: readonly string[], options?: HereOptions): Promise<Run>;
 }
 
-/** The code with a folder to run in, for what only a process can show: the bin, its environment, signals and pipes. */
+/** A copy of the code with a folder to run in, for tests that need a process: the executable, its environment, signals, pipes. */
 export interface Checkout extends Home {
-  /** The bin's path. */
+  /** The path of the executable. */
   readonly bin: string;
-  /** Runs the bin as a process. */
+  /** Runs the executable as a process. */
   spawn(args: readonly string[], options?: RunOptions): Promise<Run>;
-  /** A command line of `sh` in the checkout. `node` is the one that runs this. */
+  /** Runs a command line of `sh` in the checkout. `node` is the one that runs this. */
   shell(line: string, options?: RunOptions): Promise<Run>;
 }
 
-/** `files` are put into it. */
+/** Creates a home that contains `files`. */
 export function makeHome(files: Record<string, string> = {}): Home {
   const root = realpathSync(mkdtempSync(join(tmpdir(), 'backchannel-cli-')));
   for (const [name, content] of Object.entries(files)) writeFileSync(join(root, name), content);
@@ -72,7 +72,7 @@ async function runHere(args: readonly string[], options: HereOptions & { root: s
   return { ...printed, exitCode };
 }
 
-/** `files` are put into the root. With `serverPackages`, those alone are installed for the server. */
+/** Creates a checkout with `files` in its root. With `serverPackages`, only those packages are installed for the server. */
 export function checkout(files: Record<string, string> = {}, options: { serverPackages?: string[] } = {}): Checkout {
   const home = makeHome(files);
   const { root } = home;
@@ -105,12 +105,12 @@ function link(target: string, path: string): void {
   symlinkSync(target, path, 'junction');
 }
 
-/** PATH with the Node that runs this before any other. */
+/** PATH with the Node that runs this in front. */
 export const environment = { PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}` };
 
 function start(program: string, args: readonly string[], options: RunOptions & { cwd: string }): ChildProcess {
   const child = spawn(program, args, { cwd: options.cwd, env: { ...environment, ...options.env } });
-  // A command that needs no input may be gone before it has been given any.
+  // A command that needs no input may exit before the input is written.
   child.stdin?.on('error', () => {});
   child.stdin?.end(options.input ?? '');
   return child;
@@ -127,19 +127,19 @@ async function finished(child: ChildProcess): Promise<Run> {
   return run;
 }
 
-/** Whether a terminal can be had here: `script` of util-linux makes one. */
+/** Whether a terminal is available: `script` of util-linux provides one. */
 export const hasTerminal =
   process.platform === 'linux' && /util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout);
 
 export interface Terminal extends Disposable {
-  /** Waits until this has been shown, after what was waited for before; returns all that was shown up to there. */
-  shown(text: string): Promise<string>;
+  /** Waits until the text appears after the previous match. Returns everything on the screen up to there. */
+  waitFor(text: string): Promise<string>;
   type(keys: string | Uint8Array): void;
-  /** Waits for the end; all that was shown, and the exit code. */
+  /** Waits for the end. Returns everything on the screen, and the exit code. */
   ended(): Promise<{ screen: string; exitCode: number | null }>;
 }
 
-/** Runs a command line of `sh` at a terminal of its own. */
+/** Runs a command line of `sh` at a new terminal. */
 export function openTerminal(line: string, options: { cwd: string }): Terminal {
   const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
     ...options,
@@ -155,7 +155,7 @@ export function openTerminal(line: string, options: { cwd: string }): Terminal {
   const exit = new Promise<number | null>((done, failed) => child.once('error', failed).once('close', done));
 
   return {
-    shown: (text) =>
+    waitFor: (text) =>
       new Promise((found, failed) => {
         look = () => {
           const at = screen.indexOf(text, seen);

@@ -1,4 +1,4 @@
-// The package scripts as pnpm runs them: through `sh`, what was typed after the name put at the end, `--` and all.
+// The package scripts as pnpm runs them: through `sh`, with the arguments at the end, `--` included.
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { verifyPassword } from '@backchannel/server/password';
@@ -29,13 +29,13 @@ describe.each([
     expect(stdout).toMatch(/^MASTER_PASSWORD_HASH=[A-Za-z0-9+/]{80}\n$/);
   });
 
-  test('backchannel runs any command, and what it says by its exit code is handed on', async () => {
+  test('backchannel runs any command, and passes on its exit code', async () => {
     const { stdout, exitCode } = await script(folder, 'backchannel', '-- verify -- --help');
     expect({ stdout, exitCode }).toEqual({ stdout: 'wrong\n', exitCode: 1 });
   });
 });
 
-describe('what is typed after the name of a script', () => {
+describe('the words after the name of a script', () => {
   const hash = (words: string) => home.run(['hash', '--via-pnpm', ...words.split(' ')]);
 
   test.each(['--base64 --cost 10 x', '-- --base64 --cost 10 x'])('may be options: %s', async (words) => {
@@ -50,18 +50,18 @@ describe('what is typed after the name of a script', () => {
     expect(stdout).toMatch(/^(?:right\n$|\{"right":true,)/);
   });
 
-  test.each(['--version', '-- --version'])('may be no command: %s', async (words) => {
+  test.each(['--version', '-- --version'])('may be an option without a command: %s', async (words) => {
     const { stdout } = await home.run(['--via-pnpm', ...words.split(' ')]);
     expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
-  test.each(['verify -- --help', '-- verify -- --help'])('may be a command of its own: %s', async (words) => {
+  test.each(['verify -- --help', '-- verify -- --help'])('may be another command: %s', async (words) => {
     const { stdout, exitCode } = await home.run(['--via-pnpm', ...words.split(' ')]);
     expect({ stdout, exitCode }).toEqual({ stdout: 'wrong\n', exitCode: 1 });
   });
 });
 
-test('no script bears the name of a pnpm command, but those that pnpm runs as scripts', () => {
+test('no script has the name of a pnpm command, except those that pnpm runs as scripts', () => {
   const manifests = [
     'package.json',
     ...globSync(['packages/*/package.json', 'e2e/package.json', 'bench/package.json'], { cwd: repository }),
@@ -76,7 +76,7 @@ test('no script bears the name of a pnpm command, but those that pnpm runs as sc
   expect(taken).toEqual([]);
 });
 
-/** `pnpm help -a` of pnpm 12 with the aliases, without start and test, which run the scripts of these names. */
+/** The output of `pnpm help -a` of pnpm 12 with the aliases, without start and test, which run the scripts of these names. */
 const pnpmCommands = new Set(
   `access init recursive multi m add install i install-test it update up upgrade outdated audit change version lane bugs
    issues list ls ll la licenses licences fund why view info show v sbom whoami deprecate undeprecate unpublish star

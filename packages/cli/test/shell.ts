@@ -1,4 +1,4 @@
-// Runs the lines of a page as a reader's shell would. It is a real bash, whose `backchannel` runs within the test's process.
+// Runs the lines of a page as a reader's shell would. It is a real bash, whose `backchannel` runs in the process of the test.
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -10,7 +10,7 @@ import { environment, type Home } from './run.ts';
 const run = promisify(execFile);
 
 export interface Shell extends AsyncDisposable {
-  /** What the lines print on stdout. Exported variables live on. Throws where a line fails. */
+  /** Runs the lines and returns their stdout. Exported variables are kept. Throws when a line fails. */
   run(code: string, env?: Record<string, string>): Promise<string>;
 }
 
@@ -19,7 +19,7 @@ export const hasShell = await run('bash', ['-c', 'command -v curl'], { env: envi
   () => false,
 );
 
-/** Opens a shell in a home. It reaches its commands over HTTP, and passes them what a process would get by files. */
+/** Opens a shell in a home. It calls its commands over HTTP, and passes their arguments and streams in files. */
 export async function openShell(home: Home): Promise<Shell> {
   const folder = join(home.root, 'shell');
   mkdirSync(folder);
@@ -54,7 +54,7 @@ export async function openShell(home: Home): Promise<Shell> {
   };
 }
 
-/** Without a pipe before it, a command gets PASSWORD, as if somebody at the keyboard knew it. */
+/** A command without a pipe in front gets PASSWORD, as if someone typed it. */
 const functions = (folder: string, url: string) => `
   backchannel() {
     printf '%s\\0' "$@" > ${folder}/args

@@ -1,5 +1,4 @@
-// What the operator sees and ends from the machine itself: sessions, tokens, events, the throttle. Beside a server that
-// is running, and without one.
+// `sessions`, `tokens`, `events` and `throttle` on the machine itself, beside a running server and without one.
 import { join } from 'node:path';
 import { openStore } from '@backchannel/server/store';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,7 +20,7 @@ const run = (...args: string[]) => home.run(args);
 const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).stdout);
 const done = (stdout: string, stderr = '') => ({ stdout, stderr, exitCode: 0 });
 
-/** A revocation holds everywhere within a second; how long this machine takes for one is not what is tested. */
+/** A revocation takes effect everywhere within a second. The speed of this machine is not under test. */
 const untilRefused = (headers: Record<string, string>) =>
   expect.poll(() => server.statusFor(headers), { timeout: 30_000 }).toBe(401);
 
@@ -32,7 +31,7 @@ async function expectBadUsage(args: string[], message: string): Promise<void> {
   expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
 }
 
-/** The rows of a table, whose cells two spaces keep apart, by the names of the columns. */
+/** The rows of a table by column name. Two spaces separate the cells. */
 function rowsOf(stdout: string): Record<string, string | undefined>[] {
   const [head = [], ...rows] = stdout
     .trimEnd()
@@ -56,14 +55,14 @@ describe('sessions', () => {
       DEVICE: 'node',
       ADDRESS: '127.0.0.1',
       CREATED: inTokyo(listed.sessions[0].createdAt),
-      // The call above has moved these.
+      // The call above has changed these.
       'LAST SEEN': expect.stringMatching(localTimePattern),
       EXPIRES: expect.stringMatching(localTimePattern),
     });
     expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
   });
 
-  test('one that is revoked is refused soon after, and others go on', async () => {
+  test('a revoked session is rejected soon after, and others stay valid', async () => {
     const [ended, kept] = [await server.signIn(), await server.signIn()];
     expect(await run('sessions', 'revoke', ended.id)).toEqual(done('1 session ended\n'));
     await untilRefused(ended.headers);
@@ -73,7 +72,7 @@ describe('sessions', () => {
     expect(again.stderr).toMatch(/^There is no live session with this ID\. See: backchannel sessions list\n$/);
   });
 
-  test('all are ended at once, and the answer says how many', async () => {
+  test('all sessions end together, and the output has their number', async () => {
     const { headers } = await server.signIn();
     const { sessions } = await json('sessions', 'list');
     expect(await json('sessions', 'revoke', '--all')).toEqual({ revoked: sessions.length });
@@ -85,7 +84,7 @@ describe('sessions', () => {
 });
 
 describe('tokens', () => {
-  test('one is made: its secret is all of stdout, and opens what its scope says', async () => {
+  test('a new token prints only its secret on stdout, which is valid for its scope', async () => {
     const { stdout, stderr, exitCode } = await run('tokens', 'create', '--name', 'backup script', '--scope', 'read');
     expect(stdout).toMatch(/^bct_[\w-]{43}\n$/);
     expect(stderr).toMatch(
@@ -98,7 +97,7 @@ describe('tokens', () => {
     expect(JSON.stringify(await json('tokens', 'list'))).not.toContain(stdout.trim());
   });
 
-  test('with --json it is what the API answers, hosts and end included', async () => {
+  test('--json prints the token as the API does, with hosts and expiry', async () => {
     const made = await json(
       ...['tokens', 'create', '--name', 'the wall', '--scope', 'proxy', '--expires-in-days', '3'],
       ...['--host', 'photos.example.com', '--host', 'nas'],
@@ -122,7 +121,7 @@ describe('tokens', () => {
     });
   });
 
-  test('one that is revoked is refused soon after', async () => {
+  test('a revoked token is rejected soon after', async () => {
     const { token, secret } = await json('tokens', 'create', '--name', 'x', '--scope', 'full');
     const headers = { authorization: `Bearer ${secret}` };
     expect(await server.statusFor(headers)).toBe(200);
@@ -131,7 +130,7 @@ describe('tokens', () => {
     expect(await run('tokens', 'revoke', token.id)).toMatchObject({ stdout: '', exitCode: 1 });
   });
 
-  test('are refused as the API refuses them, and none is made', async () => {
+  test('invalid tokens are rejected as by the API, and none is created', async () => {
     const wanted = ['--name', 'x', '--scope', 'read'];
     const cases: [string[], string][] = [
       [['--name', 'x'], 'tokens create needs --name NAME and --scope SCOPE'],
@@ -146,7 +145,7 @@ describe('tokens', () => {
       [[...wanted, '--expires-in-days', '1e3'], '--expires-in-days must be a whole number'],
       [[...wanted, 'x'], 'this command takes no argument'],
     ];
-    // By id: the server writes the last use of a token when it gets round to it.
+    // Compare ids, because the server writes the last use of a token later.
     const ids = async () => (await json('tokens', 'list')).tokens.map((token: { id: string }) => token.id);
     const before = await ids();
     for (const [args, message] of cases) await expectBadUsage(['tokens', 'create', ...args], message);
@@ -167,13 +166,13 @@ describe('events', () => {
     ]);
   });
 
-  test('of one type alone, and 50 unless told', async () => {
+  test('are filtered by type, and limited to 50 by default', async () => {
     const { events } = await json('events', '--type', 'server.started');
     expect(events.map(({ type }: { type: string }) => type)).toEqual(['server.started']);
     expect(await run('events', '--type', 'password.changed')).toEqual(done('', 'No events found.\n'));
   });
 
-  test('whatever is in one, no control character gets to the terminal', async () => {
+  test('never put a control character on the terminal', async () => {
     const detail = '\u001b]0;title\u0007\u009b2J\n\u202egnp\u2028x';
     const hostile = ['f'.repeat(24), Date.now(), 'logout', '\u001b[1m', '\u009b', detail];
     const change = 'insert into events (id, at, type, ip, user_agent, detail) values (?, ?, ?, ?, ?, ?)';
@@ -202,7 +201,7 @@ describe('the throttle', () => {
     expect(await server.tryPassword('wrong')).toBe(429);
   };
 
-  test('lists who waits, and lets one try again at once', async () => {
+  test('lists the waiting sources, and lets one try again at once', async () => {
     await fail(5);
     const { sources } = await json('throttle', 'list');
     expect(sources[0]).toEqual({
@@ -228,7 +227,7 @@ describe('the throttle', () => {
     expect(again.stderr).toMatch(/^There are no recent failures of this source\. See: backchannel throttle list\n$/);
   });
 
-  test('takes a bare address, IPv6 included, and clears all of them at once', async () => {
+  test('accepts a bare address, IPv6 included, and clears all sources together', async () => {
     await fail(5);
     expect(await json('throttle', 'clear', '127.0.0.1')).toEqual({ cleared: 1 });
     const networks = ['ip:2001:db8:1:2::/64', 'ip:2001:db8:1::/48', 'ip:2001:db8:9::/48'];
@@ -245,7 +244,7 @@ describe('the throttle', () => {
 });
 
 describe('with the server stopped', () => {
-  test('every command does the same, and the next start finds what it did', async () => {
+  test('every command works the same, and the next start finds the changes', async () => {
     const [ended, kept] = [await server.signIn(), await server.signIn()];
     for (let count = 0; count < 5; count++) await server.tryPassword('wrong');
     await server.stop();

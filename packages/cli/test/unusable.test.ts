@@ -1,4 +1,4 @@
-// Where the tools must not, or cannot, work: no database yet, somebody else's, a broken one. Each is one sentence.
+// Databases on which the tools can't or must not work: missing, owned by someone else, damaged. Each gives one sentence.
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ const commands = [
 ];
 const set = ['password', 'set'];
 
-/** Exit code 1 and a sentence, which is returned. */
+/** Expects exit code 1 and a sentence, and returns the sentence. */
 async function refused(
   args: string[],
   options: { env?: Record<string, string>; input?: string } = {},
@@ -37,20 +37,20 @@ async function refused(
 
 const makeDatabase = async () => (await openStore({ engine: 'sqlite', file }))[Symbol.asyncDispose]();
 
-test('without a database there is a sentence that says so, and none is made', async () => {
+test('a missing database gives one sentence, and none is created', async () => {
   for (const args of commands) {
     expect(await refused(args)).toBe(`There is no database at ${file} yet. Start the server first.`);
   }
   expect(existsSync(data)).toBe(false);
 });
 
-test('a faulty configuration is told as the server would', async () => {
+test('a faulty configuration is reported as by the server', async () => {
   for (const args of [['sessions', 'list'], set]) {
     expect(await refused(args, { env: { PORT: 'http' } })).toMatch(/^PORT: /);
   }
 });
 
-describe('a database that is none', () => {
+describe('a database that is not one', () => {
   test.each([
     ['another kind of file', () => writeFileSync(file, 'k'.repeat(4096)), /^The database .* file is not a database\.$/],
     ['a folder', () => mkdirSync(file), /^database: .* is no file; /],
@@ -69,13 +69,13 @@ describe.skipIf(process.getuid?.() !== 0)('as root (skipped for other users)', (
     ['a user without a name', 54_321, 54_321, "sudo -u '#54321' backchannel …"],
     ['a folder of root, in which another user writes', 0, nobody, 'sudo -u nobody backchannel …'],
     ['a folder of another user, in which root has been', nobody, 0, 'sudo -u nobody backchannel …'],
-  ])('%s is left alone, with the line to run instead', async (_, folderUid, fileUid, line) => {
+  ])('%s is left unchanged, with the command to run instead', async (_, folderUid, fileUid, line) => {
     await makeDatabase();
     chownSync(file, fileUid, fileUid);
     chownSync(data, folderUid, folderUid);
     const before = [readdirSync(data), statSync(file).mtimeMs];
     for (const args of [['sessions', 'list'], ['tokens', 'revoke', 'x'], set, ['verify']]) {
-      // Nor is anybody asked for a password first.
+      // You are not asked for a password first.
       expect(await refused(args, { input: '' })).toBe(
         `DATA_DIR: ${data} belongs to another user, whose server could not use files that this one makes there; ` +
           `run this as that user: ${line}`,
@@ -87,7 +87,7 @@ describe.skipIf(process.getuid?.() !== 0)('as root (skipped for other users)', (
     expect([readdirSync(data), statSync(file).mtimeMs]).toEqual(before);
   });
 
-  test('in a folder of another user no data folder is made', async () => {
+  test('no data folder is created in a folder of another user', async () => {
     using other = makeHome();
     chownSync(other.root, nobody, nobody);
     const { stdout, stderr, exitCode } = await other.run(['password', 'set'], { input: 'the long password' });
@@ -98,7 +98,7 @@ describe.skipIf(process.getuid?.() !== 0)('as root (skipped for other users)', (
 });
 
 describe.skipIf(process.getuid === undefined || process.getuid() === 0)('as any other user (skipped for root)', () => {
-  test('a file that may not be written is a sentence, with the line that mends it', async () => {
+  test('a file that cannot be written gives one sentence with the command that fixes it', async () => {
     await makeDatabase();
     chmodSync(file, 0o400);
     const text = `database: ${file} cannot be read and written by user ${userInfo().username}: chmod 600 ${file}`;

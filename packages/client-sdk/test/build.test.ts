@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { standaloneRouter } from '../build.ts';
 
-test('a router type that needs the server stops the build', () => {
+test('the build fails if the router type needs the server', () => {
   const standsAlone =
     'import { initTRPC } from "@trpc/server";\nexport declare const appRouter: import("@trpc/server").X;';
   expect(standaloneRouter(standsAlone)).toContain('\ndeclare const appRouter');

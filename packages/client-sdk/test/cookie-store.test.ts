@@ -5,7 +5,7 @@ import { failureOf, openStandInFor } from './stand-in.ts';
 
 const signedOut = { result: { data: { authenticated: false, expiresAt: null } } };
 
-/** A store that counts what it is asked, and holds what it was given. */
+/** A store in memory that counts its calls. */
 function createMemory(text: string | null = null) {
   const calls: string[] = [];
   const memory = {
@@ -23,7 +23,7 @@ function createMemory(text: string | null = null) {
   return memory satisfies CookieStore;
 }
 
-test('a session outlives the client that opened it', async () => {
+test('a new client continues the stored session', async () => {
   await using server = await startServer();
   const cookies = createMemory();
   const first = createBackchannelClient({ url: server.url, cookies });
@@ -38,7 +38,7 @@ test('a session outlives the client that opened it', async () => {
   expect(await third.auth.status.query()).toMatchObject({ authenticated: false });
 });
 
-test('it is loaded once, and saved only when the cookies have changed', async () => {
+test('the store is loaded once, and saved only when the cookies have changed', async () => {
   await using server = await startServer();
   const cookies = createMemory();
   const bc = createBackchannelClient({ url: server.url, cookies });
@@ -55,7 +55,7 @@ test('it is loaded once, and saved only when the cookies have changed', async ()
   expect(cookies.calls).toEqual(['load', 'save', 'save']);
 });
 
-test('calls that come at once wait for one load, and what is saved last is the last state', async () => {
+test('concurrent calls wait for one load, and the last save has the latest state', async () => {
   await using server = await startServer();
   const kept = createMemory();
   await createBackchannelClient({ url: server.url, cookies: kept }).auth.login.mutate({ password: PASSWORD });
@@ -67,7 +67,7 @@ test('calls that come at once wait for one load, and what is saved last is the l
     save: async (text) => {
       running++;
       most = Math.max(most, running);
-      // A turn of the event loop and a request: time enough for another save, if it were let.
+      // A turn of the event loop and a request: enough time for another save, if saves could overlap.
       await fetch(`${server.url}/healthz`);
       await kept.save(text);
       running--;
@@ -81,24 +81,24 @@ test('calls that come at once wait for one load, and what is saved last is the l
 
   await Promise.all([1, 2, 3].map(() => bc.auth.login.mutate({ password: PASSWORD })));
   expect(most).toBe(1);
-  // What the store has is what the client goes on with, whichever came last.
+  // The store and the client have the same cookies, whichever response came last.
   const { session } = await bc.auth.me.query();
   const next = createBackchannelClient({ url: server.url, cookies: kept });
   expect((await next.auth.me.query()).session?.id).toBe(session?.id);
 });
 
-test('what is loaded goes to the origin that it came from and to no other', async () => {
+test('loaded cookies go only to the origin that they came from', async () => {
   await using server = await startServer();
   const cookies = createMemory();
   await createBackchannelClient({ url: server.url, cookies }).auth.login.mutate({ password: PASSWORD });
   expect(cookies.text).toContain(server.url);
 
-  await using stranger = await openStandInFor(200, signedOut);
-  await createBackchannelClient({ url: stranger.url, cookies }).auth.status.query();
-  expect(stranger.requests.map(({ headers }) => headers.cookie)).toEqual([undefined]);
+  await using other = await openStandInFor(200, signedOut);
+  await createBackchannelClient({ url: other.url, cookies }).auth.status.query();
+  expect(other.requests.map(({ headers }) => headers.cookie)).toEqual([undefined]);
 });
 
-test('a damaged text is as good as none, and is replaced at the next sign-in', async () => {
+test('a damaged text is ignored, and the next sign-in replaces it', async () => {
   await using server = await startServer();
   await using listener = await openStandInFor(200, signedOut);
   const origin = listener.url;
@@ -120,7 +120,7 @@ test('a damaged text is as good as none, and is replaced at the next sign-in', a
   for (const text of texts)
     await createBackchannelClient({ url: origin, cookies: createMemory(text) }).auth.status.query();
   expect(listener.requests.map(({ headers }) => headers.cookie)).toEqual(texts.map(() => undefined));
-  // Nothing else is wrong with them.
+  // The same text without damage works.
   const whole = JSON.stringify({ origin, cookies: [cookie] });
   await createBackchannelClient({ url: origin, cookies: createMemory(whole) }).auth.status.query();
   expect(listener.requests.at(-1)?.headers.cookie).toBe('backchannel_session=x');
@@ -131,7 +131,7 @@ test('a damaged text is as good as none, and is replaced at the next sign-in', a
   expect(await next.auth.status.query()).toMatchObject({ authenticated: true });
 });
 
-test('a store that has nothing, and one that answers at once, are fine', async () => {
+test('a store may be empty, and it may return without a promise', async () => {
   await using server = await startServer();
   for (const nothing of [null, undefined, '']) {
     let text = '';
@@ -146,7 +146,7 @@ test('a store that has nothing, and one that answers at once, are fine', async (
   }
 });
 
-test('a load that fails stops the call before anything is sent, and the next call tries again', async () => {
+test('a failed load stops the call before anything is sent, and the next call tries again', async () => {
   await using server = await openStandInFor(200, signedOut);
   let failures = 1;
   const cookies: CookieStore = {
@@ -168,7 +168,7 @@ test('a load that fails stops the call before anything is sent, and the next cal
   expect(await bc.auth.status.query()).toMatchObject({ authenticated: false });
 });
 
-test('a save that fails is told, loses no session, and is made up for at the next call', async () => {
+test('a failed save rejects the call, keeps the session, and is repeated at the next call', async () => {
   await using server = await startServer();
   const memory = createMemory();
   let failures = 1;
@@ -189,7 +189,7 @@ test('a save that fails is told, loses no session, and is made up for at the nex
   expect(memory.text).toContain('backchannel_session');
 });
 
-test('beside a token there is nothing to keep', () => {
+test('a token and a cookie store cannot be combined', () => {
   const create = () =>
     createBackchannelClient({ url: 'http://backchannel.test', token: 'bct_x', cookies: createMemory() });
   expect(create).toThrow(/^cookies: a client with a token/);

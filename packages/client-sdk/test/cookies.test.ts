@@ -3,14 +3,14 @@ import { createCookieJar } from '../src/cookies.ts';
 
 const PATH = '/trpc/auth.me';
 
-/** The header for PATH after one answer to it with these lines. */
+/** The Cookie header for PATH after a response with these Set-Cookie lines. */
 function header(lines: string[], url = 'http://localhost:8000'): string {
   const jar = createCookieJar(new URL(url));
   jar.remember(lines, PATH);
   return jar.header(PATH);
 }
 
-test('name and value are kept as they are, the later of one name wins', () => {
+test('name and value are kept unchanged, and a later cookie replaces an earlier one of the same name', () => {
   expect(header(['a=1; Path=/', ' b = x=y== ; path=/; HttpOnly; SameSite=Lax', 'a=2'])).toBe('a=2; b=x=y==');
   expect(header(['', '=x', 'novalue'])).toBe('novalue=');
 });
@@ -23,11 +23,11 @@ test.each([
   ['Expires=Thu, 01 Jan 1970 00:00:00 GMT', ''],
   ['Expires=Fri, 01 Jan 2100 00:00:00 GMT', 'a=1'],
   ['Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'a=1'],
-])('a cookie lasts as long as it says: %s', (attribute, sent) => {
+])('Max-Age and Expires limit a cookie: %s', (attribute, sent) => {
   expect(header(['a=0; Path=/', `a=1; Path=/; ${attribute}`])).toBe(sent);
 });
 
-test('a cookie ends when its time has come', () => {
+test('a cookie expires', () => {
   vi.useFakeTimers({ now: 0 });
   try {
     const jar = createCookieJar(new URL('http://localhost:8000'));
@@ -51,7 +51,7 @@ test.each([
   ['Path=/tr', ''],
   ['Path=/trpc/auth', ''],
   ['Path=/login', ''],
-])('a cookie goes to its own path only: %s', (attribute, sent) => {
+])('a cookie is sent only under its path: %s', (attribute, sent) => {
   expect(header([`a=1; ${attribute}`])).toBe(sent);
 });
 
@@ -62,6 +62,6 @@ test.each([
   ['http://[::1]:8000', 'a=1'],
   ['http://nas:8000', ''],
   ['http://127.0.0.1.example.com', ''],
-])('a Secure cookie is kept where nobody else can read it: %s', (url, sent) => {
+])('a Secure cookie is kept over https and on loopback only: %s', (url, sent) => {
   expect(header(['a=1; Path=/; Secure'], url)).toBe(sent);
 });

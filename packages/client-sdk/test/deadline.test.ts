@@ -5,14 +5,14 @@ import { failureOf } from './stand-in.ts';
 
 const HOUR_MS = 3_600_000;
 
-test('a wait ends as soon as the caller gives up, with the caller’s reason', async () => {
+test('a wait ends as soon as the caller aborts, with the caller’s reason', async () => {
   const leaving = new AbortController();
   const deadline = createDeadline(HOUR_MS, leaving.signal);
   const waited = failureOf(deadline.wait(HOUR_MS));
   leaving.abort('left');
   expect(await waited).toBe('left');
   expect(deadline.signal.reason).toBe('left');
-  // And where that was before, none is begun.
+  // A wait that starts after the abort rejects at once.
   expect(await failureOf(deadline.wait(HOUR_MS))).toBe('left');
   expect(await failureOf(createDeadline(HOUR_MS, leaving.signal).wait(HOUR_MS))).toBe('left');
 });
@@ -22,7 +22,7 @@ test('a wait ends when the time is up', async () => {
   expect(await failureOf(deadline.wait(HOUR_MS))).toMatchObject({ name: 'AbortError' });
 });
 
-test('a signal that outlives many calls keeps nothing of them', async () => {
+test('a signal that is shared by many calls keeps no listeners of finished ones', async () => {
   const { signal } = new AbortController();
   for (let call = 0; call < 20; call++) {
     const deadline = createDeadline(Number.POSITIVE_INFINITY, signal);

@@ -4,7 +4,7 @@ import { startServer } from '../../server/test/support/harness.ts';
 import { BackchannelError, createBackchannelClient } from '../src/index.ts';
 import { failureOf, openStandIn, openStandInFor } from './stand-in.ts';
 
-/** How asking who is signed in fails there. */
+/** The error of a status query at this address. */
 async function failureAt(url: string, options: { timeoutMs?: number; retry?: false } = {}): Promise<BackchannelError> {
   const error = await failureOf(createBackchannelClient({ url, ...options }).auth.me.query());
   expect(error).toBeInstanceOf(BackchannelError);
@@ -33,7 +33,7 @@ test('a wrong password is UNAUTHORIZED', async () => {
   });
 });
 
-test('input that the server refuses names each field', async () => {
+test('an error for invalid input names each field', async () => {
   await using server = await startServer();
   const bc = createBackchannelClient({ url: server.url });
   const error = await failureOf(bc.auth.login.mutate({ password: 5, user: 'x' } as never));
@@ -44,7 +44,7 @@ test('input that the server refuses names each field', async () => {
   expect(issues).toContainEqual({ path: 'user', message: 'Unknown field.' });
 });
 
-test('input that is no JSON is BAD_REQUEST and never sent', async () => {
+test('input that cannot be converted to JSON is BAD_REQUEST and is never sent', async () => {
   await using server = await openStandInFor(200, {});
   const bc = createBackchannelClient({ url: server.url });
   const error = await failureOf(bc.auth.login.mutate({ password: 1n } as never));
@@ -53,7 +53,7 @@ test('input that is no JSON is BAD_REQUEST and never sent', async () => {
   expect(server.requests).toEqual([]);
 });
 
-test('a procedure that the server does not have is NOT_FOUND', async () => {
+test('an unknown procedure is NOT_FOUND', async () => {
   await using server = await startServer();
   const bc = createBackchannelClient({ url: server.url }) as unknown as { nope: { query(): Promise<unknown> } };
   const error = await failureOf(bc.nope.query());
@@ -61,7 +61,7 @@ test('a procedure that the server does not have is NOT_FOUND', async () => {
   expect(error).toMatchObject({ code: 'NOT_FOUND', status: 404 });
 });
 
-test('a busy server says how long to wait', async () => {
+test('an error from a busy server has the time to wait', async () => {
   const data = { code: 'SERVICE_UNAVAILABLE', httpStatus: 503, retryAfterSeconds: 7 };
   await using server = await openStandInFor(503, { error: { message: 'Busy.', code: -32603, data } });
   const error = await failureAt(server.url, { retry: false });
@@ -69,7 +69,7 @@ test('a busy server says how long to wait', async () => {
   expect(facts(error)).toEqual({ code: 'SERVICE_UNAVAILABLE', status: 503, issues: [], retryAfterSeconds: 7 });
 });
 
-test('a server that is gone is UNREACHABLE, and the message says where and why', async () => {
+test('a stopped server is UNREACHABLE, and the message has the address and the reason', async () => {
   const server = await openStandInFor(200, {});
   await server[Symbol.asyncDispose]();
   const error = await failureAt(server.url);
@@ -78,7 +78,7 @@ test('a server that is gone is UNREACHABLE, and the message says where and why',
   expect(error.cause).toBeInstanceOf(TypeError);
 });
 
-test('so is one that hangs up in the middle of an answer', async () => {
+test('a server that hangs up in the middle of a response is UNREACHABLE', async () => {
   await using server = await openStandIn((_req, res) => {
     res.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '1000' });
     res.write('{"result":', () => res.destroy());
@@ -103,19 +103,19 @@ test('a date in Retry-After becomes seconds', async () => {
 });
 
 test.each<[string, unknown]>([
-  ['nothing', ''],
+  ['an empty body', ''],
   ['null', null],
   ['another API', { status: 'ok' }],
   ['another API’s error', { error: 'unauthorized' }],
   ['another tRPC server’s error', { error: { message: 'no', code: -32001, data: null } }],
-  ['a result that is none', { result: 5 }],
+  ['a result that is not an object', { result: 5 }],
   ['a list', [{ result: { data: 1 } }]],
-])('JSON of somebody else is UNEXPECTED_ANSWER: %s', async (_, body) => {
+])('a response that is not from BackChannel is UNEXPECTED_ANSWER: %s', async (_, body) => {
   await using server = await openStandInFor(200, body);
   expect(facts(await failureAt(server.url))).toMatchObject({ code: 'UNEXPECTED_ANSWER', status: 200 });
 });
 
-test('a redirect is told, and neither followed nor given the cookie', async () => {
+test('a redirect is reported, and neither followed nor given the cookie', async () => {
   await using elsewhere = await openStandInFor(200, { result: { data: {} } });
   await using server = await openStandInFor(307, '', {
     Location: `${elsewhere.url}/login?next=secret`,
@@ -128,9 +128,9 @@ test('a redirect is told, and neither followed nor given the cookie', async () =
 });
 
 test.each([
-  ['no answer', false],
-  ['half an answer', true],
-])('no end within timeoutMs is TIMEOUT: %s', async (_, begins) => {
+  ['no response', false],
+  ['an incomplete response', true],
+])('a call that exceeds timeoutMs is TIMEOUT: %s', async (_, begins) => {
   await using server = await openStandIn((_req, res) => {
     if (begins) res.writeHead(200, { 'Content-Type': 'application/json' }).write('{');
   });
@@ -139,12 +139,12 @@ test.each([
   expect(error.message).toBe(`${server.url} did not respond within 50 ms.`);
 });
 
-test('a caller that gives up gets ABORTED with its own reason', async () => {
+test("a call that the caller aborts is ABORTED with the caller's reason", async () => {
   const leaving = new AbortController();
   await using server = await openStandIn(() => leaving.abort(new Error('the user left')));
   const bc = createBackchannelClient({ url: server.url, timeoutMs: Number.POSITIVE_INFINITY });
   for (const call of [bc.auth.me.query, bc.auth.logout.mutate]) {
-    // The first is cut off on its way, the second never sent.
+    // The first call is cut off on its way. The second is never sent.
     const error = await failureOf(call(undefined, { signal: leaving.signal }));
     expect(error).toBeInstanceOf(BackchannelError);
     expect(error).toMatchObject({ code: 'ABORTED', status: null, cause: { message: 'the user left' } });
@@ -160,7 +160,7 @@ test("a caller's AbortSignal.timeout() is a TIMEOUT too", async () => {
   expect(error).toMatchObject({ code: 'TIMEOUT', cause: { name: 'TimeoutError' } });
 });
 
-test('whatever an injected fetch throws is UNREACHABLE with that as the cause', async () => {
+test('an error from an injected fetch is UNREACHABLE, with that error as the cause', async () => {
   for (const thrown of [new RangeError('no route'), 'no route']) {
     const fetch = () => Promise.reject(thrown);
     const bc = createBackchannelClient({ url: 'http://backchannel.test', fetch });
@@ -170,7 +170,7 @@ test('whatever an injected fetch throws is UNREACHABLE with that as the cause', 
   }
 });
 
-test("it is tRPC's error too, and a log shows each fact once", async () => {
+test('the error is also a TRPCClientError, and a log shows each fact once', async () => {
   await using server = await startServer();
   const error = await failureAt(server.url);
   expect(isTRPCClientError(error) && error.data).toEqual({ code: 'UNAUTHORIZED', httpStatus: 401 });

@@ -17,7 +17,7 @@ test('examples/sdk.ts signs in, looks around and signs out', async () => {
   }
 });
 
-test('it tells a failure in one line and ends with 1', async () => {
+test('examples/sdk.ts prints a failure on one line and exits with 1', async () => {
   await using server = await startServer();
   const done = await example([server.url, 'not this one']);
   expect(done).toMatchObject({ exitCode: 1, output: 'UNAUTHORIZED: Wrong password.\n' });

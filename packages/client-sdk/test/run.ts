@@ -1,4 +1,4 @@
-// Runs a program to its end and keeps what it said.
+// Runs a program to its end and keeps its output.
 import { spawn } from 'node:child_process';
 
 export interface Run {
@@ -10,7 +10,7 @@ export interface Run {
 
 export interface RunOptions {
   cwd: string;
-  /** Variables on top of this process's own. */
+  /** Variables in addition to those of this process. */
   env?: Record<string, string>;
 }
 
@@ -31,7 +31,7 @@ export function run(command: string, args: readonly string[], { cwd, env = {} }:
   });
 }
 
-/** As `run`, for what has to go well; what it said is in the error when it does not. */
+/** Like `run`, but throws an error with the output when the program fails. */
 export async function runWell(command: string, args: readonly string[], options: RunOptions): Promise<Run> {
   const done = await run(command, args, options);
   if (done.exitCode !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${done.exitCode}:\n${done.output}`);

@@ -27,7 +27,7 @@ test('signing in again replaces the session', async () => {
   expect(await sessionId()).not.toBe(await sessionId());
 });
 
-test('two clients of one server share no session', async () => {
+test('two clients of one server have separate sessions', async () => {
   await using server = await startServer();
   const [one, other] = [server.url, new URL(server.url)].map((url) => createBackchannelClient({ url }));
   await one?.auth.login.mutate({ password: PASSWORD });
@@ -35,7 +35,7 @@ test('two clients of one server share no session', async () => {
   expect(await other?.auth.status.query()).toMatchObject({ authenticated: false });
 });
 
-test('each call is one request of its own, queries by GET', async () => {
+test('each call is one request, and queries use GET', async () => {
   await using server = await openStandInFor(200, signedOut);
   const bc = createBackchannelClient({ url: server.url });
   await Promise.all([bc.auth.status.query(), bc.auth.status.query(), bc.auth.logout.mutate()]);
@@ -46,7 +46,7 @@ test('each call is one request of its own, queries by GET', async () => {
   ]);
 });
 
-test('a token goes out as a bearer, and no cookie beside it', async () => {
+test('a token is sent as a bearer token, without cookies', async () => {
   await using server = await openStandInFor(200, signedOut, { 'Set-Cookie': 'backchannel_session=x; Path=/' });
   const bc = createBackchannelClient({ url: server.url, token: 'bct_secret\n' });
   await bc.auth.status.query();
@@ -58,7 +58,7 @@ test('a token goes out as a bearer, and no cookie beside it', async () => {
   expect(server.requests).toHaveLength(2);
 });
 
-test('several cookies are kept, and each goes out until it is deleted', async () => {
+test('several cookies are kept, and each is sent until it is deleted', async () => {
   let setCookie: string[] = ['a=1; Path=/; HttpOnly', 'b=2; Path=/; Max-Age=600'];
   const bc = createBackchannelClient({
     url: 'http://backchannel.test',
@@ -77,7 +77,7 @@ test('several cookies are kept, and each goes out until it is deleted', async ()
   expect(sent).toEqual([null, 'a=1; b=2', 'b=2']);
 });
 
-test('an injected fetch sends everything, and is told to leave cookies to a browser', async () => {
+test('an injected fetch sends every request, with `credentials` for browsers', async () => {
   await using server = await startServer();
   const calls: { url: string; init: RequestInit | undefined }[] = [];
   const options = {
@@ -99,7 +99,7 @@ test('an injected fetch sends everything, and is told to leave cookies to a brow
   expect(calls.map(({ init }) => init?.credentials)).toEqual(['include', 'include', 'omit']);
 });
 
-test('without one, the global fetch of the moment is used', async () => {
+test('without an injected fetch, the current global fetch is used', async () => {
   const bc = createBackchannelClient({ url: 'http://backchannel.test' });
   const real = globalThis.fetch;
   try {
@@ -118,13 +118,13 @@ test.each([
   'http://backchannel.test/trpc',
   'http://backchannel.test/?x=1',
   'http://operator:hunter2@backchannel.test',
-])('an address that cannot be right is refused at once: %s', (url) => {
+])('an invalid address is rejected at once: %s', (url) => {
   const create = () => createBackchannelClient({ url });
   expect(create).toThrow(TypeError);
   expect(create).toThrow(/^url: (?!.*hunter2)/);
 });
 
-test('so are a token and a limit that cannot be right', () => {
+test('an invalid token and an invalid time limit are rejected at once', () => {
   const url = 'http://backchannel.test';
   for (const token of ['', ' ', 'bct_a b', 'bct_a\nb', 'bct_…']) {
     expect(() => createBackchannelClient({ url, token })).toThrow(/^token: (?!.*bct_)/);

@@ -1,10 +1,10 @@
-// A small HTTP server that answers as a test says, where the real one cannot be brought to.
+// A small HTTP server with the responses that a test chooses, for cases that the real server can't produce.
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface StandIn extends AsyncDisposable {
   readonly url: string;
-  /** Every request that came, oldest first. */
+  /** Every request, oldest first. */
   readonly requests: { method: string | undefined; url: string | undefined; headers: IncomingHttpHeaders }[];
 }
 
@@ -29,7 +29,7 @@ export async function openStandIn(answer: RequestListener): Promise<StandIn> {
   };
 }
 
-/** A server that gives every call this one answer. */
+/** A server that gives every call the same response. */
 export function openStandInFor(status: number, body: unknown, headers: Record<string, string | string[]> = {}) {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   return openStandIn((_req, res) => {
@@ -37,7 +37,7 @@ export function openStandInFor(status: number, body: unknown, headers: Record<st
   });
 }
 
-/** What a call came to that should not have come to anything. */
+/** The error of a call that must fail. */
 export function failureOf(call: Promise<unknown>): Promise<unknown> {
   return call.then(
     (value) => {

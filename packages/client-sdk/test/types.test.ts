@@ -11,7 +11,7 @@ import {
 
 type Me = Awaited<ReturnType<BackchannelClient['auth']['me']['query']>>;
 
-test('answers are typed by the router, and not any', () => {
+test("outputs have the router's types, and not any", () => {
   expectTypeOf<Me>().not.toBeAny();
   expectTypeOf<Me>().toEqualTypeOf<BackchannelOutputs['auth']['me']>();
   expectTypeOf<Me['method']>().toEqualTypeOf<'session' | 'token'>();
@@ -19,7 +19,7 @@ test('answers are typed by the router, and not any', () => {
   expectTypeOf<Me>().not.toHaveProperty('user');
 });
 
-test('inputs are typed by the router, and not any', () => {
+test("inputs have the router's types, and not any", () => {
   expectTypeOf<BackchannelInputs['auth']['login']>().toEqualTypeOf<{
     password: string;
     remember?: boolean | undefined;
@@ -27,13 +27,13 @@ test('inputs are typed by the router, and not any', () => {
   expectTypeOf<{ passwort: string }>().not.toExtend<BackchannelInputs['auth']['login']>();
 });
 
-test('codes are a closed list, and a missing answer has no status', () => {
+test('codes are a closed list, and an error without a response has no status', () => {
   expectTypeOf<BackchannelErrorCode>().not.toEqualTypeOf<string>();
   expectTypeOf<'UNAUTHORIZED' | 'UNREACHABLE'>().toExtend<BackchannelErrorCode>();
   expectTypeOf<BackchannelError['status']>().toEqualTypeOf<number | null>();
   expectTypeOf(BackchannelError).instance.toExtend<Error>();
 });
 
-test('an issue is what build.ts writes for it', () => {
+test('an issue has the type that build.ts writes for it', () => {
   expectTypeOf<BackchannelIssue>().toEqualTypeOf<{ path: string; message: string }>();
 });
