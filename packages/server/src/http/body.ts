@@ -10,7 +10,7 @@ export const MAX_BODY_BYTES = 64 * 1024;
 
 const readRaw = raw({ limit: MAX_BODY_BYTES, inflate: false, type: () => true });
 
-/** Reads a JSON body as text; empty if there is none. Refuses other content types, and text that is not UTF-8 (RFC 8259, 8.1). */
+/** Reads a JSON body as text; empty if there is none. Refuses other types, and text that is not UTF-8 (RFC 8259, 8.1). */
 export function readJsonText(req: Request, res: Response): Promise<string> {
   return readText(req, res, { type: 'application/json', name: 'JSON' });
 }

@@ -41,7 +41,7 @@ export function refuseForeignOrigin(request: { method: string; headers: Incoming
 function isOwnHost(origin: string, host: string | undefined, config: Origins): boolean {
   if (!host || !URL.canParse(origin)) return false;
   const page = new URL(origin);
-  // Only browsers send Origin, and they always send it in this exact spelling.
+  // This protects browsers, and they always send Origin in this exact spelling.
   if (page.origin !== origin) return false;
   if (page.host !== hostOf(host, page.protocol)) return false;
   return isLoopbackOrigin(page.origin) || page.host === new URL(config.publicUrl).host;

@@ -18,7 +18,7 @@ export const securityHeaders: RequestHandler = (_req, res, next) => {
   next();
 };
 
-/** API responses are only for this caller and this moment. */
+/** API responses are for one caller at one moment, so they must not be cached. */
 export const noStore: RequestHandler = (_req, res, next) => {
   res.setHeader('Cache-Control', 'no-store');
   next();

@@ -177,7 +177,7 @@ export const client = router({
     .query(() => ({ message: 'You are signed in.' })),
 });
 
-/** The usage of the caller's session or token, including this request, and when it ends (milliseconds since 1970; null: never). */
+/** The usage of a session or token, including this request, and when it ends (milliseconds since 1970; null: never). */
 async function useOf(principal: Principal, services: Services) {
   if (principal.kind === 'token') {
     const token = await services.tokens.reload(principal.token);

@@ -82,8 +82,8 @@ describe('methods', () => {
         expect(head.text).toBe('');
         expect(head.status).toBe(get.status);
         const { date: _one, 'x-request-id': _id, 'content-length': _length, ...expected } = get.headers;
-        const { date: _other, 'x-request-id': _otherId, ...told } = head.headers;
-        expect(told).toEqual(expected);
+        const { date: _other, 'x-request-id': _otherId, ...actual } = head.headers;
+        expect(actual).toEqual(expected);
       }
     },
   );
@@ -331,8 +331,8 @@ describe('batches', () => {
     async (body) => {
       const answer = await send('POST /trpc/auth.login?batch=1', { headers: json, body });
       expect(answer.status).toBe(400);
-      const told = Array.isArray(answer.json) ? answer.json[0] : answer.json;
-      expect(readError('tRPC', 400, told).code).toBe('BAD_REQUEST');
+      const first = Array.isArray(answer.json) ? answer.json[0] : answer.json;
+      expect(readError('tRPC', 400, first).code).toBe('BAD_REQUEST');
       expect(answer.headers['set-cookie']).toBeUndefined();
     },
   );

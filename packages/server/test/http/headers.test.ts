@@ -206,7 +206,7 @@ describe('a Cookie header', () => {
     ['any number of old values before it', `${'backchannel_session=old; '.repeat(20)}${good}`],
     ['look-alike names', `xbackchannel_session=x; backchannel_sessionx=y; Backchannel_Session=z; ${good}`],
     ['500 others', `${Array.from({ length: 500 }, (_, n) => `c${n}=${n}`).join('; ')}; ${good}`],
-  ])('signs in with %s', async (_name, cookie) => {
+  ])('authenticates with %s', async (_name, cookie) => {
     expect(await isSignedIn(cookie)).toBe(true);
   });
 
@@ -241,8 +241,8 @@ describe('a Cookie header', () => {
       'alg none',
       `backchannel_session=${Buffer.from('{"alg":"none","typ":"session+jwt"}').toString('base64url')}.${payload}.`,
     ],
-    ['names of every object', 'backchannel_session=__proto__; __proto__=x; constructor=y; toString=z'],
-  ])('signs nobody in with %s', async (_name, cookie) => {
+    ['names from Object.prototype', 'backchannel_session=__proto__; __proto__=x; constructor=y; toString=z'],
+  ])('does not authenticate with %s', async (_name, cookie) => {
     // Node itself refuses control characters in a header.
     expect([false, 400]).toContain(await isSignedIn(cookie));
   });

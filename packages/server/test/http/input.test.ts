@@ -331,7 +331,7 @@ describe.each(faces)('a body over %s', (face) => {
   });
 
   test.each([
-    ['a byte that is none', Buffer.from([0xff])],
+    ['an invalid byte', Buffer.from([0xff])],
     ['half a character', Buffer.from('é').subarray(0, 1)],
     ['a surrogate', Buffer.from([0xed, 0xa0, 0x80])],
     ['an overlong NUL', Buffer.from([0xc0, 0x80])],

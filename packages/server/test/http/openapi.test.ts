@@ -300,8 +300,8 @@ describe('GET /auth/verify', () => {
     const check = async (server: TestServer, headers: Headers, query = '') => {
       const answer = await sendRaw(server.url, `GET /api/v1/auth/verify${query}`, { headers });
       const { status } = answer;
-      const told = expectVerifyDocumented(verify, answer);
-      seen.set(status, (seen.get(status) ?? new Set()).union(told));
+      const names = expectVerifyDocumented(verify, answer);
+      seen.set(status, (seen.get(status) ?? new Set()).union(names));
       return status;
     };
 
@@ -604,9 +604,9 @@ function expectDocumented(operation: Operation, answer: Received): void {
   // Signing out clears the cookie first, so later errors have the header, too.
   if (status >= 400) return;
   const { required = false, examples = {} } = (documented['Set-Cookie'] ?? {}) as oas31.HeaderObject;
-  const told = Object.values(examples).map((each) => ('value' in each ? cookieShape(String(each.value)) : ''));
+  const cookies = Object.values(examples).map((each) => ('value' in each ? cookieShape(String(each.value)) : ''));
   const set = headers.getSetCookie().map(cookieShape);
-  expect(set, what).toEqual(set.length > 0 || required ? told : []);
+  expect(set, what).toEqual(set.length > 0 || required ? cookies : []);
 }
 
 /** A Set-Cookie line without its variable parts. */

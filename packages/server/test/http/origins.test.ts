@@ -22,7 +22,7 @@ const logoutPath = { REST: '/api/v1/auth/logout', tRPC: '/trpc/auth.logout' };
 
 const allowed = 'https://app.example.com';
 const allowedOrigins = [allowed, 'http://localhost:5173'];
-// PUBLIC_URL is http://localhost:PORT for the first server, http://auth.example.com:PORT for the second, and https for the last.
+// PUBLIC_URL is http://localhost:PORT for the first server, http://auth.example.com:PORT for the second, https for the last.
 const local = await startServer({ allowedOrigins });
 const named = await startServer({ allowedOrigins, publicUrl: 'http://auth.example.com:0' });
 const secure = await startServer({ publicUrl: 'https://auth.example.com:0' });
@@ -284,7 +284,7 @@ describe.each(faces)('over %s', (face) => {
     expect((await client.rest('GET', '/auth/me')).status).toBe(200);
   });
 
-  test('a form on a foreign page signs nobody in', async () => {
+  test('a form on a foreign page cannot sign in', async () => {
     const form = '{"password":"correct horse battery","x":"="}';
     for (const [type, body] of [
       ['text/plain', form],
@@ -300,11 +300,11 @@ describe.each(faces)('over %s', (face) => {
       const answer = await sendRaw(local.url, `POST ${loginPath[face]}`, { headers: foreign, body });
       expect([type, refusal(face, answer)]).toEqual([type, 'FORBIDDEN']);
       // Sandboxed frames, and pages with the policy no-referrer.
-      const nobody = await sendRaw(local.url, `POST ${loginPath[face]}`, {
+      const crossSite = await sendRaw(local.url, `POST ${loginPath[face]}`, {
         headers: { ...headers, origin: 'null' },
         body,
       });
-      expect([type, refusal(face, nobody)]).toEqual([type, 'FORBIDDEN']);
+      expect([type, refusal(face, crossSite)]).toEqual([type, 'FORBIDDEN']);
       // An old browser that sends neither header still can't send JSON from a form.
       if (type === 'application/json') continue;
       const old = await sendRaw(local.url, `POST ${loginPath[face]}`, { headers, body });

@@ -111,8 +111,8 @@ test('the procedures and the specified operations are the same, at the same meth
     name,
     `${meta.openapi.method} ${meta.openapi.path}`,
   ]);
-  const told = Object.entries(contract).map(([name, [rest]]) => [name, rest]);
-  expect(there.sort()).toEqual(told.sort());
+  const specified = Object.entries(contract).map(([name, [rest]]) => [name, rest]);
+  expect(there.sort()).toEqual(specified.sort());
 });
 
 test.each([

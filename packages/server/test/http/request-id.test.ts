@@ -47,9 +47,9 @@ test("each wrong password is logged with the caller's address, at a sign-in and 
     await wrong('/auth/login', { password: 'hunter2' }),
     await wrong('/auth/step-up', { password: 'hunter2' }),
   ];
-  const told = lines().map(({ level, msg, ip, requestId }) => ({ level, msg, ip, requestId }));
+  const logged = lines().map(({ level, msg, ip, requestId }) => ({ level, msg, ip, requestId }));
   const line = { level: 'info', ip: '203.0.113.9' };
-  expect(told).toEqual([
+  expect(logged).toEqual([
     { ...line, msg: 'login: wrong password', requestId: ids[0] },
     { ...line, msg: 'step-up: wrong password', requestId: ids[1] },
   ]);

@@ -1,4 +1,4 @@
-// ReDoc: the page for reading about the API. Only its bundle is used. The script that starts it is a file of its own,
+// ReDoc: the page for reading about the API. Only its bundle is used. The script that starts it is a separate file,
 // because the page's policy allows no inline scripts.
 import { readFileSync } from 'node:fs';
 import type { RequestHandler } from 'express';

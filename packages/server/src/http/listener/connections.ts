@@ -85,7 +85,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
 };
 const malformed: Refusal = { status: 400, code: 'BAD_REQUEST', message: 'This is not a valid HTTP request.' };
 
-/** The response that a connection is currently sending. There is no public API for it; Node's own error handler uses it too. */
+/** The response that a connection is currently sending. It has no public API, and Node's own error handler uses it, too. */
 export const answerOf = (socket: Duplex): ServerResponse | null =>
   (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage ?? null;
 

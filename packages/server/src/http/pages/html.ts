@@ -6,7 +6,7 @@ export interface Html {
 
 type Part = Html | string | number | null | readonly Html[];
 
-/** Tags an HTML template. Strings are escaped, results of `html` and lists of them are inserted as they are, and null is empty. */
+/** Tags an HTML template. Escapes strings, inserts results of `html` and lists of them as they are, and leaves out null. */
 export function html(texts: TemplateStringsArray, ...parts: Part[]): Html {
   return { markup: texts.reduce((markup, text, index) => `${markup}${render(parts[index - 1] ?? null)}${text}`) };
 }

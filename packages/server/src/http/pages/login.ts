@@ -70,7 +70,7 @@ function describeProblem({ code, message, issues, retryAfterSeconds = 0 }: Error
     case 'SERVICE_UNAVAILABLE':
       return { title: 'Temporarily unavailable', advice: `${message} ${again}`, isWrong: false };
     default:
-      return { title: 'That can’t be the password', advice: issues?.[0]?.message ?? message, isWrong: true };
+      return { title: 'This password is not valid', advice: issues?.[0]?.message ?? message, isWrong: true };
   }
 }
 

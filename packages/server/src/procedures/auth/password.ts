@@ -23,7 +23,10 @@ export const Password = z
     maxLength: PASSWORD_MAX_BYTES,
   });
 
-/** Throws the error for a failed attempt. A wrong password is UNAUTHORIZED at sign-in, and FORBIDDEN in a session, which stays valid. */
+/**
+ * Throws the error for a failed attempt. A wrong password is UNAUTHORIZED at sign-in. In a session it is FORBIDDEN, and the
+ * session stays valid.
+ */
 export function refuseProofs(refusal: Refusal | SignedOut, options: { wrong: 'UNAUTHORIZED' | 'FORBIDDEN' }): never {
   if (refusal.outcome === 'signed-out') throw signedOut();
   if (refusal.outcome === 'wrong') throw new TRPCError({ code: options.wrong, message: messages.wrongPassword });

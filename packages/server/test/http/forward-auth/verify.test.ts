@@ -189,18 +189,18 @@ describe('allowed:', () => {
 
 describe('refused:', () => {
   test.each<[string, Headers]>([
-    ['a stranger', {}],
+    ['no credential', {}],
     ['a garbage session', { Cookie: 'backchannel_session=garbage' }],
     ['a cookie of over a kilobyte', { Cookie: `backchannel_session=${'x'.repeat(3000)}` }],
     ['the master password', basic('operator', PASSWORD)],
-    ['a token that never was', bearer(`bct_${'A'.repeat(43)}`)],
-    ['a cut token', { 'X-Backchannel-Token': 'bct_' }],
+    ['an unknown token', bearer(`bct_${'A'.repeat(43)}`)],
+    ['a truncated token', { 'X-Backchannel-Token': 'bct_' }],
     ['an empty header', { 'X-Backchannel-Token': '' }],
     [
-      'identity that it gives itself',
+      'forged identity headers',
       { 'Remote-User': 'operator', 'X-Auth-Session': 'a'.repeat(24), 'X-Auth-Method': 'session' },
     ],
-    ['Basic that is no base64', { Authorization: 'Basic %%%' }],
+    ['Basic without base64', { Authorization: 'Basic %%%' }],
   ])('%s', async (_who, headers) => {
     expectRefused(await verify(plain, headers));
     expectRefused(await verify(plain, headers, { query: '?redirect=1' }));
@@ -571,7 +571,7 @@ describe('two families of headers', () => {
     ['scheme', original('http://photos.example.com/album')],
     ['method', original(address, 'POST')],
     ['method alone', { 'X-Original-Method': 'POST' }],
-    ['an address that is none', original('photos')],
+    ['an invalid address', original('photos')],
   ])(
     'if they differ in the %s, every request is refused without a redirect, which is logged once',
     async (_what, other) => {

@@ -171,14 +171,14 @@ describe('the listener', () => {
   });
 
   test('closes connections beyond its limit, logs it once, and accepts new ones afterwards', async () => {
-    const told: string[] = [];
+    const logged: string[] = [];
     const log = Object.assign(createLog({ logLevel: 'silent', logFormat: 'json' }), {
-      warn: (text: string) => told.push(text),
+      warn: (text: string) => logged.push(text),
     });
     const { connections, url } = await listen(log, { maxConnections: 2 });
     const [first, second] = [await open({ url }), await open({ url })];
     for (const _ of [1, 2]) await (await open({ url })).ended;
-    expect(told).toEqual(['more than 2 connections at once; further ones are closed']);
+    expect(logged).toEqual(['more than 2 connections at once; further ones are closed']);
     first.socket.destroy();
     await expect.poll(() => new Promise((found) => connections.getConnections((_, count) => found(count)))).toBe(1);
     const third = await open({ url });

@@ -162,7 +162,7 @@ describe('/login', () => {
     ['nothing', '', 400, 'The password is empty.'],
     ['73 bytes', `password=${'x'.repeat(73)}`, 400, 'The password is 73 bytes long in UTF-8; bcrypt reads at most 72.'],
     ['a NUL', 'password=a%00b', 400, 'NUL'],
-    ['no UTF-8', 'password=%ff', 400, 'The form is not valid percent-encoded UTF-8.'],
+    ['invalid UTF-8', 'password=%ff', 400, 'The form is not valid percent-encoded UTF-8.'],
     ['half an escape', 'password=100%', 400, 'The form is not valid percent-encoded UTF-8.'],
     ['the password twice', 'password=a&password=b', 400, 'This field appears more than once.'],
     ['an unknown field', 'password=a&x=1', 400, 'Unknown field.'],
@@ -258,8 +258,8 @@ describe('/', () => {
   test('redirects to /login without a session, and lists the sessions with one', async () => {
     await using server = await startServer();
     const [client, other] = [server.client(), server.client()];
-    const stranger = await client.page('/');
-    expect([stranger.status, stranger.headers.get('location'), stranger.body]).toEqual([303, '/login', '']);
+    const signedOut = await client.page('/');
+    expect([signedOut.status, signedOut.headers.get('location'), signedOut.body]).toEqual([303, '/login', '']);
 
     const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
     await signInOnPage(other, {}, { 'user-agent': firefox });
@@ -332,8 +332,8 @@ describe('/', () => {
     const client = server.client();
     await client.signIn();
     const { session } = (await client.rest('GET', '/auth/me')).body;
-    const stranger = await server.client().page('/sessions', { end: session.id });
-    expect([stranger.status, stranger.headers.get('location')]).toEqual([303, '/login']);
+    const signedOut = await server.client().page('/sessions', { end: session.id });
+    expect([signedOut.status, signedOut.headers.get('location')]).toEqual([303, '/login']);
     expect((await client.page(`/sessions?end=${session.id}`)).headers.get('location')).toBe('/');
     expect((await client.page('/sessions', {})).status).toBe(400);
     expect((await client.page('/sessions', { end: session.id, x: '1' })).status).toBe(400);
