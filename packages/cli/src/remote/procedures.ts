@@ -60,7 +60,7 @@ interface Field {
 }
 
 /** The input of a procedure as JSON Schema; null if it takes none. */
-export async function schemaOf({ input }: Procedure) {
+async function schemaOf({ input }: Procedure) {
   const { inputSchema } = await import('@backchannel/server/operations');
   const schema = input ? inputSchema(input) : null;
   return schema && Object.keys(schema.properties ?? {}).length > 0 ? schema : null;

@@ -5,7 +5,7 @@
 import { bracketed, isHost, isLoopback } from './address.ts';
 
 /** How the connection is encrypted and the server is verified, in libpq's words. */
-export type TlsMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
+type TlsMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
 
 export interface PostgresAddress {
   /** Tried one after another. A name that begins with / is the folder of a Unix socket. */

@@ -15,10 +15,10 @@ import type { Proof } from './sign-in/proofs.ts';
 import type { SignedOut } from './sign-in/sign-in.ts';
 import type { Tokens } from './tokens.ts';
 
-export type PasswordChanged = { outcome: 'changed'; sessionsEnded: number; tokensRevoked: number };
+type PasswordChanged = { outcome: 'changed'; sessionsEnded: number; tokensRevoked: number };
 /** The environment sets the password, so it cannot be changed here. `env` is the line to put there instead. */
-export type SetByEnvironment = { outcome: 'set-by-environment'; env: string };
-export type PasswordChangeOutcome = PasswordChanged | SetByEnvironment | Refusal | SignedOut;
+type SetByEnvironment = { outcome: 'set-by-environment'; env: string };
+type PasswordChangeOutcome = PasswordChanged | SetByEnvironment | Refusal | SignedOut;
 
 export interface PasswordChange {
   /** Verifies the proofs, then sets the new password. The caller's session goes on; all others end. */

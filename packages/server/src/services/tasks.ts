@@ -10,7 +10,7 @@ export interface Task {
 }
 
 /** What a task has done since this process started. */
-export interface TaskFigures {
+interface TaskFigures {
   readonly name: string;
   readonly runs: number;
   readonly failures: number;

@@ -40,7 +40,7 @@ export function refuseProofs(refusal: Refusal | SignedOut, options: { wrong: 'UN
 /** For a session that ended while its request was running. */
 export const signedOut = () => new TRPCError({ code: 'UNAUTHORIZED', message: messages.signInFirst });
 
-export const busy = (seconds: number) =>
+const busy = (seconds: number) =>
   new RetryLaterError({
     code: 'SERVICE_UNAVAILABLE',
     message: messages.busy,

@@ -23,7 +23,7 @@ export interface SessionCookies {
 }
 
 /** A session that a transaction has opened. The secret is known here only; the database has its SHA-256. */
-export interface OpenedSession {
+interface OpenedSession {
   session: SessionRow;
   secret: string;
   device: Device;

@@ -27,7 +27,7 @@ export interface Attempt {
 export type Busy = { outcome: 'busy'; retryAfterSeconds: number };
 export type Refusal = { outcome: 'wrong' } | Throttled | Busy;
 
-export interface Proven {
+interface Proven {
   outcome: 'proven';
   /** The fingerprint of the password that was proven: what a new session is bound to. */
   fingerprint: string;

@@ -1,9 +1,9 @@
 // How many attempts this process has seen, by purpose and outcome: counts for the metrics, which decide nothing.
 
 /** `busy`: turned away because too many were being checked. `unavailable`: the database could not be reached. */
-export const attemptOutcomes = ['right', 'wrong', 'throttled', 'busy', 'unavailable'] as const;
+const attemptOutcomes = ['right', 'wrong', 'throttled', 'busy', 'unavailable'] as const;
 export type AttemptOutcome = (typeof attemptOutcomes)[number];
-export const attemptPurposes = ['login', 'step-up'] as const;
+const attemptPurposes = ['login', 'step-up'] as const;
 export type AttemptPurpose = (typeof attemptPurposes)[number];
 
 export type OutcomeFigures = { purpose: AttemptPurpose; outcome: AttemptOutcome; count: number }[];

@@ -10,7 +10,7 @@ import type { Proof } from './proofs.ts';
 
 /** The session that asked has ended while its proofs were verified. */
 export type SignedOut = { outcome: 'signed-out' };
-export type SignedIn = { outcome: 'signed-in'; seen: SeenSession; cookies: SessionCookies; device: Device };
+type SignedIn = { outcome: 'signed-in'; seen: SeenSession; cookies: SessionCookies; device: Device };
 
 export interface SignIn {
   /** Opens a session. `replaced` is the one that the browser had before, which ends. */

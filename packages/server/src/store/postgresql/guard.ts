@@ -6,7 +6,7 @@ import { isPrepared } from '../prepared.ts';
 import { StoreUnavailableError } from '../unavailable.ts';
 
 /** The connection broke while a transaction was being committed: nobody here knows whether it was. */
-export class UnknownCommitError extends StoreUnavailableError {
+class UnknownCommitError extends StoreUnavailableError {
   override readonly name = 'UnknownCommitError';
 }
 
