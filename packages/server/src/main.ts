@@ -10,10 +10,8 @@ if (Number.parseInt(process.versions.node, 10) < 24) {
 }
 // Beside the code, not in the shared temporary folder, where another user could lay code ready for us to run.
 module.enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/compile'));
-// What is imported before this line has no cache.
-const { favourSize, favourSpeed, giveBackWhenIdle } = await import('./process/start-memory.ts');
-favourSize();
+// What is imported before this line is not cached.
 const { run } = await import('./process/run.ts');
+const { returnMemoryWhenIdle } = await import('./process/idle-memory.ts');
 await run(process.argv.slice(2));
-favourSpeed();
-giveBackWhenIdle();
+returnMemoryWhenIdle();
