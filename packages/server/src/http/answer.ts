@@ -1,10 +1,9 @@
 // Responses that all faces share: JSON, errors in the API's shape, and methods that are not allowed. Errors are logged here.
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import type { Request, Response } from 'express';
 import { describeError, type ErrorDescription, RetryLaterError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { STATUS_CODES } from './listener/node-http.ts';
 import { requestIdOf } from './request-id.ts';
 
 export function sendJson(res: ServerResponse, status: number, body: unknown): void {

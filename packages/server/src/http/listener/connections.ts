@@ -2,11 +2,10 @@
  * Limits on connections: their number, their size and their time, and the responses to malformed requests. Well-behaved
  * browsers and proxies stay within these limits.
  */
-import type { Server, ServerResponse } from 'node:http';
+import { createServer, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Log } from '../../log.ts';
 import { logOnce } from '../../log-once.ts';
-import { createServer, STATUS_CODES } from './node-http.ts';
 
 /** For the request line and all headers together, in bytes. It is Node's default, fixed here so that it stays. */
 const MAX_HEADER_BYTES = 16 * 1024;
