@@ -54,19 +54,18 @@ function readKeyFile(file: string): string | null {
 
 /**
  * Replaces the key file by the key of a backup, which the restored cookies need. A different key is kept beside it, under a
- * name that ends in `stamp`. Returns whether there was a different one.
+ * name that ends in `stamp`.
  * @throws SecretKeyError
  */
-export function restoreSecretKey(dataDir: string, secretKey: string, { stamp }: { stamp: string }): boolean {
+export function restoreSecretKey(dataDir: string, secretKey: string, { stamp }: { stamp: string }): void {
   const file = join(dataDir, 'secret.key');
   const exists = existsSync(file);
   const draft = draftKeyFile(file, secretKey);
   try {
-    if (exists && readFileSync(file, 'utf8').trim() === secretKey) return false;
+    if (exists && readFileSync(file, 'utf8').trim() === secretKey) return;
     // A rename, not a second link: some file systems have no links.
     if (exists) renameSync(file, `${file}.replaced-${stamp}`);
     renameSync(draft, file);
-    return exists;
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
     throw new SecretKeyError(`SECRET_KEY: ${file} cannot be replaced: ${reason}`, { cause: error });
