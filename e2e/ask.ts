@@ -10,7 +10,7 @@ export interface Answer {
   body: Buffer;
 }
 
-export interface Asked {
+interface Asked {
   method?: string;
   /** In place of the address's own path, which is tidied up: as it is. */
   path?: string;

@@ -16,6 +16,6 @@ export interface CommandContext {
 /** A pipe, or a terminal. */
 export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
 
-export interface Output {
+interface Output {
   write(text: string): unknown;
 }

@@ -11,7 +11,7 @@ import { type Checkout, environment, type Home } from './run.ts';
 /** The `.env` of a home whose server and commands share the data. Any free port, cheap hashes. */
 export const serverEnv = 'PORT=0\nBCRYPT_COST=10\nLOG_FORMAT=json\nDOCS=off\n';
 
-export interface Answer {
+interface Answer {
   status: number;
   /** The Cookie header that a browser would send after this response. */
   cookie: string;

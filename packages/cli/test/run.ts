@@ -15,7 +15,7 @@ export interface Run {
   exitCode: number | null;
 }
 
-export interface RunOptions {
+interface RunOptions {
   /** The text in the pipe that is stdin. By default, the pipe is empty. */
   input?: string | Uint8Array;
   /** The environment. A process also gets PATH. */

@@ -8,7 +8,7 @@ export interface Run {
   output: string;
 }
 
-export interface RunOptions {
+interface RunOptions {
   cwd: string;
   /** Variables in addition to those of this process. */
   env?: Record<string, string>;
@@ -29,11 +29,4 @@ export function run(command: string, args: readonly string[], { cwd, env = {} }:
     child.on('error', reject);
     child.on('close', (exitCode) => resolve({ exitCode, stdout, output }));
   });
-}
-
-/** Like `run`, but throws an error with the output when the program fails. */
-export async function runWell(command: string, args: readonly string[], options: RunOptions): Promise<Run> {
-  const done = await run(command, args, options);
-  if (done.exitCode !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${done.exitCode}:\n${done.output}`);
-  return done;
 }

@@ -11,7 +11,7 @@ import { exampleLine, table, type Values } from './settings.ts';
 import { readSources, type Sources } from './sources.ts';
 import { type DatabaseAddress, DatabaseUrl } from './values.ts';
 
-export { ConfigError, type ConfigProblem } from './problem.ts';
+export { ConfigError } from './problem.ts';
 export { settings } from './settings.ts';
 export type { DatabaseAddress } from './values.ts';
 

@@ -4,7 +4,7 @@ import type { AnyTRPCProcedure, AnyTRPCRouter } from '@trpc/server';
 import { z } from 'zod';
 import type { Meta } from '../trpc.ts';
 
-export interface Operation {
+interface Operation {
   /** The procedure's name, such as `auth.login`. */
   name: string;
   type: 'query' | 'mutation';

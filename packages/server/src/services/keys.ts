@@ -16,7 +16,7 @@ const ALGORITHM = 'HS256';
 const MAX_VERIFIED = 10_000;
 
 /** What a cookie is for. A value of one kind is never accepted as another (RFC 8725, 3.11 and 3.12). */
-export type CookieKind = 'session' | 'pass' | 'device';
+type CookieKind = 'session' | 'pass' | 'device';
 
 /** Whether a ring has none of the keys that were last used on its database, if there were any. */
 export const isForeignRing = (ids: readonly string[], lastUsed: readonly string[]): boolean =>

@@ -7,9 +7,9 @@ export const PASSWORD_MAX_BYTES = 72;
 /** The seed's password, for trying things out on a loopback address only. */
 export const BUILT_IN_PASSWORD = 'admin123';
 /** A shorter password gets a warning and is not refused (NIST SP 800-63B-4, 3.1.1.2). Counted in code points. */
-export const PASSWORD_ADVISED_CHARACTERS = 15;
+const PASSWORD_ADVISED_CHARACTERS = 15;
 /** The default cost of new hashes. Each step doubles the work; OWASP asks for at least 10. */
-export const DEFAULT_BCRYPT_COST = 12;
+const DEFAULT_BCRYPT_COST = 12;
 
 /** Why bcrypt cannot hash this password, or null if it can. */
 export function passwordProblem(password: string): string | null {
@@ -59,7 +59,7 @@ export const hashingLanes = ['known-device', 'unknown-device', 'operator'] as co
 export type HashingLane = (typeof hashingLanes)[number];
 
 /** How busy the queue is, and what it has done since the process started. */
-export interface HashingFigures {
+interface HashingFigures {
   running: number;
   waiting: Readonly<Record<HashingLane, number>>;
   /** Finished jobs. */
