@@ -65,7 +65,7 @@ test('a backup beside a busy server restores the state at the time of the backup
     const later = await server.signIn();
 
     expect(await refused(home, 'restore', backup)).toBe(
-      `${databaseOf(home)} is in use: stop the server first, and whatever else has it open.`,
+      `${databaseOf(home)} is in use: stop the server and any other program that has it open.`,
     );
     expect(await server.statusFor(later.headers)).toBe(200);
     await server.stop();
@@ -201,7 +201,7 @@ describe('with one backup', () => {
     const other = join(home.root, 'other.txt');
     writeFileSync(other, 'mine');
     expect(await refused(home, 'backup', other)).toBe(
-      `${other} is there already; name another file, or write over it with --force.`,
+      `${other} already exists; name another file, or overwrite it with --force.`,
     );
     expect(readFileSync(other, 'utf8')).toBe('mine');
     await done(home, 'backup', other, '--force');
@@ -215,7 +215,7 @@ describe('with one backup', () => {
     }
     expect(await refused(home, 'backup', home.root, '--force')).toBe(`${home.root} is a folder; name a file in it.`);
     const nowhere = join(home.root, 'nowhere');
-    expect(await refused(home, 'backup', join(nowhere, 'x.db'))).toBe(`The folder ${nowhere} is not there.`);
+    expect(await refused(home, 'backup', join(nowhere, 'x.db'))).toBe(`The folder ${nowhere} does not exist.`);
     expect((await home.run(['backup'])).exitCode).toBe(2);
     expect((await home.run(['restore'])).exitCode).toBe(2);
   });
@@ -231,7 +231,7 @@ describe('with one backup', () => {
       });
     }
     expect(await once(child, 'close')).toEqual([1, null]);
-    expect(output).toEqual({ stdout: '', stderr: `There is no room for it in ${disk.folder}.\n` });
+    expect(output).toEqual({ stdout: '', stderr: `There is not enough space in ${disk.folder}.\n` });
   });
 
   const change = (path: string, sql: string) => {
@@ -242,9 +242,9 @@ describe('with one backup', () => {
   test('a file that is not a backup is rejected, and nothing changes', async () => {
     const given = join(home.root, 'given.db');
     const before = [readdirSync(join(home.root, 'data')), readFileSync(file)];
-    expect(await refused(home, 'restore', given)).toBe(`${given} is not there.`);
+    expect(await refused(home, 'restore', given)).toBe(`${given} does not exist.`);
     writeFileSync(given, 'k'.repeat(9000));
-    expect(await refused(home, 'restore', given)).toBe(`${given} is no database of BackChannel's.`);
+    expect(await refused(home, 'restore', given)).toBe(`${given} is not a BackChannel database.`);
     expect([readdirSync(join(home.root, 'data')), readFileSync(file)]).toEqual(before);
   });
 

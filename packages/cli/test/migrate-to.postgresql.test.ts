@@ -100,7 +100,7 @@ test('a move that is not possible gives one sentence, and nothing is moved', asy
   expect(await refused([database.url])).toMatch(/^There is no database at .*, so there is nothing to move\.$/m);
   {
     await using server = await startServer(home);
-    expect(await refused([database.url])).toMatch(/backchannel\.db is in use: stop the server first/);
+    expect(await refused([database.url])).toMatch(/backchannel\.db is in use: stop the server and/);
     await server.stop();
   }
   expect(await refused([], 2)).toMatch(/needs a postgresql:\/\/ URL/);
@@ -110,7 +110,7 @@ test('a move that is not possible gives one sentence, and nothing is moved', asy
 
   await using other = await openElsewhere(database);
   await other.run("insert into events (id, at, type) values ('e', 1, 'logout')");
-  expect(await refused([database.url])).toMatch(/is not empty \(events: 1\): name a database that nothing has been in/);
+  expect(await refused([database.url])).toMatch(/is not empty \(events: 1\): use an empty database/);
   await other.run('delete from events');
 
   // Fails in the middle of the move: PostgreSQL can't store this value.
@@ -130,7 +130,7 @@ test('a move that is not possible gives one sentence, and nothing is moved', asy
     await using store = await openStore({ engine: 'sqlite', file });
     await store.orm.migrator.down();
   }
-  expect(await refused([database.url])).toMatch(/is of an older BackChannel: start this one on it once/);
+  expect(await refused([database.url])).toMatch(/was written by an older BackChannel: start this version on it once/);
 });
 
 test('--json has the row count of every table, and the settings to change', async () => {

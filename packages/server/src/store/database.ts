@@ -1,4 +1,4 @@
-// Opens the database, applies migrations and hands out units of work. It knows tables and engines, no rules.
+// Opens the database, applies migrations and runs units of work. It knows tables and engines, but no business rules.
 import type { DatabaseAddress } from '../config/values.ts';
 import type { Engine, EntityManager, Orm, PoolFigures } from './engine.ts';
 import { SessionEntity, type SessionRow, TokenEntity, type TokenRow } from './entities.ts';
@@ -9,33 +9,33 @@ import { asStoreError, StoreUnavailableError } from './unavailable.ts';
 export type { EntityManager } from './engine.ts';
 export { DatabaseUrlError, StoreUnavailableError, UpgradeError } from './unavailable.ts';
 
-/** How long one piece of work waits, for others or for a database that does not answer, in milliseconds. */
+/** How long one unit of work waits for other work, or for a database that does not respond, in milliseconds. */
 const PATIENCE_MS = 1900;
 
 export interface StoreFigures {
-  /** Writes under way, and in the queue for it. */
+  /** Writes that are running or queued. */
   writesWaiting: number;
-  /** How its connections are used; null where it has one file, and no pool. */
+  /** How the connections are used; null on SQLite, which has no pool. */
   pool: PoolFigures | null;
 }
 
 export interface Store {
   readonly engine: Engine['name'];
-  /** Runs `work` on an entity manager of its own, outside a transaction; it may run again. */
+  /** Runs `work` on a new entity manager, outside a transaction. It may run more than once. */
   read<T>(work: (em: EntityManager) => Promise<T>): Promise<T>;
   /**
-   * Runs `work` in one transaction, after which nothing that it read has changed meanwhile. It may run again when another
-   * process was writing, so it has no other effects. What is answered outlasts a power failure, unless `durable` is false:
-   * then it outlasts no more than the process, and on SQLite the event loop does not wait for the disk.
+   * Runs `work` in one transaction. Once it commits, nothing that it read has changed in the meantime. It may run again if
+   * another process was writing, so it must have no other effects. A committed write survives a power failure, unless
+   * `durable` is false: then it survives only a crash of the process, and on SQLite the event loop does not wait for the disk.
    */
   write<T>(work: (em: EntityManager) => Promise<T>, options?: { durable?: boolean }): Promise<T>;
-  /** The row of a session by the SHA-256 of its secret: the gate's question, asked more often than any other. */
+  /** The row of a session by the SHA-256 of its secret. The gate runs this query more often than any other. */
   findSession(secretSha256: string): Promise<SessionRow | null>;
-  /** The same of a token. */
+  /** The same for a token. */
   findToken(secretSha256: string): Promise<TokenRow | null>;
-  /** What keeps the store from serving: nothing, the database, or migrations that have not been applied. */
+  /** Why the store cannot serve: an unreachable database, or migrations that are not applied. Empty if it can. */
   missing(): Promise<('database' | 'migrations')[]>;
-  /** How busy it is. */
+  /** How busy the store is. */
   figures(): StoreFigures;
   /** The ORM itself, for tests of the schema. */
   readonly orm: Orm;
@@ -43,9 +43,10 @@ export interface Store {
 }
 
 /**
- * Opens the database and applies the migrations; of several starters one does.
- * @throws DatabaseUrlError when the URL leads nowhere, and UpgradeError when a newer version was at work there, or it
- *   can't be copied before they are applied; each message is one sentence.
+ * Opens the database and applies the migrations. If several processes start at once, only one applies them.
+ * @throws DatabaseUrlError if the URL does not lead to a usable database
+ * @throws UpgradeError if a newer version has used the database, or if it cannot be copied before the migrations. Each
+ *   message is one sentence.
  */
 export async function openStore(database: DatabaseAddress): Promise<Store> {
   const engine = await openEngine(database);
@@ -57,7 +58,7 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
     throw asStoreError(error, engine.isUnavailable);
   }
 
-  /** What a piece of work comes to; when it has waited for too long that is a failure, whatever still hangs. */
+  /** The result of a unit of work. It fails when its time is over, even if something still hangs. */
   const inTime = async <T>(work: (patience: Patience) => Promise<T>): Promise<T> => {
     let lastError: unknown;
     const onTransient = (error: unknown) => {
@@ -83,8 +84,9 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
     engine: engine.name,
     orm,
     read,
-    // One after another: a writer that waits for another process is not overtaken by its own process's next ones, and
-    // these are not in one another's way. Its patience begins in the queue: however many wait, each is answered in time.
+    // Writes run one after another. So a write that waits for another process is not overtaken by later writes of this
+    // process, and these do not conflict with each other. The time limit starts in the queue, so every caller gets a
+    // response in time, however long the queue is.
     write: (work, { durable = true } = {}) =>
       inTime((patience) => {
         const { giveUpAt, onTransient } = patience;
@@ -116,24 +118,24 @@ export async function openStore(database: DatabaseAddress): Promise<Store> {
 }
 
 interface Patience {
-  /** Of `performance.now()`. */
+  /** On the clock of `performance.now()`. */
   readonly giveUpAt: number;
-  /** Whether whoever waited has been told that it failed. */
+  /** Whether the caller has already received an error. */
   isOver: boolean;
-  /** Told why it is tried again. */
+  /** Called with the error before each retry. */
   onTransient(error: unknown): void;
 }
 
-/** Work whose transaction is rolled back when nobody waits for it any more. */
+/** Rolls back the transaction of `work` if its caller no longer waits. */
 function unlessOver<T>(work: (em: EntityManager) => Promise<T>, patience: Patience) {
   return async (em: EntityManager): Promise<T> => {
     const result = await work(em);
-    if (patience.isOver) throw new StoreUnavailableError('The work took too long.');
+    if (patience.isOver) throw new StoreUnavailableError('The transaction took too long.');
     return result;
   };
 }
 
-/** Each engine is loaded when it is asked for: who uses one pays nothing for the other. */
+/** Loads an engine only when it is needed, so using one does not cost the start-up time and memory of the other. */
 async function openEngine(database: DatabaseAddress): Promise<Engine> {
   if (database.engine === 'sqlite') return (await import('./sqlite/sqlite.ts')).openSqlite(database.file);
   return (await import('./postgresql/postgresql.ts')).openPostgres(database);

@@ -1,19 +1,19 @@
-// What differs between the engines behind the store, and the ORM that is the same on each.
+// The interface that each database engine implements for the store, and the ORM that they share.
 import { Migrator } from '@mikro-orm/migrations';
 import { type AbstractSqlDriver, type Configuration, MikroORM, type SqlEntityManager } from '@mikro-orm/sql';
 import type { Dialect } from 'kysely';
 import { entities } from './entities.ts';
 import { migrations } from './migrations/index.ts';
 
-/** One unit of work on the database, whichever engine it is. */
+/** One unit of work on the database, on any engine. */
 export type EntityManager = SqlEntityManager;
 export type Orm = MikroORM<AbstractSqlDriver, EntityManager>;
 
-/** How many connections there are, and how they are used. */
+/** How many connections there are, by their use. */
 export interface PoolFigures {
   busy: number;
   idle: number;
-  /** Who waits for one. */
+  /** Requests that wait for a connection. */
   waiting: number;
 }
 
@@ -21,27 +21,27 @@ export interface Engine {
   readonly name: 'sqlite' | 'postgresql';
   readonly orm: Orm;
   /**
-   * Runs `work` in a transaction that cannot miss what another process wrote between its reads and its writes. With `durable`,
-   * what it writes survives a power failure.
+   * Runs `work` in a transaction. Another process cannot change what it has read before it writes. With `durable`, its
+   * writes survive a power failure.
    */
   transaction<T>(work: (em: EntityManager) => Promise<T>, options: { durable: boolean }): Promise<T>;
-  /** Whether nothing was done and trying again may help: another process was in the way, or a connection broke. */
+  /** Whether nothing was written and a retry may help: another process was in the way, or a connection broke. */
   isTransient(error: unknown): boolean;
-  /** Whether the database is what failed, not what was asked of it. */
+  /** Whether the database itself failed, as opposed to an invalid statement. */
   isUnavailable(error: unknown): boolean;
-  /** The longest pause before another try, in milliseconds. */
+  /** The longest pause before a retry, in milliseconds. */
   readonly longestPauseMs: number;
-  /** Whether the database has answered anything a moment ago. */
+  /** Whether the database has responded recently. */
   isAnswering(): boolean;
-  /** How its connections are used, where it has a pool of them. */
+  /** How the connections are used. Absent on an engine without a pool. */
   pool?(): PoolFigures;
-  /** Applies the migrations that are missing; of several starters one does. */
+  /** Applies the pending migrations. If several processes start at once, only one applies them. */
   migrate(): Promise<void>;
-  /** Lets go of the database when what is under way is done; what comes later is refused. */
+  /** Closes the database after the running work has finished. Rejects new work. */
   close(): Promise<void>;
 }
 
-/** The ORM over a Kysely dialect that an engine brings. */
+/** Opens the ORM over an engine's Kysely dialect. */
 export async function openOrm(
   driver: new (config: Configuration) => AbstractSqlDriver,
   options: { dialect: Dialect; dbName: string },

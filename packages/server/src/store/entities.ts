@@ -1,4 +1,4 @@
-// The tables, as MikroORM sees them. Every time is milliseconds since 1970 UTC; every secret is a SHA-256, never the secret.
+// The tables, as MikroORM sees them. Times are in milliseconds since 1970 UTC. Secrets are stored only as SHA-256.
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
 
 export const SessionEntity = defineEntity({
@@ -15,7 +15,7 @@ export const SessionEntity = defineEntity({
     requestCount: p.bigint('number'),
     ip: p.text().strictNullable(),
     userAgent: p.text().strictNullable(),
-    /** When the password was last shown again; null where sign-in was the last time. */
+    /** When the session was last stepped up by entering the password again; null if it never was. */
     steppedUpAt: p.bigint('number').strictNullable(),
   },
   indexes: [{ name: 'sessions_ended_at_created_at_index', properties: ['endedAt', 'createdAt'] }],
@@ -26,7 +26,7 @@ export const EventEntity = defineEntity({
   name: 'Event',
   tableName: 'events',
   properties: {
-    /** Grows with time: newest first is by id, and so is a page's cursor. */
+    /** Grows with time. Lists are ordered by id, newest first, and a page's cursor is an id. */
     id: p.text().primary(),
     at: p.bigint('number'),
     type: p.text(),
@@ -40,7 +40,7 @@ export const EventEntity = defineEntity({
 });
 export type EventRow = InferEntity<typeof EventEntity>;
 
-/** One bcrypt hash per origin: `environment` is kept for a plain MASTER_PASSWORD, `stored` is set or made here. */
+/** One bcrypt hash per origin: `environment` for a plain MASTER_PASSWORD, `stored` for one that was set or generated here. */
 export const PasswordEntity = defineEntity({
   name: 'Password',
   tableName: 'passwords',
@@ -72,7 +72,7 @@ export const TokenEntity = defineEntity({
 });
 export type TokenRow = InferEntity<typeof TokenEntity>;
 
-/** How often a source has failed to sign in; see services/throttle.ts for what that means. */
+/** How often a source has failed to sign in. services/throttle.ts turns these counts into waits. */
 export const ThrottleEntity = defineEntity({
   name: 'Throttle',
   tableName: 'throttle',
@@ -81,35 +81,35 @@ export const ThrottleEntity = defineEntity({
     failures: p.bigint('number'),
     firstAt: p.bigint('number'),
     lastAt: p.bigint('number'),
-    /** The failure whose wait has been recorded as an event: its `lastAt`. */
+    /** The `lastAt` of the failure whose wait was last recorded as an event. */
     reportedAt: p.bigint('number').fieldName('told_at'),
   },
 });
 export type ThrottleRow = InferEntity<typeof ThrottleEntity>;
 
-/** A browser that has signed in before, by the SHA-256 of what its device cookie holds. */
+/** A browser that has signed in before, by the SHA-256 of the secret in its device cookie. */
 export const DeviceEntity = defineEntity({
   name: 'Device',
   tableName: 'devices',
   properties: {
     secretSha256: p.text().primary(),
-    /** Its latest session: when that is revoked, the device is forgotten. */
+    /** Its latest session. When that session is revoked, the device is forgotten. */
     sessionId: p.text().index('devices_session_id_index'),
     createdAt: p.bigint('number'),
     lastSeenAt: p.bigint('number'),
   },
 });
 
-/** A server that is alive on a shared database, or was until lately. Times are by the database's clock. */
+/** A server that uses a shared database, or did until recently. Times are on the database's clock. */
 export const InstanceEntity = defineEntity({
   name: 'Instance',
   tableName: 'instances',
   properties: {
-    /** Drawn at each start. */
+    /** Random, new at each start. */
     id: p.text().primary(),
-    /** Its machine's name, for people. */
+    /** The name of its machine, for people to read. */
     host: p.text(),
-    /** The fingerprint of the password that its environment sets, or `database`. */
+    /** The fingerprint of the password in its environment, or `database`. */
     password: p.text(),
     joinedAt: p.bigint('number'),
     seenAt: p.bigint('number'),
@@ -117,7 +117,7 @@ export const InstanceEntity = defineEntity({
 });
 export type InstanceRow = InferEntity<typeof InstanceEntity>;
 
-/** The ring that the instance which started last signs and verifies with, by its keys' ids, which every cookie has. */
+/** The ids of the keys that the last started instance signs and verifies with. Every cookie names the id of its key. */
 export const SigningKeyEntity = defineEntity({
   name: 'SigningKey',
   tableName: 'signing_keys',

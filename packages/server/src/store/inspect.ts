@@ -1,26 +1,26 @@
-// Looks into a database without changing anything in it: no migration, no new file. For whoever only wants to know.
+// Reads the state of a database without changing it: it applies no migration and creates no file.
 import Sqlite from 'better-sqlite3';
 import type { PostgresAddress } from '../config/postgres-url.ts';
 import { compareMigrations } from './migrations/index.ts';
 
 /** What a database holds. */
 export interface DatabaseState {
-  /** Migrations that have been applied, in their order; empty where the file is no database of BackChannel's. */
+  /** Applied migrations, in their order. Empty if this is not a BackChannel database. */
   applied: string[];
   /** Migrations of this code that have not been applied. */
   pending: string[];
-  /** Migrations that have been applied and that this code does not know: a newer version was here. */
+  /** Applied migrations that this code does not know, because a newer version has used the database. */
   unknown: string[];
-  /** The hash of the master password that is kept; null where none is. */
+  /** The stored hash of the master password; null if there is none. */
   passwordHash: string | null;
-  /** The ids of the keys that were last used there; empty where nothing is known of any. */
+  /** The ids of the keys that were last used with this database; empty if it has none. */
   signingKeys: string[];
 }
 
-/** How long to wait for a writer that is just closing, in milliseconds. */
+/** How long to wait for a writer that is closing, in milliseconds. */
 const PATIENCE_MS = 2000;
 
-/** @throws whatever SQLite says of a file that is no database, or cannot be read. */
+/** @throws SQLite's error if the file is not a database or cannot be read */
 export function inspectDatabase(file: string): DatabaseState {
   const db = new Sqlite(file, { fileMustExist: true, timeout: PATIENCE_MS });
   try {
@@ -31,7 +31,7 @@ export function inspectDatabase(file: string): DatabaseState {
   }
 }
 
-/** The same of a database that is open already. */
+/** The same for a database that is already open. */
 export function inspectOpen(db: Sqlite.Database): DatabaseState {
   const column = (sql: string, table: string): string[] =>
     hasTable(db, table) ? db.prepare<[], string>(sql).pluck().all() : [];
@@ -40,7 +40,7 @@ export function inspectOpen(db: Sqlite.Database): DatabaseState {
   return { ...compareMigrations(applied), passwordHash, signingKeys: column(keysSql, 'signing_keys') };
 }
 
-/** The same of a database on PostgreSQL. @throws whatever keeps it from being asked */
+/** The same for a database on PostgreSQL. @throws the driver's error if it cannot be queried */
 export async function inspectPostgres(address: PostgresAddress): Promise<DatabaseState> {
   const { connect } = await import('./postgresql/connection.ts');
   const client = await connect(address);

@@ -1,6 +1,6 @@
 /**
- * Moves a SQLite database into an empty PostgreSQL one: every row of every table, ids and times as they are. It is one
- * transaction there, so that all of it arrives or nothing; the file is only read.
+ * Moves a SQLite database into an empty PostgreSQL database: every row of every table, with the same ids and times. This is
+ * one transaction on PostgreSQL, so either everything arrives or nothing. The file is only read.
  */
 import { existsSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
@@ -12,30 +12,30 @@ import { inspectDatabase } from './inspect.ts';
 import { connect } from './postgresql/connection.ts';
 import { asStoreError } from './unavailable.ts';
 
-/** It cannot be moved, and nothing was. The message is one sentence. */
+/** The database cannot be moved, and nothing has been changed. The message is one sentence. */
 export class MoveError extends Error {
   override readonly name = 'MoveError';
 }
 
 export interface Moved {
-  /** How many rows each table has now, counted there. */
+  /** How many rows each table has now, counted on PostgreSQL. */
   rows: Record<string, number>;
-  /** Whether somebody has begun to write to the file meanwhile. */
+  /** Whether another process wrote to the file in the meantime. */
   isOutdated: boolean;
 }
 
 const ROWS_PER_STATEMENT = 500;
 
 const tables = entities.map(({ meta }) => meta.tableName);
-/** What belongs to the servers on one database, and has no rows in a file. */
+/** This table and `instances` belong to servers that share a database. They have no rows in a file. */
 const KEYS_TABLE = 'signing_keys';
 const movedTables = tables.filter((table) => table !== KEYS_TABLE && table !== 'instances');
 
 /**
- * Makes the tables in `target` and fills them from `file`. `keyIds` are those of the ring that signs there now: whoever
- * starts on `target` has to have one of its keys.
- * @throws MoveError where `file` is of another version or in use, or `target` has rows already
- * @throws StoreUnavailableError where one of the two cannot be used
+ * Creates the tables in `target` and fills them from `file`. `keyIds` are the ids of the keys that sign sessions now. A
+ * server that starts on `target` needs one of these keys.
+ * @throws MoveError if `file` has another version's schema or is in use, or if `target` already has rows
+ * @throws StoreUnavailableError if one of the two cannot be used
  */
 export async function moveDatabase(
   file: string,
@@ -44,7 +44,7 @@ export async function moveDatabase(
 ): Promise<Moved> {
   refuseOtherVersion(file);
   refuseInUse(file);
-  // Makes the tables there, if they aren't yet.
+  // Creates the tables if they don't exist yet.
   await (await openStore({ engine: 'postgresql', ...target }))[Symbol.asyncDispose]();
   const source = new Sqlite(file, { readonly: true, fileMustExist: true });
   const client = await connect(target, { isPatient: true });
@@ -52,10 +52,10 @@ export async function moveDatabase(
   const before = version();
   try {
     await client.query('begin');
-    // Nobody starts on it before it is whole.
+    // No server can start on the database before it is complete.
     await client.query(`lock table ${tables.join(', ')} in access exclusive mode`);
     await refuseRows(client, target);
-    // One snapshot of the file, whoever writes to it.
+    // Reads one snapshot of the file, even if another process writes to it.
     source.exec('begin');
     const rows: Record<string, number> = {};
     for (const table of movedTables) rows[table] = await copyTable(source, client, table);
@@ -67,28 +67,33 @@ export async function moveDatabase(
     throw asStoreError(error, (each) => !(each instanceof MoveError) && isEngines(each));
   } finally {
     source.close();
-    // What has not been committed is rolled back by that.
+    // This rolls back an uncommitted transaction.
     await client.end().catch(() => {});
   }
 }
 
 function refuseOtherVersion(file: string): void {
   const { applied, pending, unknown } = inspectDatabase(file);
-  if (applied.length === 0) throw new MoveError(`${file} is no database of BackChannel's.`);
+  if (applied.length === 0) throw new MoveError(`${file} is not a BackChannel database.`);
   if (unknown.length > 0) {
-    throw new MoveError(`${file} is of a newer BackChannel (${unknown.join(', ')}): move it with that one.`);
+    throw new MoveError(
+      `${file} was written by a newer BackChannel (${unknown.join(', ')}): move it with that version.`,
+    );
   }
   if (pending.length > 0) {
     throw new MoveError(
-      `${file} is of an older BackChannel: start this one on it once, which applies ${pending.join(', ')}.`,
+      `${file} was written by an older BackChannel: start this version on it once to apply ${pending.join(', ')}.`,
     );
   }
 }
 
-/** What a server writes after it would be there alone, a revocation for one. Whoever closes the file last takes its log away. */
+/**
+ * A server that still uses the file could write to it after the move, and a revocation would be lost. The write-ahead log
+ * exists as long as any process has the file open: the last one to close it deletes the log.
+ */
 function refuseInUse(file: string): void {
   if (existsSync(`${file}-wal`))
-    throw new MoveError(`${file} is in use: stop the server first, and whatever else has it open.`);
+    throw new MoveError(`${file} is in use: stop the server and any other program that has it open.`);
 }
 
 async function refuseRows(client: pg.Client, { shown }: PostgresAddress): Promise<void> {
@@ -98,7 +103,7 @@ async function refuseRows(client: pg.Client, { shown }: PostgresAddress): Promis
     if (count > 0) filled.push(`${table}: ${count}`);
   }
   if (filled.length === 0) return;
-  throw new MoveError(`${shown} is not empty (${filled.join(', ')}): name a database that nothing has been in yet.`);
+  throw new MoveError(`${shown} is not empty (${filled.join(', ')}): use an empty database.`);
 }
 
 async function copyTable(source: Sqlite.Database, client: pg.Client, table: string): Promise<number> {
@@ -121,11 +126,12 @@ async function copyTable(source: Sqlite.Database, client: pg.Client, table: stri
   }
   if (batch.length > 0) await write(batch);
   const written = await countRows(client, table);
-  if (written !== read) throw new MoveError(`Of the ${read} rows of ${table}, ${written} arrived; nothing was moved.`);
+  if (written !== read)
+    throw new MoveError(`Only ${written} of the ${read} rows of ${table} arrived; nothing was moved.`);
   return written;
 }
 
-/** SQLite has numbers where PostgreSQL has truth values. */
+/** The columns that hold booleans on PostgreSQL. SQLite holds 0 and 1. */
 async function booleanColumns(client: pg.Client, table: string): Promise<Set<string>> {
   const { rows } = await client.query<{ name: string }>(
     `select attname as name from pg_attribute

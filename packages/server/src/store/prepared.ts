@@ -1,6 +1,6 @@
-// What each sign-in asks, and each check that memory can't answer: statements whose text is made once, with `?` for their
-// values, so that SQLite prepares it once. MikroORM takes ten times as long for the same and prepares each anew; it is for
-// all the rest.
+// Statements for the hot paths: sign-ins, and checks that are not answered from memory. Their text is constant, with `?`
+// for values, so SQLite prepares each one once. MikroORM takes ten times as long and prepares each statement again, so it
+// serves only the rest.
 import type { EntityMetadata, EntitySchema, InferEntity } from '@mikro-orm/core';
 import { CompiledQuery } from 'kysely';
 import type { EntityManager } from './engine.ts';
@@ -8,26 +8,26 @@ import type { EntityManager } from './engine.ts';
 type Value = string | number | boolean | null;
 type Name<Entity> = keyof InferEntity<Entity> & string;
 
-/** Every text there is. They are few: what varies in them is how many values they take, and that is at most a handful. */
+/** All statement texts so far. There are few: a text varies only in its number of values, which stays small. */
 const texts = new Set<string>();
 
-/** Whether an engine may keep what it has made of this text. */
+/** Whether an engine may keep the prepared statement of this text. */
 export const isPrepared = (sql: string): boolean => texts.has(sql);
 
-/** Runs one statement within the caller's unit of work. `sql` reads the same on every engine. */
+/** Runs one statement within the caller's unit of work. `sql` must be valid on every engine. */
 export async function run<Row = never>(
   em: EntityManager,
   sql: string,
   values: readonly Value[],
 ): Promise<{ rows: Row[]; affected: number }> {
   texts.add(sql);
-  // SQLite knows no booleans, and PostgreSQL reads 0 and 1 as one where it expects one.
+  // SQLite has no booleans, and PostgreSQL accepts 0 and 1 where it expects one.
   const parameters = values.map((value) => (typeof value === 'boolean' ? Number(value) : value));
   const { rows, numAffectedRows } = await em.getKysely().executeQuery<Row>(CompiledQuery.raw(sql, parameters));
   return { rows, affected: Number(numAffectedRows ?? 0) };
 }
 
-/** The rows that the rest of a select asks for, from its `where` on. */
+/** The rows of a select. `rest` is the statement from its `where` on. */
 export async function find<Entity extends EntitySchema>(
   em: EntityManager,
   entity: Entity,
@@ -51,7 +51,7 @@ export async function findBy<Entity extends EntitySchema>(
   return find(em, entity, `where ${columns[name]} in (${values.map(() => '?').join(', ')})`, values);
 }
 
-/** The same of one row that is the only one of its kind, or null. */
+/** The one row whose property has this unique value, or null. */
 export async function findOneBy<Entity extends EntitySchema>(
   em: EntityManager,
   entity: Entity,
@@ -62,7 +62,7 @@ export async function findOneBy<Entity extends EntitySchema>(
   return row ?? null;
 }
 
-/** How many rows the rest of a select asks for, from its `where` on. */
+/** How many rows a select finds. `rest` is the statement from its `where` on. */
 export async function count(
   em: EntityManager,
   entity: EntitySchema,
@@ -91,7 +91,7 @@ export async function insert<Entity extends EntitySchema>(
   );
 }
 
-/** Changes the rows with these values. Returns how many there were. */
+/** Changes the rows whose properties have the values in `which`. Returns how many there were. */
 export async function update<Entity extends EntitySchema>(
   em: EntityManager,
   entity: Entity,
@@ -108,16 +108,16 @@ export async function update<Entity extends EntitySchema>(
 
 interface Table {
   table: string;
-  /** What each property is called in the table. */
+  /** The column of each property. */
   columns: Record<string, string>;
   booleans: string[];
-  /** All of them, for a select. */
+  /** The list of all columns for a select. */
   all: string;
 }
 
 const tables = new WeakMap<EntitySchema, Table>();
 
-/** What MikroORM knows of a table. */
+/** The table of an entity, from MikroORM's metadata. */
 function tableOf(em: EntityManager, entity: EntitySchema): Table {
   const known = tables.get(entity);
   if (known) return known;

@@ -1,15 +1,18 @@
-// Trying again for a while, and no longer.
+// Retries and timeouts for work on the database.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StoreUnavailableError } from './unavailable.ts';
 
-/** Tries until it works, fails for good, or `giveUpAt` (of `performance.now()`) has passed. Pauses are drawn, so that two don't meet again. */
+/**
+ * Retries `attempt` until it succeeds, fails with an error that is not transient, or `giveUpAt` (on the clock of
+ * `performance.now()`) has passed. Pauses are random, so two processes that collided don't collide again.
+ */
 export async function retry<T>(
   attempt: () => Promise<T>,
   options: {
     giveUpAt: number;
     isTransient: (error: unknown) => boolean;
     longestPauseMs?: number;
-    /** Told why it is tried again. */
+    /** Called with the error before each retry. */
     onTransient?: (error: unknown) => void;
   },
 ): Promise<T> {
@@ -25,12 +28,13 @@ export async function retry<T>(
   }
 }
 
-/** How often it is looked whether work that takes long goes on, in milliseconds. */
-const LOOK_MS = 200;
+/** How often to check whether the database still responds to work that takes long, in milliseconds. */
+const CHECK_INTERVAL_MS = 200;
 
 /**
- * The same promise, but from `giveUpAt` on it fails as soon as nothing is heard of the database any more, whatever hangs
- * behind it. Work that is just long is let go on. @throws StoreUnavailableError, with what `findCause` knows
+ * The same promise, but after `giveUpAt` it rejects as soon as the database no longer responds. Work that only takes long
+ * continues.
+ * @throws StoreUnavailableError with the cause from `findCause`
  */
 export function before<T>(
   giveUpAt: number,
@@ -38,11 +42,11 @@ export function before<T>(
   { isAnswering, findCause }: { isAnswering: () => boolean; findCause: () => unknown },
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const look = () => {
-      if (isAnswering()) timer = setTimeout(look, LOOK_MS);
-      else reject(new StoreUnavailableError('The database did not answer in time.', { cause: findCause() }));
+    const check = () => {
+      if (isAnswering()) timer = setTimeout(check, CHECK_INTERVAL_MS);
+      else reject(new StoreUnavailableError('The database did not respond in time.', { cause: findCause() }));
     };
-    let timer = setTimeout(look, Math.max(0, giveUpAt - performance.now()));
+    let timer = setTimeout(check, Math.max(0, giveUpAt - performance.now()));
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

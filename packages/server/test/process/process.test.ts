@@ -289,10 +289,7 @@ test('what else keeps it from starting is one sentence, too', async () => {
   await store.write((em) => em.execute("insert into migrations (name) values ('9999-later')", [], 'run'));
   await store[Symbol.asyncDispose]();
   const cases: [Record<string, string>, RegExp][] = [
-    [
-      { DATA_DIR: newer },
-      /^DATABASE_URL: a newer BackChannel has been at work on \S+ \(9999-later\): run that version/,
-    ],
+    [{ DATA_DIR: newer }, /^DATABASE_URL: a newer BackChannel has used \S+ \(9999-later\): run that version/],
     [{ DATA_DIR: newFolder(), METRICS_PORT: port }, /^METRICS_PORT: 127\.0\.0\.1:\d+ is in use; .*METRICS_PORT=\d+$/],
     [{ DATA_DIR: newFolder(), PORT: port }, /^PORT: 127\.0\.0\.1:\d+ is in use; .*PORT=\d+$/],
     [{ DATA_DIR: join(file, 'below') }, /^DATA_DIR: .*cannot be written.*chown -R \d+:\d+ /],

@@ -24,15 +24,15 @@ function change(path: string, sql: string): void {
 }
 
 test.each<[string, (path: string, has: { backup: string; file: string }) => void, RegExp]>([
-  ['a file that is not there', () => {}, /is not there\.$/],
-  ['a folder', (path) => mkdirSync(path), /is no file\.$/],
-  ['an empty file', (path) => writeFileSync(path, ''), /is no database of BackChannel's\.$/],
-  ['a text', (path) => writeFileSync(path, 'k'.repeat(9000)), /is no database of BackChannel's\.$/],
-  ["another program's database", (path) => change(path, 'create table x (y)'), /is no database of BackChannel's\.$/],
+  ['a file that does not exist', () => {}, /does not exist\.$/],
+  ['a folder', (path) => mkdirSync(path), /is not a file\.$/],
+  ['an empty file', (path) => writeFileSync(path, ''), /is not a BackChannel database\.$/],
+  ['a text', (path) => writeFileSync(path, 'k'.repeat(9000)), /is not a BackChannel database\.$/],
+  ["another program's database", (path) => change(path, 'create table x (y)'), /is not a BackChannel database\.$/],
   [
     'a database with migrations of another program',
     (path) => change(path, "create table migrations (id integer, name text); insert into migrations values (1, 'a')"),
-    /is no database of BackChannel's\.$/,
+    /is not a BackChannel database\.$/,
   ],
   [
     'half a backup',
@@ -48,7 +48,7 @@ test.each<[string, (path: string, has: { backup: string; file: string }) => void
       copyFileSync(backup, path);
       change(path, "insert into migrations (name, executed_at) values ('9999-later', '')");
     },
-    /is of a newer BackChannel \(9999-later\): restore it with that one\.$/,
+    /was made by a newer BackChannel \(9999-later\): restore it with that version\.$/,
   ],
   ['the database itself', (path, { file }) => symlinkSync(file, path), /is the database itself\.$/],
 ])('%s is refused, and nothing is changed', async (_, make, message) => {

@@ -30,7 +30,7 @@ test('a newer version that has been at work there is refused in one sentence', a
   await using other = await openElsewhere(database);
   await other.run("insert into migrations (name) values ('9999-later')");
   await expect(openStore(database.address)).rejects.toThrow(
-    `DATABASE_URL: a newer BackChannel has been at work on ${database.address.shown} (9999-later): run that version`,
+    `DATABASE_URL: a newer BackChannel has used ${database.address.shown} (9999-later): run that version`,
   );
 });
 
@@ -327,7 +327,7 @@ describe('when connections break', () => {
     await using database = await openTestDatabase();
     const [host = { host: '', port: 0 }] = database.address.hosts;
     const standby = { ...database.address, options: '-c default_transaction_read_only=on', hosts: [host, host] };
-    await expect(openStore(standby)).rejects.toThrow(/cannot be used \(This host takes no writes/);
+    await expect(openStore(standby)).rejects.toThrow(/cannot be used \(This host is read-only/);
   });
 });
 
@@ -348,8 +348,8 @@ describe('a URL that leads nowhere is one sentence, without the password', () =>
   };
 
   test('a wrong password', async () => {
-    expect(await refusal(() => ({ password: secret }))).toMatch(/does not let postgres in .*is the password right/);
-    expect(await refusal(() => ({ password: null }))).toMatch(/is the password right/);
+    expect(await refusal(() => ({ password: secret }))).toMatch(/rejects user postgres .*check the password/);
+    expect(await refusal(() => ({ password: null }))).toMatch(/check the password/);
   });
 
   test('a database that is not there', async () => {
@@ -357,7 +357,7 @@ describe('a URL that leads nowhere is one sentence, without the password', () =>
   });
 
   test('no encryption where it is asked for', async () => {
-    expect(await refusal(() => ({ tlsMode: 'verify-full' }))).toMatch(/offers no encryption/);
+    expect(await refusal(() => ({ tlsMode: 'verify-full' }))).toMatch(/does not support encryption/);
   });
 
   test('a certificate that cannot be read', async () => {
@@ -365,12 +365,12 @@ describe('a URL that leads nowhere is one sentence, without the password', () =>
     expect(message).toBe('DATABASE_URL: sslrootcert: /nowhere/ca.pem cannot be read (ENOENT).');
   });
 
-  test('a user who may not make tables', async () => {
+  test('a user who may not create tables', async () => {
     await using database = await openTestDatabase({ isEmpty: true });
     await using other = await openElsewhere(database);
     await other.run(`create role guest_${process.pid} login password '${secret}'`);
     const guest = { ...database.address, user: `guest_${process.pid}`, password: secret };
-    await expect(openStore(guest)).rejects.toThrow(/may not make tables .*GRANT CREATE ON SCHEMA public/);
+    await expect(openStore(guest)).rejects.toThrow(/may not create tables .*GRANT CREATE ON SCHEMA public/);
     await other.run(`drop role guest_${process.pid}`);
   });
 });

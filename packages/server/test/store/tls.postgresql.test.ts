@@ -127,7 +127,7 @@ describe.skipIf(!hasOpenssl)('an encrypted connection (needs openssl)', () => {
   ])('%s, is refused in one sentence', async (_, certificate, parameters) => {
     const { refusal } = await tryOver(certificate, parameters);
     expect(refusal).toMatch(
-      /^DatabaseUrlError: DATABASE_URL: the certificate of postgresql:\/\/[^\n]+ is not accepted \([^\n]+$/,
+      /^DatabaseUrlError: DATABASE_URL: the certificate of postgresql:\/\/[^\n]+ is not trusted \([^\n]+$/,
     );
     expect(refusal).not.toContain(new URL(database.url).password);
   });

@@ -102,8 +102,8 @@ test('a database that a newer version was at work on is refused, with the way ba
   const refusal = await open(file).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(UpgradeError);
   expect(String(refusal)).toContain(
-    `a newer BackChannel has been at work on ${file} (9999-later): run that version or a newer one, ` +
-      `or go back to the copy from before: backchannel restore ${join(file, '../backups', name ?? '')}`,
+    `a newer BackChannel has used ${file} (9999-later): run that version or a newer one, ` +
+      `or go back to the earlier copy: backchannel restore ${join(file, '../backups', name ?? '')}`,
   );
 });
 
@@ -113,7 +113,7 @@ test('where no copy can be made, nothing is migrated and a sentence says why', a
   // A file is in the folder's way.
   new Sqlite(join(file, '../backups')).exec('create table x (y)').close();
   await expect(open(file)).rejects.toThrow(
-    new RegExp(`^DATABASE_URL: .* has to be copied to .*backups before ${latest} `),
+    new RegExp(`^DATABASE_URL: .* must be copied to .*backups before ${latest} `),
   );
   const db = new Sqlite(file);
   expect(db.prepare('select name from migrations').pluck().all()).toEqual(earlier);

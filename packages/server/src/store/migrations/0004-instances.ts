@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** What instances on one database have to agree on. */
+/** The state that instances on one database must agree on. */
 export class Migration0004Instances extends Migration {
   override up(): void {
     this.addSql(`create table instances (

@@ -1,4 +1,4 @@
-// The migrations, in order. A migration that has landed is never edited.
+// The migrations, in order. Never edit a migration after it has landed.
 import { Migration0001Seed } from './0001-seed.ts';
 import { Migration0002Operate } from './0002-operate.ts';
 import { Migration0003Live } from './0003-live.ts';
@@ -11,7 +11,7 @@ export const migrations = [
   { name: '0004-instances', class: Migration0004Instances },
 ];
 
-/** What has been applied beside what this code has. */
+/** Compares the applied migrations with those in this code. */
 export function compareMigrations(applied: string[]): { applied: string[]; pending: string[]; unknown: string[] } {
   const known = migrations.map(({ name }) => name);
   return {

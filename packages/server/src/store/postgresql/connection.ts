@@ -1,4 +1,4 @@
-// One connection to PostgreSQL, from a DATABASE_URL: what pg is told, and which host it is made to.
+// One connection to PostgreSQL from a DATABASE_URL: the options for pg, and the choice of a host.
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
@@ -7,20 +7,21 @@ import { errorCode } from '../../error-code.ts';
 import { DatabaseUrlError } from '../unavailable.ts';
 
 /**
- * A transaction of an instance that is gone without a word, and may have the turn at writing, is ended by the server after
- * so long, in milliseconds: before the others have waited for that for too long. One that comes back runs it again.
+ * When PostgreSQL ends an idle transaction, in milliseconds. An instance that disappeared may hold the write lock, and this
+ * releases it before the other instances run out of time. If the instance comes back, it runs its transaction again.
  */
 const IDLE_IN_TRANSACTION_MS = 1000;
-/** How long an answer is waited for where the server is told no limit, and how much longer than that elsewhere, in milliseconds. */
-const ANSWER_MS = 2500;
-const ANSWER_GRACE_MS = 1000;
+/** How long to wait for a response if the server has no statement timeout, in milliseconds. */
+const RESPONSE_MS = 2500;
+/** How much longer than the server's statement timeout to wait for a response, in milliseconds. */
+const RESPONSE_GRACE_MS = 1000;
 
-/** OID of bigint. All of ours are times in milliseconds and counts, far below 2^53. */
+/** OID of bigint. All bigints here are times in milliseconds or counts, far below 2^53. */
 const BIGINT = 20;
 
 /**
- * What pg needs for a connection; host and port are for the caller to choose. `isPatient` is for what takes its time: no
- * statement has a limit, neither there nor here.
+ * The options for pg, without host and port, which the caller chooses. `isPatient` is for long work: statements have no time
+ * limit, neither on the server nor here.
  */
 export function connectionOptions(address: PostgresAddress, { isPatient = false } = {}): pg.ClientConfig {
   const types = new pg.TypeOverrides();
@@ -29,7 +30,7 @@ export function connectionOptions(address: PostgresAddress, { isPatient = false 
   const isLimited = !isPatient && statementTimeoutMs > 0;
   return {
     user,
-    // As a function it is in no dump of this object; and without one, pg would look for a password of its own.
+    // A function, so that no dump of this object contains the password. Without a password, pg would look for one itself.
     password: () => password ?? '',
     database,
     ssl: tlsOptions(address),
@@ -39,15 +40,15 @@ export function connectionOptions(address: PostgresAddress, { isPatient = false 
       statement_timeout: statementTimeoutMs,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     }),
-    // Without one, all writes would wait for what a host owes that is gone without a word.
-    ...(!isPatient && { query_timeout: isLimited ? statementTimeoutMs + ANSWER_GRACE_MS : ANSWER_MS }),
+    // Without a timeout, all writes would wait for the response of a host that has disappeared.
+    ...(!isPatient && { query_timeout: isLimited ? statementTimeoutMs + RESPONSE_GRACE_MS : RESPONSE_MS }),
     connectionTimeoutMillis: address.connectTimeoutMs,
     keepAlive: true,
     types,
   };
 }
 
-/** As libpq understands sslmode: `require` encrypts, `verify-ca` asks who signed, `verify-full` also for which host. */
+/** sslmode as in libpq: `require` encrypts, `verify-ca` also checks the authority, `verify-full` also checks the host name. */
 function tlsOptions({ tlsMode, tlsFiles }: PostgresAddress): false | ConnectionOptions {
   if (tlsMode === null || tlsMode === 'disable') return false;
   const { rootCert, cert, key } = tlsFiles;
@@ -71,7 +72,7 @@ function readPem(parameter: string, path: string): string {
   }
 }
 
-/** A connection of its own, beside any pool, from the first host that can be used. The caller ends it. */
+/** Opens a connection outside any pool, to the first host that can be used. The caller ends it. */
 export async function connect(address: PostgresAddress, options: { isPatient?: boolean } = {}): Promise<pg.Client> {
   let failure: unknown;
   for (const { host, port } of address.hosts) {
@@ -89,11 +90,11 @@ export async function connect(address: PostgresAddress, options: { isPatient?: b
   throw failure;
 }
 
-/** With several hosts one may be a standby, or have become one. */
+/** Rejects a connection to a standby. With several hosts, one may be a standby or become one. */
 export async function refuseReadOnly(client: pg.ClientBase, { hosts }: PostgresAddress): Promise<void> {
   if (hosts.length < 2) return;
   const { rows } = await client.query<{ transaction_read_only: string }>('show transaction_read_only');
-  if (rows[0]?.transaction_read_only === 'on') throw new ReadOnlyHostError('This host takes no writes.');
+  if (rows[0]?.transaction_read_only === 'on') throw new ReadOnlyHostError('This host is read-only.');
 }
 
 export class ReadOnlyHostError extends Error {

@@ -1,34 +1,35 @@
-// A connection of the pool while it is held: no one that broke or hangs gets back, and a BEGIN that fails is shown later.
+// Wraps a pooled connection while it is in use. A broken or hanging connection never returns to the pool, and a failed BEGIN
+// is reported at the next statement.
 import type { PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import type pg from 'pg';
 import { errorCode } from '../../error-code.ts';
 import { isPrepared } from '../prepared.ts';
 import { StoreUnavailableError } from '../unavailable.ts';
 
-/** The connection broke while a transaction was being committed: nobody here knows whether it was. */
+/** The connection broke during a commit, so it is unknown whether the transaction was committed. */
 class UnknownCommitError extends StoreUnavailableError {
   override readonly name = 'UnknownCommitError';
 }
 
 /**
- * The first thing in each transaction that writes: instances take turns, in the order in which they came. Without
- * that the later one would find out at its end that it was too late, and under load some would never be in time. It takes
- * no snapshot (PostgreSQL, LOCK, Notes), so what is read next is what the one before has left.
+ * The write lock, taken first in each transaction that writes. Instances take turns in the order in which they ask for it.
+ * Without it, a transaction would only find out at its commit that it conflicts with another, and under load some would
+ * never succeed. LOCK takes no snapshot (PostgreSQL, LOCK, Notes), so the next statement sees the latest committed state.
  */
-const TURN = 'lock table signing_keys in share row exclusive mode';
-/** Said by engines that know no such lock: there the one that was too late is run again. */
-const noTurns = /^(?:0A000|42601)$/;
+const WRITE_LOCK = 'lock table signing_keys in share row exclusive mode';
+/** The error codes of engines that have no such lock. There, the transaction that conflicts is retried. */
+const noWriteLock = /^(?:0A000|42601)$/;
 
-/** What all connections of a pool share. */
+/** State that all connections of a pool share. */
 interface Shared {
   onAnswer(): void;
-  hasTurns: boolean;
+  hasWriteLock: boolean;
 }
 
 /**
- * One connection for as long as it is held. A BEGIN that fails shows it at the first statement after it, a ROLLBACK
- * not at all: Kysely 0.29 never gives a connection back where one of them threw. One that broke, or whose answer is
- * still due, is thrown away when it is released.
+ * Wraps one connection while it is in use. A failed BEGIN throws at the next statement, and a failed ROLLBACK never throws,
+ * because Kysely 0.29 never releases a connection after one of them threw. A connection that broke, or that still waits for
+ * a response, is discarded when it is released.
  */
 export function guard(client: pg.PoolClient, shared: Shared): PostgresPoolClient {
   const nothing: PostgresQueryResult<never> = { command: 'SELECT', rowCount: 0, rows: [] };
@@ -45,7 +46,7 @@ export function guard(client: pg.PoolClient, shared: Shared): PostgresPoolClient
     }
   };
   const rollBack = async () => {
-    // The server rolls back by itself what it hears no more of.
+    // The server rolls back the transaction of a broken connection.
     if (!isBroken)
       await send('rollback').catch(() => {
         isBroken = true;
@@ -53,14 +54,14 @@ export function guard(client: pg.PoolClient, shared: Shared): PostgresPoolClient
     return nothing;
   };
   const begin = async (sql: string) => {
-    // With an isolation level it is the store's; without one it is a migration, which may not have made the table yet.
-    const takesTurn = shared.hasTurns && sql.includes('isolation level');
+    // The store sets an isolation level. A migration does not, and may not have created the table yet.
+    const takesLock = shared.hasWriteLock && sql.includes('isolation level');
     try {
-      // In one message, and so in one round trip.
-      await send(takesTurn ? `${sql}; ${TURN}` : sql);
+      // One message, so one round trip.
+      await send(takesLock ? `${sql}; ${WRITE_LOCK}` : sql);
     } catch (error) {
-      if (takesTurn && noTurns.test(errorCode(error))) {
-        shared.hasTurns = false;
+      if (takesLock && noWriteLock.test(errorCode(error))) {
+        shared.hasWriteLock = false;
         await rollBack();
         await begin(sql);
       } else refusal = error;
@@ -75,14 +76,14 @@ export function guard(client: pg.PoolClient, shared: Shared): PostgresPoolClient
       return await send(sql, parameters);
     } catch (error) {
       if (!isBroken || sql !== 'commit') throw error;
-      throw new UnknownCommitError('The database broke off during a commit.', { cause: error });
+      throw new UnknownCommitError('The connection to the database broke during a commit.', { cause: error });
     }
   };
-  // Kysely's type has a form for cursors, too, of which there are none.
+  // Kysely's type also has an overload for cursors, which are not used.
   return { query: query as unknown as PostgresPoolClient['query'], release: () => client.release(isBroken) };
 }
 
-/** PostgreSQL's way to say where values go. They are not prepared by name there: a pooler in between may not pass that on. */
+/** Numbers the `?` for PostgreSQL. Statements are not prepared by name, because a pooler may not support that. */
 function numberValues(sql: string): string {
   let number = 0;
   return sql.replaceAll('?', () => `$${++number}`);
@@ -100,7 +101,7 @@ const lostCodes = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
   'ENOENT',
-  // The server shuts down, restarts, has crashed, or starts up; an idle session or transaction took too long.
+  // The server shuts down, has crashed or starts up; a session or a transaction was idle for too long.
   '57P01',
   '57P02',
   '57P03',
@@ -108,7 +109,7 @@ const lostCodes = new Set([
   '25P03',
 ]);
 
-/** Whether a connection could not be made, or is of no use any more (PostgreSQL, appendix A: class 08 and the above). */
+/** Whether a connection failed or can no longer be used (PostgreSQL, appendix A: class 08 and the codes above). */
 export function isLost(error: unknown): boolean {
   const code = errorCode(error);
   if (lostCodes.has(code) || /^08...$/.test(code)) return true;

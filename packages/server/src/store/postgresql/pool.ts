@@ -1,5 +1,5 @@
-// Connections to PostgreSQL: a pool over one host or several, as Kysely's dialect takes it. What it adds to pg's own: it
-// goes on to the next host when one can't be used, guards those it gives out, and ends while some are being made.
+// A pool of connections to one or more PostgreSQL hosts, for Kysely's dialect. It extends pg's pool: it fails over to the
+// next host, guards the connections that it hands out, and can close while connections are being opened.
 import type { PostgresPool } from 'kysely';
 import pg from 'pg';
 import type { PostgresAddress } from '../../config/postgres-url.ts';
@@ -10,16 +10,16 @@ import { guard } from './guard.ts';
 
 interface Pool extends PostgresPool {
   /**
-   * From now on nobody gets a connection; done when those that are being made have been given out. A pool that is ended
-   * before would never come to its end: Kysely 0.29 loses a connection that comes while it lets go of its pool.
+   * Rejects all further requests for a connection. Resolves when the connections that are being opened have been handed out.
+   * Without this, ending the pool could hang: Kysely 0.29 loses a connection that arrives while it destroys its pool.
    */
   refuse(): Promise<void>;
   figures(): PoolFigures;
-  /** When a statement was last answered, of `performance.now()`. */
+  /** When the database last responded to a statement, on the clock of `performance.now()`. */
   answeredAt(): number;
 }
 
-/** A pool whose idle connections may break at any time: it notices when one is asked for. */
+/** Creates the pool. Its idle connections may break at any time; it notices when one is requested. */
 export function createPool(address: PostgresAddress, options: { isPatient?: boolean } = {}): Pool {
   const { hosts } = address;
   const connecting = new Set<Promise<unknown>>();
@@ -29,22 +29,22 @@ export function createPool(address: PostgresAddress, options: { isPatient?: bool
   const onAnswer = () => {
     answeredAt = performance.now();
   };
-  const shared = { onAnswer, hasTurns: true };
+  const shared = { onAnswer, hasWriteLock: true };
   class FailoverClient extends pg.Client {
     constructor(options: pg.ClientConfig) {
-      // The pool keeps the password where a spread does not find it.
+      // The pool makes the password non-enumerable, so a spread does not copy it.
       super({ ...options, password: options.password, ...hosts[turn % hosts.length] });
     }
   }
   const pool = new pg.Pool({
     ...connectionOptions(address, options),
-    // The type leaves out what the pool calls it with.
+    // The type omits the constructor's argument.
     Client: FailoverClient as unknown as new () => pg.ClientBase,
     max: address.poolSize,
     idleTimeoutMillis: 60_000,
     onConnect: (client) => refuseReadOnly(client, address),
   });
-  // Without a listener an idle connection's end would be the process's. The pool has dropped it already.
+  // Without a listener, an error on an idle connection would end the process. The pool has already removed the connection.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
 
@@ -65,7 +65,7 @@ export function createPool(address: PostgresAddress, options: { isPatient?: bool
     options: pool.options,
     connect: () => {
       if (isRefusing)
-        return Promise.reject(new StoreUnavailableError('The database cannot be used: it is being closed.'));
+        return Promise.reject(new StoreUnavailableError('The database cannot be used because it is being closed.'));
       const connection = connectToAny();
       connecting.add(connection);
       const forget = () => connecting.delete(connection);

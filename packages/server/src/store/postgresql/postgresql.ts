@@ -1,4 +1,4 @@
-// PostgreSQL, or a distributed engine that speaks its protocol: any number of instances on one database.
+// The engine for PostgreSQL and for distributed databases with its protocol: any number of instances share one database.
 import { IsolationLevel } from '@mikro-orm/core';
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import { PostgresDialect, type PostgresPool } from 'kysely';
@@ -12,16 +12,16 @@ import { connect, ReadOnlyHostError } from './connection.ts';
 import { isLost } from './guard.ts';
 import { createPool } from './pool.ts';
 
-/** Who has not answered anything for so long may be gone, in milliseconds. */
+/** After this time without a response, the database may be gone, in milliseconds. */
 const SILENCE_MS = 500;
-/** How long a start waits for a database that is not there yet, in milliseconds. */
+/** How long a start waits for a database that is not reachable yet, in milliseconds. */
 const START_PATIENCE_MS = 10_000;
-/** How long a starter waits for another one that is migrating, in milliseconds. */
+/** How long a start waits for another process that is migrating, in milliseconds. */
 const MIGRATION_PATIENCE_MS = 60_000;
-/** The advisory lock of whoever migrates: `backchan` in ASCII, as an int8. */
+/** The advisory lock for migrations: `backchan` in ASCII, as an int8. */
 const MIGRATION_LOCK = '7089056601338306926';
 
-/** @throws DatabaseUrlError when nothing answers there, or not to us. */
+/** @throws DatabaseUrlError if `sslrootcert`, `sslcert` or `sslkey` names a file that cannot be read */
 export async function openPostgres(address: PostgresAddress): Promise<Engine> {
   const pool = createPool(address);
   const orm = await openOrmOn(address, pool);
@@ -30,11 +30,11 @@ export async function openPostgres(address: PostgresAddress): Promise<Engine> {
     orm,
     pool: pool.figures,
     isAnswering: () => performance.now() - pool.answeredAt() < SILENCE_MS,
-    // The only level at which a transaction that reads and then writes is as if it were alone.
+    // The only level at which a transaction that reads and then writes behaves as if it ran alone.
     transaction: (work) => orm.em.fork().transactional(work, { isolationLevel: IsolationLevel.SERIALIZABLE }),
     isTransient,
     isUnavailable,
-    // What is tried again is mostly a connection that was refused: not a thousand times a second.
+    // Retries are mostly for refused connections. This keeps them from happening a thousand times a second.
     longestPauseMs: 100,
     migrate: async () => {
       const giveUpAt = performance.now() + START_PATIENCE_MS;
@@ -59,8 +59,8 @@ const openOrmOn = (address: PostgresAddress, pool: PostgresPool): Promise<Orm> =
   openOrm(PostgreSqlDriver, { dialect: new PostgresDialect({ pool }), dbName: address.database });
 
 /**
- * Under a lock that ends with its transaction, and so with its connection; a pooler that hands connections around would keep
- * a session's. An engine without such locks has others' migrations fail, and looks again.
+ * Migrates under a lock that ends with its transaction. A session's lock could stay behind in a pooler that shares
+ * connections. On an engine without such locks, the migrations of concurrent starts fail and are retried.
  */
 async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
   const lock = await connect(address, { isPatient: true });
@@ -72,11 +72,11 @@ async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
     const executed = await orm.migrator.getExecuted();
     const { pending, unknown } = compareMigrations(executed.map(({ name }) => name));
     if (unknown.length > 0) {
-      const text = `a newer BackChannel has been at work on ${address.shown} (${unknown.join(', ')})`;
+      const text = `a newer BackChannel has used ${address.shown} (${unknown.join(', ')})`;
       throw new UpgradeError(`DATABASE_URL: ${text}: run that version or a newer one`);
     }
     if (pending.length === 0) return;
-    // On a connection without limits: what is done to a large table takes its time.
+    // On a connection without time limits, because changing a large table takes long.
     const unlimited = await openOrmOn(address, createPool({ ...address, poolSize: 1 }, { isPatient: true }));
     try {
       await unlimited.migrator.up();
@@ -88,9 +88,9 @@ async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
   }
 }
 
-/** Serialization failure, deadlock, lock not available; a host that became a standby. Nothing was done. */
+/** Serialization failure, deadlock, lock not available, or a host that became a standby. Nothing was written. */
 const conflict = /^(?:40001|40P01|55P03|25006)$/;
-/** Besides: what an operator ended, resources, the system's errors, and what has been closed to us. */
+/** Also unavailable: canceled by an operator, out of resources, system errors, and access denied. */
 const unavailable = /^(?:57014|53...|58...|XX...|28...|3D000)$/;
 
 const isTransient = (error: unknown): boolean =>
@@ -104,36 +104,39 @@ function isUnavailable(error: unknown): boolean {
   return isClosed || isTransient(error) || unavailable.test(errorCode(error));
 }
 
-/** Without a lock, another one has made a table between our look and our try. */
+/** Without a lock, another process may have created a table after this one checked. */
 const isTransientAtStart = (error: unknown): boolean =>
   (isTransient(error) && !(error instanceof ReadOnlyHostError)) || /^(?:42P07|42710|23505)$/.test(errorCode(error));
 
-/** What kept a start from using the database, with what mends it. Anything else is a fault of ours. */
+/** Turns an error at the start into one sentence that says how to fix it. Any other error is a bug and stays as it is. */
 function inWords(address: PostgresAddress, error: unknown): unknown {
   const { shown, user, database } = address;
   const code = errorCode(error);
   const reason = (error instanceof Error ? error.message : String(error)) || code;
   const say = (text: string) => new DatabaseUrlError(`DATABASE_URL: ${text}`, { cause: error });
   if (error instanceof DatabaseUrlError) return error;
-  if (code === '3D000') return say(`there is no database "${database}" at ${shown}; make it: createdb ${database}`);
+  if (code === '3D000')
+    return say(`there is no database "${database}" at ${shown}; create it with: createdb ${database}`);
   if (/^28/.test(code) || /password must be a (?:non-empty )?string/.test(reason)) {
-    return say(`${shown} does not let ${user} in (${reason}); is the password right?`);
+    return say(`${shown} rejects user ${user} (${reason}); check the password`);
   }
   if (code === '42501') {
     return say(
-      `${user} may not make tables in ${shown} (${reason}); as its owner: GRANT CREATE ON SCHEMA public TO ${user}`,
+      `${user} may not create tables in ${shown} (${reason}); as its owner: GRANT CREATE ON SCHEMA public TO ${user}`,
     );
   }
   if (/unsupported startup parameter: (?:statement|idle_in_transaction_session)_timeout/.test(reason)) {
-    return say(`${shown} is a pooler that passes no limits on (${reason}); write statement_timeout=0`);
+    return say(`${shown} is a pooler that does not pass on time limits (${reason}); add statement_timeout=0`);
   }
   if (/does not support SSL/.test(reason)) {
     return say(
-      `${shown} offers no encryption; set it up there, or write sslmode=disable where the network is your own`,
+      `${shown} does not support encryption; enable it there, or add sslmode=disable if you trust the network`,
     );
   }
   if (/^(?:ERR_TLS|ERR_SSL|CERT|DEPTH|SELF_SIGNED|UNABLE)/.test(code)) {
-    return say(`the certificate of ${shown} is not accepted (${reason}); sslrootcert=FILE names who signed it`);
+    return say(
+      `the certificate of ${shown} is not trusted (${reason}); set sslrootcert=FILE to its authority's certificate`,
+    );
   }
   if (isUnavailable(error)) return say(`${shown} cannot be used (${reason})`);
   return error;

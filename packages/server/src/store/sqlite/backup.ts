@@ -1,4 +1,4 @@
-// A backup: one file with the database and the key that signed its sessions, made beside a running server.
+// Backups. A backup is one file with the database and the key that signs its sessions. The server can keep running.
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type Sqlite from 'better-sqlite3';
@@ -10,11 +10,11 @@ import { type Contents, CopyError, draftCopy } from './copy.ts';
 const TABLE = 'backup';
 
 /**
- * Writes a backup of the database `from` to `to`, with mode 0600, whole or not at all.
+ * Writes a complete backup of the database `from` to `to`, with mode 0600. On failure it leaves no file.
  *
- * `secretKey` goes along where it is kept in the data folder: without it a restored database would sign everyone out.
- * It opens nothing by itself, for the database holds no secret but hashes; null where the environment has it.
- * @throws CopyError when it can't be made, or would write over a file without `replace`.
+ * The backup includes `secretKey` if it is stored in the data folder; without it, a restore would sign everyone out. Null
+ * means that the key is in the environment. The key alone grants no access, because the database holds only hashes.
+ * @throws CopyError if the backup fails, or if `to` exists and `replace` is not set
  */
 export function writeBackup(
   from: string,
@@ -31,11 +31,11 @@ export function writeBackup(
   return copy.contents;
 }
 
-/** The key in a backup, and the backup without it: a database as any other. Null where there is none. */
+/** Removes the key from a backup, which leaves an ordinary database. Returns the key, or null if there is none. */
 export function takeSecretKey(db: Sqlite.Database): string | null {
   if (!hasTable(db, TABLE)) return null;
   const key = db.prepare(`select secret_key from ${TABLE}`).pluck().get();
-  // Else it would stay in the file, in what is free.
+  // Otherwise the key would stay in the file's free pages.
   db.pragma('secure_delete = ON');
   db.exec(`drop table ${TABLE}`);
   return typeof key === 'string' ? key : null;
@@ -46,9 +46,8 @@ function refuseTarget(from: string, to: string, replace: boolean): void {
   if (own.includes(realPath(to))) throw new CopyError(`${to} belongs to the server itself; name another file.`);
   const there = look(to);
   if (there?.isDirectory()) throw new CopyError(`${to} is a folder; name a file in it.`);
-  if (there && !there.isFile()) throw new CopyError(`${to} is no ordinary file; name another one.`);
-  if (there && !replace)
-    throw new CopyError(`${to} is there already; name another file, or write over it with --force.`);
+  if (there && !there.isFile()) throw new CopyError(`${to} is not a regular file; name another one.`);
+  if (there && !replace) throw new CopyError(`${to} already exists; name another file, or overwrite it with --force.`);
 }
 
 function look(path: string) {
@@ -59,7 +58,7 @@ function look(path: string) {
   }
 }
 
-/** Where a path leads, whatever links it goes through; also of a file that is yet to be made. */
+/** The path with all links resolved. The file itself need not exist. */
 function realPath(path: string): string {
   const absolute = resolve(path);
   if (existsSync(absolute)) return realpathSync(absolute);

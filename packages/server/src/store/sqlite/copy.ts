@@ -1,6 +1,6 @@
 /**
- * Copies of a SQLite file, made while others use it, and opened and checked before they count. It knows no service and
- * no command line: what a copy is for is in the files beside this one.
+ * Copies a SQLite file while other processes use it, and checks the copy before it takes its final name. It knows no
+ * services and no command line. backup.ts, restore.ts and upgrade.ts use it.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
@@ -10,34 +10,34 @@ import { errorCode } from '../../error-code.ts';
 import { hasTable, inspectOpen } from '../inspect.ts';
 import { migrations } from '../migrations/index.ts';
 
-/** A copy can't be made, or must not be used. The message is one sentence, fit to be shown. */
+/** A copy cannot be made or must not be used. The message is one sentence for the user. */
 export class CopyError extends Error {
   override readonly name = 'CopyError';
 }
 
-/** What a checked copy holds. */
+/** The contents of a checked copy. */
 export interface Contents {
-  /** The last migration that was applied to it. */
+  /** The last applied migration. */
   schema: string;
-  /** Migrations of this code that it lacks. */
+  /** Migrations of this code that have not been applied. */
   pending: string[];
-  /** How many have not ended. */
+  /** How many sessions have not ended. */
   sessions: number;
   tokens: number;
   events: number;
 }
 
-/** How long a copy waits for whoever keeps the database to themselves, in milliseconds. */
+/** How long a copy waits for a process that has locked the database, in milliseconds. */
 const PATIENCE_MS = 5000;
 
 /**
- * Writes a copy of `from` under a name of its own beside `to`, lets `finish` see to it, checks it, and returns it: it
- * takes its place by `place`, or is dropped when it goes out of scope.
+ * Writes a copy of `from` under a temporary name next to `to`, passes it to `finish` and checks it. `place` moves the copy
+ * to `to`. Disposing the result deletes a copy that was not placed.
  *
- * VACUUM INTO rather than SQLite's backup API: it reads one snapshot, which in WAL mode no writer waits for, while the
- * API begins anew whenever another process writes, and may never end beside a busy server. And what was deleted is not
- * in it: the API copies free pages, too.
- * @throws CopyError when it can't be read or written, is damaged, or is no database of BackChannel's.
+ * This uses VACUUM INTO, not SQLite's backup API. VACUUM INTO reads one snapshot, and in WAL mode no writer waits for it. The
+ * backup API starts again whenever another process writes, and may never finish while a server is busy. It also copies free
+ * pages, which hold deleted rows.
+ * @throws CopyError if `from` cannot be read, is damaged or is not a BackChannel database, or if the copy cannot be written
  */
 export function draftCopy(
   from: string,
@@ -54,7 +54,7 @@ export function draftCopy(
       contents: finishAndCheck(from, draft, finish),
       place: ({ replace }) => {
         try {
-          // What takes the name first has it: nobody's file is written over by two who looked at once.
+          // Reserves the name, so a file that another process creates at the same time is not overwritten.
           if (!replace) closeSync(openSync(to, 'wx', 0o600));
           renameSync(draft, to);
           flush(dirname(to));
@@ -71,7 +71,7 @@ export function draftCopy(
 }
 
 function vacuumInto(from: string, draft: string): void {
-  // SQLite takes an empty file as it is, with its mode.
+  // SQLite writes into an existing empty file and keeps its mode.
   closeSync(openSync(draft, 'wx', 0o600));
   const source = new Sqlite(from, { fileMustExist: true, timeout: PATIENCE_MS });
   try {
@@ -90,7 +90,7 @@ function finishAndCheck(from: string, draft: string, finish: (db: Sqlite.Databas
     const [first] = migrations;
     const schema = applied.at(-1);
     if (schema === undefined || applied[0] !== first?.name)
-      throw new CopyError(`${from} is no database of BackChannel's.`);
+      throw new CopyError(`${from} is not a BackChannel database.`);
     finish(db);
     const count = (table: string, where = 'true') =>
       hasTable(db, table) ? Number(db.prepare(`select count(*) from ${table} where ${where}`).pluck().get()) : 0;
@@ -107,10 +107,10 @@ function finishAndCheck(from: string, draft: string, finish: (db: Sqlite.Databas
   }
 }
 
-/** A moment as it stands in the name of a file: `20260314T092653589Z`. */
+/** A time for file names: `20260314T092653589Z`. */
 export const stamp = (at: number): string => new Date(at).toISOString().replace(/[-:.]/g, '');
 
-/** To the disk, not only to the system's memory. Windows opens no folders, and needs none flushed. */
+/** Flushes a file or folder to the disk. Windows cannot open folders and does not need this for them. */
 export function flush(path: string): void {
   let handle: number;
   try {
@@ -126,22 +126,22 @@ export function flush(path: string): void {
   }
 }
 
-/** In one sentence, whatever SQLite or the system says. */
+/** Turns an error of SQLite or the operating system into one sentence. */
 export function asCopyError(error: unknown, { from, to }: { from: string; to: string }): unknown {
   if (error instanceof CopyError) return error;
   const code = errorCode(error);
   const reasons: Record<string, string> = {
-    ENOENT: `The folder ${dirname(to)} is not there.`,
-    ENOTDIR: `${dirname(to)} is no folder.`,
+    ENOENT: `The folder ${dirname(to)} does not exist.`,
+    ENOTDIR: `${dirname(to)} is not a folder.`,
     EACCES: `${dirname(to)} cannot be written by this user.`,
     EPERM: `${dirname(to)} cannot be written by this user.`,
     EROFS: `${dirname(to)} is on a read-only file system.`,
-    ENOSPC: `There is no room for it in ${dirname(to)}.`,
-    EEXIST: `${to} is there already.`,
-    SQLITE_FULL: `There is no room for it in ${dirname(to)}.`,
-    SQLITE_NOTADB: `${from} is no database of BackChannel's.`,
+    ENOSPC: `There is not enough space in ${dirname(to)}.`,
+    EEXIST: `${to} already exists.`,
+    SQLITE_FULL: `There is not enough space in ${dirname(to)}.`,
+    SQLITE_NOTADB: `${from} is not a BackChannel database.`,
     SQLITE_CANTOPEN: `${from} cannot be opened.`,
-    SQLITE_BUSY: `${from} is in use by another program that keeps it to itself; try again.`,
+    SQLITE_BUSY: `${from} is locked by another program; try again.`,
   };
   const known = reasons[code] ?? (code.startsWith('SQLITE_CORRUPT') ? `${from} is damaged.` : undefined);
   if (known !== undefined) return new CopyError(known, { cause: error });

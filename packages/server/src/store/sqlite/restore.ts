@@ -1,6 +1,6 @@
 /**
- * Puts a backup in the place of the database: checked first, while nobody has the database open, and with what it
- * replaces kept beside it. At each moment there is one whole database under the name.
+ * Replaces the database with a backup. The backup is checked first, no other process may have the database open, and the
+ * replaced database is kept next to it. There is a complete database under the name at every moment.
  */
 import { existsSync, linkSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -12,24 +12,24 @@ import { takeSecretKey } from './backup.ts';
 import { asCopyError, type Contents, CopyError, draftCopy } from './copy.ts';
 
 export interface Restored extends Contents {
-  /** Where the database that was there is now; null where there was none. */
+  /** The new path of the replaced database; null if there was none. */
   replaced: string | null;
-  /** The key that came with the backup; null where none did. */
+  /** The key in the backup; null if it has none. */
   secretKey: string | null;
-  /** Sessions and tokens that were ended after the backup was made, and stay so. */
+  /** How many sessions and tokens ended after the backup was made, and stay ended. */
   keptEnded: number;
-  /** Whether the password has been changed since: the backup's counts again. */
+  /** Whether the password was changed after the backup. The older password is in effect again. */
   isPasswordOlder: boolean;
-  /** Whether the database that was there could be asked for that. */
+  /** Whether the replaced database was readable, so that `keptEnded` and `isPasswordOlder` are known. */
   isReadable: boolean;
 }
 
 /**
- * Restores `from` as the database `to`. `stamp` tells what is replaced from what others have replaced.
+ * Restores `from` as the database `to`. `stamp` makes the name of the replaced database unique.
  *
- * What was revoked after the backup stays revoked, as far as the replaced database can still be read: else a restore
- * would let a stolen session in again.
- * @throws CopyError when `from` is no backup that this version can use, or a server has `to` open.
+ * Sessions and tokens that were revoked after the backup stay revoked if the replaced database is readable. Otherwise a
+ * restore would make a stolen session valid again.
+ * @throws CopyError if this version cannot use `from` as a backup, or if another process has `to` open
  */
 export function restoreBackup(from: string, to: string, options: { stamp: string }): Restored {
   refuseSource(from, to);
@@ -40,7 +40,9 @@ export function restoreBackup(from: string, to: string, options: { stamp: string
   using copy = draftCopy(from, to, (db) => {
     const { unknown } = inspectOpen(db);
     if (unknown.length > 0) {
-      throw new CopyError(`${from} is of a newer BackChannel (${unknown.join(', ')}): restore it with that one.`);
+      throw new CopyError(
+        `${from} was made by a newer BackChannel (${unknown.join(', ')}): restore it with that version.`,
+      );
     }
     secretKey = takeSecretKey(db);
     if (current.db) since = tryCarryOver(current.db, db);
@@ -56,8 +58,8 @@ export function restoreBackup(from: string, to: string, options: { stamp: string
 
 function refuseSource(from: string, to: string): void {
   const stat = look(from);
-  if (!stat) throw new CopyError(`${from} is not there.`);
-  if (!stat.isFile()) throw new CopyError(`${from} is no file.`);
+  if (!stat) throw new CopyError(`${from} does not exist.`);
+  if (!stat.isFile()) throw new CopyError(`${from} is not a file.`);
   const there = look(to);
   if (there && there.ino === stat.ino && there.dev === stat.dev) throw new CopyError(`${from} is the database itself.`);
 }
@@ -71,9 +73,9 @@ function look(path: string) {
 }
 
 /**
- * Opens the database and keeps everybody else out. In WAL mode whoever has it open holds a lock on the file as long as
- * the process lives, a killed one no longer: leaving that mode needs to be alone. A server that starts meanwhile waits,
- * and opens what is there then. Without a database, or with one that is damaged, there is nothing to hold.
+ * Opens the database with an exclusive lock. Leaving WAL mode fails while any other process has the database open; the lock
+ * of a killed process is released. A server that starts in the meantime waits, and then opens the restored database. If the
+ * database does not exist or is damaged, there is nothing to lock.
  */
 function holdAlone(file: string): { db: Sqlite.Database | null } & Disposable {
   if (!existsSync(file)) return { db: null, [Symbol.dispose]: () => {} };
@@ -87,7 +89,7 @@ function holdAlone(file: string): { db: Sqlite.Database | null } & Disposable {
     db.close();
     if (isDamage(error)) return { db: null, [Symbol.dispose]: () => {} };
     if (!/^SQLITE_(BUSY|LOCKED)/.test(errorCode(error))) throw asCopyError(error, { from: file, to: file });
-    throw new CopyError(`${file} is in use: stop the server first, and whatever else has it open.`, { cause: error });
+    throw new CopyError(`${file} is in use: stop the server and any other program that has it open.`, { cause: error });
   }
 }
 
@@ -110,7 +112,10 @@ function tryCarryOver(current: Sqlite.Database, restored: Sqlite.Database): Sinc
   }
 }
 
-/** Ends in `restored` what `current` has ended since. Events tell: the rows are deleted soon after their end. */
+/**
+ * Ends in `restored` the sessions and tokens that ended in `current` after the backup. It reads the events, because rows are
+ * deleted soon after they end.
+ */
 function carryOver(current: Sqlite.Database, restored: Sqlite.Database): Since {
   const latestChange = (db: Sqlite.Database) =>
     Number(db.prepare("select coalesce(max(at), 0) from events where type = 'password.changed'").pluck().get());
@@ -121,7 +126,7 @@ function carryOver(current: Sqlite.Database, restored: Sqlite.Database): Since {
       ? restored.prepare(`update ${table} set ended_at = created_at where ended_at is null and ${condition}`).run(value)
           .changes
       : 0;
-  // Sessions are bound to the password: a change has ended those before it.
+  // Sessions are bound to the password, so a change ended all earlier sessions.
   let keptEnded = isPasswordOlder ? end('sessions', 'created_at < ?', changedAt) : 0;
   const ended = current
     .prepare<[], { sessionId: string | null; tokenId: string | null; type: string }>(
@@ -136,7 +141,7 @@ function carryOver(current: Sqlite.Database, restored: Sqlite.Database): Since {
   return { keptEnded, isPasswordOlder, isReadable: true };
 }
 
-/** Gives what is there a second name, and takes away what SQLite would read along with another file of that name. */
+/** Gives the current database a second name, and moves away the journal files, which SQLite would apply to the new one. */
 function keepReplaced(file: string, kept: string): string | null {
   for (const suffix of ['-wal', '-shm', '-journal']) {
     if (existsSync(file + suffix)) renameSync(file + suffix, kept + suffix);
@@ -146,7 +151,7 @@ function keepReplaced(file: string, kept: string): string | null {
     linkSync(file, kept);
   } catch (error) {
     if (errorCode(error) === 'EEXIST') throw error;
-    // Some file systems know no second names.
+    // Some file systems have no hard links.
     renameSync(file, kept);
   }
   return kept;

@@ -1,4 +1,4 @@
-// SQLite: one file, one connection, and other processes beside this one.
+// The engine for SQLite: one file and one connection. Other processes may use the same file.
 import { closeSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { SqliteDriver } from '@mikro-orm/sqlite';
@@ -12,12 +12,12 @@ import { retry } from '../retry.ts';
 import { asStoreError, StoreUnavailableError } from '../unavailable.ts';
 import { prepareUpgrade } from './upgrade.ts';
 
-/** How long a starter waits for another one that migrates the same file, in milliseconds. */
+/** How long a start waits for another process that migrates the same file, in milliseconds. */
 const START_PATIENCE_MS = 10_000;
-/** better-sqlite3 waits synchronously: longer, and a second process would freeze the event loop. */
+/** In milliseconds. better-sqlite3 waits synchronously, so with a longer timeout a second process would block the event loop. */
 const BUSY_TIMEOUT_MS = 25;
 
-/** Opens the file, made where it is not there. */
+/** Opens the file. Creates it if it does not exist. */
 export async function openSqlite(file: string): Promise<Engine> {
   const giveUpAt = performance.now() + START_PATIENCE_MS;
   let opened: ReturnType<typeof openDialect>;
@@ -35,7 +35,7 @@ export async function openSqlite(file: string): Promise<Engine> {
     isTransient: isLocked,
     isUnavailable,
     longestPauseMs: 20,
-    // It answers within the call: there is nobody who could hang.
+    // SQLite responds within the call, so there is no server that could hang.
     isAnswering: () => true,
     // The store runs one transaction at a time, so this is the one whose BEGIN comes next.
     transaction: (work, { durable }) => {
@@ -50,11 +50,12 @@ export async function openSqlite(file: string): Promise<Engine> {
 }
 
 /**
- * better-sqlite3 behind Kysely's dialect, with two changes: a transaction takes the write lock when it begins, so that
- * reading and then writing in it can't fail on a snapshot that another process aged; and a BEGIN that fails shows it at
- * the first statement. Kysely 0.29 never gives a connection back whose BEGIN or ROLLBACK threw: one busy moment, or one
- * full disk, would lock this process out of its only connection for good. Of MikroORM's statements none
- * is kept prepared: it writes their values into them.
+ * better-sqlite3 behind Kysely's dialect, with two changes:
+ * - A transaction takes the write lock at its BEGIN. Otherwise a write after a read could fail, because another process has
+ *   written since the snapshot.
+ * - A failed BEGIN throws at the next statement. Kysely 0.29 never releases a connection after its BEGIN or ROLLBACK threw,
+ *   so one lock conflict or a full disk would lock this process out of its only connection for good.
+ * MikroORM's statements are not kept prepared, because they contain their values.
  */
 function openDialect(file: string): { dialect: SqliteDialect; setDurable(isDurable: boolean): void } {
   prepareDataFolder(dirname(file));
@@ -69,11 +70,11 @@ function openDialect(file: string): { dialect: SqliteDialect; setDurable(isDurab
     db.close();
     throw error;
   }
-  // With FULL a commit waits for the disk, and the event loop with it; NORMAL could lose it when the power fails, though
-  // nothing before it, and never to a crash of the process.
+  // With FULL, a commit blocks the event loop until the disk has written it. With NORMAL, a power failure can lose the commit
+  // but no earlier durable one, and a crash of the process loses nothing.
   let synchronous = 'FULL';
   let wanted = 'FULL';
-  /** Why the transaction that is running could not begin. Only that transaction has the connection. */
+  /** Why the current transaction could not begin. Only that transaction has the connection. */
   let refusal: unknown = null;
   const done = { changes: 0, lastInsertRowid: 0 };
   const begin = {
@@ -81,7 +82,7 @@ function openDialect(file: string): { dialect: SqliteDialect; setDurable(isDurab
     run: () => {
       try {
         if (!isInPlace()) throw new MovedError(file);
-        // What could not be rolled back then, a disk that is well again lets go.
+        // An earlier rollback may have failed on a full disk.
         if (db.inTransaction) db.prepare('rollback').run();
         if (synchronous !== wanted) db.pragma(`synchronous = ${wanted}`);
         synchronous = wanted;
@@ -99,7 +100,7 @@ function openDialect(file: string): { dialect: SqliteDialect; setDurable(isDurab
     run: () => {
       refusal = null;
       try {
-        // On a full disk SQLite has rolled back by itself, and would refuse to do it again.
+        // On a full disk SQLite has already rolled back, and a second rollback would fail.
         if (db.inTransaction) db.prepare('rollback').run();
       } catch {
         // The next BEGIN tries again.
@@ -140,18 +141,18 @@ function openFile(file: string): number {
 }
 
 /**
- * The file is not where it was opened. SQLite works on with one that was moved or deleted, and what is answered then,
- * a revocation for one, would be gone at the next start.
+ * The file has been moved, deleted or replaced since it was opened. SQLite would continue with the old file, and everything
+ * written to it, such as a revocation, would be gone at the next start.
  */
 class MovedError extends Error {
   readonly code = 'SQLITE_READONLY_DBMOVED';
 
   constructor(file: string) {
-    super(`${file} is not the file that was opened: put that one back, or start again`);
+    super(`${file} is no longer the file that was opened: put the original back, or restart`);
   }
 }
 
-/** Whether the file of this name is still the one that it is now. */
+/** Returns a function that checks whether the path still leads to the same file. */
 function watchPlace(file: string): () => boolean {
   const opened = statSync(file);
   return () => {
@@ -162,10 +163,10 @@ function watchPlace(file: string): () => boolean {
 
 const isLocked = (error: unknown) => /^SQLITE_(BUSY|LOCKED)/.test(errorCode(error));
 
-/** Somebody keeps the file to themselves, or has put another one in its place since it was opened. */
+/** Another process has locked the file, or has replaced it since it was opened. */
 const isBeingRestored = (error: unknown) => isLocked(error) || errorCode(error) === 'SQLITE_READONLY_DBMOVED';
 
-/** Another instance holds the lock, or has made a table between our look and our try: looking again settles it. */
+/** Another process holds the lock, or has created a table after this one checked. A retry resolves both. */
 const isOthersMigration = (error: unknown) =>
   isLocked(error) || (error instanceof Error && /already exists|UNIQUE constraint failed/.test(error.message));
 

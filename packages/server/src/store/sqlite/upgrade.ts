@@ -1,6 +1,6 @@
 /**
- * What happens to a database before its migrations are applied: one that a newer version was at work on is refused, and
- * one that has to be migrated is copied first. The copies are the way back.
+ * Prepares a database for its migrations. A database that a newer version has used is rejected. A database with pending
+ * migrations is copied first, so you can go back to the older version.
  */
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,12 +11,12 @@ import { asCopyError, CopyError, draftCopy, stamp } from './copy.ts';
 
 const KEPT_COPIES = 3;
 
-/** The folder of the copies of a database, beside it. */
+/** The folder for the copies of a database, next to it. */
 const folderOf = (file: string) => join(dirname(file), 'backups');
 
 /**
- * Copies a database whose schema is older than this code's, and keeps the last three copies; a new database needs none.
- * @throws UpgradeError when its schema is newer, or it can't be copied.
+ * Copies a database whose schema is older than this code's, and keeps the last three copies. A new database is not copied.
+ * @throws UpgradeError if its schema is newer, or if it cannot be copied
  */
 export function prepareUpgrade(file: string): void {
   const { applied, pending, unknown } = inspectDatabase(file);
@@ -28,18 +28,18 @@ export function prepareUpgrade(file: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     using copy = draftCopy(file, join(folder, name));
-    // Another starter may have migrated it meanwhile, and has made a copy of what it was.
+    // Another process may have migrated the database in the meantime, and has made its own copy.
     if (copy.contents.pending[0] === next) copy.place({ replace: true });
   } catch (error) {
-    const told = asCopyError(error, { from: file, to: join(folder, name) });
-    if (!(told instanceof CopyError)) throw told;
-    const text = `DATABASE_URL: ${file} has to be copied to ${folder} before ${next} is applied, and can't be: ${told.message}`;
-    throw new UpgradeError(text, { cause: error });
+    const failure = asCopyError(error, { from: file, to: join(folder, name) });
+    if (!(failure instanceof CopyError)) throw failure;
+    const text = `${file} must be copied to ${folder} before ${next} is applied, but the copy failed: ${failure.message}`;
+    throw new UpgradeError(`DATABASE_URL: ${text}`, { cause: error });
   }
   for (const old of copiesIn(folder).slice(KEPT_COPIES)) rmSync(join(folder, old), { force: true });
 }
 
-/** The newest first. */
+/** The copies in a folder, newest first. */
 function copiesIn(folder: string): string[] {
   if (!existsSync(folder)) return [];
   const stampOf = (name: string) => /-(\d{8}T\d{9}Z)\.db$/.exec(name)?.[1] ?? '';
@@ -51,9 +51,9 @@ function copiesIn(folder: string): string[] {
 function newerText(file: string, unknown: readonly string[]): string {
   const folder = folderOf(file);
   const copy = copiesIn(folder).find((name) => isOurs(join(folder, name)));
-  const back = copy ? `, or go back to the copy from before: backchannel restore ${join(folder, copy)}` : '';
+  const back = copy ? `, or go back to the earlier copy: backchannel restore ${join(folder, copy)}` : '';
   return (
-    `DATABASE_URL: a newer BackChannel has been at work on ${file} (${unknown.join(', ')}): ` +
+    `DATABASE_URL: a newer BackChannel has used ${file} (${unknown.join(', ')}): ` +
     `run that version or a newer one${back}`
   );
 }

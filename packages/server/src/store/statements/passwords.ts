@@ -18,7 +18,7 @@ export const writeHashWithin = (em: EntityManager, origin: KeptHash, { hash, at 
     'run',
   );
 
-/** Writes a hash unless there is one. Returns the one that is there afterwards. */
+/** Writes a hash if there is none. Returns the hash that is stored afterwards. */
 export async function writeFirstHashWithin(
   em: EntityManager,
   origin: KeptHash,

@@ -1,11 +1,11 @@
-// The throttle's counts. What they mean is for services/throttle.ts.
+// The throttle's failure counts. services/throttle.ts turns them into waits.
 import type { EntityManager } from '../engine.ts';
 import { ThrottleEntity, type ThrottleRow } from '../entities.ts';
 import { findBy, run } from '../prepared.ts';
 
 /**
- * The counts of these sources, with a new row for each that has none. Other instances that want one of them wait until
- * this transaction ends. `now` is in milliseconds since 1970.
+ * The counts of these sources, with a new row for each source that has none. Other instances that need one of these rows
+ * wait until this transaction ends. `now` is in milliseconds since 1970.
  */
 export async function lockCountsWithin(
   em: EntityManager,
@@ -22,10 +22,10 @@ export async function lockCountsWithin(
   return findBy(em, ThrottleEntity, 'source', sources);
 }
 
-/** Takes back one failure of a source. */
+/** Subtracts one failure of a source. */
 export const uncountOneWithin = (em: EntityManager, source: string) =>
   run(em, 'update throttle set failures = failures - 1 where source = ? and failures > 0', [source]);
 
-/** Forgets a source. */
+/** Deletes the count of a source. */
 export const clearCountWithin = (em: EntityManager, source: string) =>
   run(em, 'delete from throttle where source = ?', [source]);

@@ -13,13 +13,13 @@ export interface WrittenUse {
 /** SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535. A row takes four. */
 export const MAX_USES_PER_STATEMENT = 1000;
 
-/** Adds the counts. Of two instances, the later use stays. */
+/** Adds the request counts. If two instances report a last use, the later one is kept. */
 export function addUsesWithin(
   em: EntityManager,
   kind: 'session' | 'token',
   uses: readonly WrittenUse[],
 ): Promise<unknown> {
-  // The casts are for PostgreSQL, which takes every parameter of such a list for text.
+  // The casts are for PostgreSQL, which treats every parameter in a VALUES list as text.
   const values = uses.map(() => '(?, cast(? as bigint), ?, cast(? as bigint))').join(', ');
   const seen = kind === 'session' ? 'last_seen_at' : 'last_used_at';
   const isLater = `used.at > coalesce(${kind}s.${seen}, 0)`;
