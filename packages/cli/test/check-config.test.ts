@@ -74,7 +74,7 @@ describe('a faulty configuration', () => {
     const unmade = await check({ DATABASE_URL: 'sqlite:file/other/x.db' });
     expect(about(unmade.stdout, 'fault', 'DATABASE_URL')).toHaveLength(1);
     const folder = await check({ DATABASE_URL: 'sqlite:folder' });
-    expect(about(folder.stdout, 'fault', 'database')).toEqual([expect.stringMatching(/is no file/)]);
+    expect(about(folder.stdout, 'fault', 'database')).toEqual([expect.stringMatching(/is not a file/)]);
     expect([unmade.exitCode, folder.exitCode]).toEqual([1, 1]);
   });
 
@@ -100,7 +100,7 @@ test('a folder without `.env` has no fault, and the check creates nothing', asyn
   const before = readdirSync(home.root);
   const { stdout, stderr, exitCode } = await home.run(['check-config']);
   expect(stdout).not.toMatch(/^fault/m);
-  expect(about(stdout, 'ok', '.env')).toEqual([`${join(home.root, '.env')} is not there, and need not be`]);
+  expect(about(stdout, 'ok', '.env')).toEqual([`${join(home.root, '.env')} does not exist, and is not required`]);
   expect(about(stdout, 'advice', 'password')).toEqual([expect.stringMatching(/admin123/)]);
   expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
   expect(readdirSync(home.root)).toEqual(before);
@@ -112,7 +112,7 @@ describe('the password', () => {
 
   test('in plain text gets advice to hash it, and to make it longer', async () => {
     const short = await texts({ MASTER_PASSWORD: 'short' });
-    expect(short).toMatch(/^ok password: MASTER_PASSWORD counts\n/);
+    expect(short).toMatch(/^ok password: MASTER_PASSWORD is in effect\n/);
     expect(short).toMatch(/^advice MASTER_PASSWORD: .*5 characters/m);
     expect(short).toMatch(/^advice MASTER_PASSWORD: .*hash-master/m);
     expect(await texts({ MASTER_PASSWORD: password })).not.toMatch(/characters/);
@@ -121,7 +121,7 @@ describe('the password', () => {
   test('as a hash needs no advice, unless its cost does', async () => {
     const costs = async (cost: number, env: Record<string, string> = {}) =>
       texts({ MASTER_PASSWORD_HASH: await hashPassword(password, { cost }), ...env });
-    expect(await costs(12)).toBe('ok password: MASTER_PASSWORD_HASH counts');
+    expect(await costs(12)).toBe('ok password: MASTER_PASSWORD_HASH is in effect');
     expect(await costs(10)).toMatch(/^advice MASTER_PASSWORD_HASH: has cost 10, and BCRYPT_COST is 12/m);
     expect(await costs(10, { BCRYPT_COST: '10' })).not.toMatch(/advice/);
     expect(await costs(8)).toMatch(/^advice MASTER_PASSWORD_HASH: has cost 8: .*too quick/m);
@@ -139,13 +139,13 @@ describe('the password', () => {
 
   test('that is not configured is reported', async () => {
     const open = { HOST: '0.0.0.0', PUBLIC_URL: 'http://nas:8000' };
-    expect(await texts({})).toMatch(/^advice password: the built-in admin123 counts/);
-    expect(await texts(open)).toMatch(/^ok password: .*the first start makes a password/);
+    expect(await texts({})).toMatch(/^advice password: the built-in admin123 is in effect/);
+    expect(await texts(open)).toMatch(/^ok password: .*the first start generates a password/);
   });
 
   test('that is stored in the database is in effect, however weak', async () => {
     const kept = await hashPassword(password, { cost: 10 });
-    expect(await texts({ BCRYPT_COST: '10' }, kept)).toBe('ok password: the one kept in the database counts');
+    expect(await texts({ BCRYPT_COST: '10' }, kept)).toBe('ok password: the one stored in the database is in effect');
     expect(await texts({}, kept)).toMatch(/^advice password: has cost 10, and BCRYPT_COST is 12/m);
     const known = await hashPassword('admin123', { cost: 10 });
     expect(await texts({ BCRYPT_COST: '10' }, known)).toMatch(/^advice password: is admin123/m);
@@ -155,8 +155,8 @@ describe('the password', () => {
   test('that cannot be looked up is reported', async () => {
     const findings = async (env: Record<string, string>) =>
       textsOf(await checkEffectivePassword(load(env), { passwordHash: undefined }));
-    expect(await findings({})).toMatch(/^advice password: .*kept in .*, or where none is kept the built-in admin123$/);
-    expect(await findings({ NODE_ENV: 'production' })).toMatch(/^ok password: .*the one kept in \S+ counts$/);
+    expect(await findings({})).toMatch(/^advice password: .*stored in .*, or if none is stored the built-in admin123$/);
+    expect(await findings({ NODE_ENV: 'production' })).toMatch(/^ok password: .*the one stored in \S+ is in effect$/);
   });
 });
 
@@ -169,7 +169,7 @@ describe('the key and the data', () => {
       [
         `ok DATA_DIR: ${data} can be written`,
         `ok database: ${join(data, 'backchannel.db')} can be written`,
-        `ok SECRET_KEY: the one kept in ${join(data, 'secret.key')} counts`,
+        `ok SECRET_KEY: the one in ${join(data, 'secret.key')} is in effect`,
       ].join('\n'),
     );
   });
@@ -213,7 +213,7 @@ describe('the database', () => {
   test('of another version is reported and left unchanged', async () => {
     using home = makeHome({ 'older.db': '' });
     expect(await lookInto(join(home.root, 'older.db'))).toEqual({
-      text: expect.stringMatching(/^advice database: is an older version's: the next start applies 0001-seed, /),
+      text: expect.stringMatching(/^advice database: is from an older version: the next start applies 0001-seed, /),
       passwordHash: null,
     });
     expect(readdirSync(home.root).filter((name) => name.startsWith('older'))).toEqual(['older.db']);
@@ -272,18 +272,22 @@ describe('the proxies', () => {
     [
       'the one on this machine',
       { ...https, TRUSTED_PROXIES: '::1,127.0.0.1' },
-      /^ok .* of ::1, 127\.0\.0\.1 are believed$/,
+      /^ok .* of ::1, 127\.0\.0\.1 are trusted$/,
     ],
-    ['the local network', { ...https, TRUSTED_PROXIES: 'private' }, /^ok .* of private are believed$/],
-    ['one that cannot get here', { ...https, TRUSTED_PROXIES: '192.0.2.7' }, /^advice .* no address of this machine/m],
+    ['the local network', { ...https, TRUSTED_PROXIES: 'private' }, /^ok .* of private are trusted$/],
+    [
+      'one that cannot get here',
+      { ...https, TRUSTED_PROXIES: '192.0.2.7' },
+      /^advice .* does not contain this machine/m,
+    ],
     [
       'anybody on the local network',
       { ...nas, TRUSTED_PROXIES: 'private' },
-      /^advice .* private believes every machine/m,
+      /^advice .* private trusts every machine/m,
     ],
     ['half of the internet', { ...nas, TRUSTED_PROXIES: '128.0.0.0/1' }, /^advice .* 128\.0\.0\.0\/1 is a large part/m],
     ['half of IPv6', { ...nas, TRUSTED_PROXIES: '8000::/1' }, /^advice .* 8000::\/1 is a large part/m],
-    ['wide private networks', { ...nas, TRUSTED_PROXIES: '10.0.0.0/8,fc00::/7' }, /^ok .* are believed$/],
+    ['wide private networks', { ...nas, TRUSTED_PROXIES: '10.0.0.0/8,fc00::/7' }, /^ok .* are trusted$/],
   ];
 
   test.each(cases)('%s', (_, env, text) => {
@@ -297,7 +301,7 @@ describe('the addresses', () => {
   const proxied = { PUBLIC_URL: 'https://auth.example.com' };
   const nas = { PUBLIC_URL: 'http://nas:8000' };
   const cases: [string, Record<string, string>, RegExp][] = [
-    ['on one machine', {}, /^ok HOST: only this machine gets here; for others/],
+    ['on one machine', {}, /^ok HOST: only this machine can connect; for others/],
     ['behind TLS', proxied, /^ok HOST: .*forward https:\/\/auth\.example\.com to http:\/\/127\.0\.0\.1:8000$/m],
     ['behind TLS, by IPv6', { ...proxied, HOST: '::1' }, /^ok HOST: .*to http:\/\/\[::1\]:8000$/m],
     ['for others, but listening here alone', nas, /^advice HOST: .*set HOST=0\.0\.0\.0/],
@@ -306,15 +310,15 @@ describe('the addresses', () => {
       { HOST: '0.0.0.0' },
       /^advice PUBLIC_URL: .*set it to the address that they use/,
     ],
-    ['open to others', { ...nas, HOST: '::' }, /^ok HOST: whoever reaches :: port 8000/],
+    ['open to others', { ...nas, HOST: '::' }, /^ok HOST: everyone who can reach :: port 8000/],
     ['open to others without TLS', { ...nas, HOST: '::' }, /^advice PUBLIC_URL: is http: .*unencrypted/m],
     ['open, with an address for here, without TLS', { HOST: '::' }, /^advice PUBLIC_URL: is http: .*unencrypted/m],
     ['at another port', { PUBLIC_URL: 'http://localhost' }, /^advice PUBLIC_URL: has port 80, and PORT is 8000/m],
-    ['https at its own port', { PUBLIC_URL: 'https://nas:8000' }, /^advice PUBLIC_URL: .*itself speaks http/m],
+    ['https at its own port', { PUBLIC_URL: 'https://nas:8000' }, /^advice PUBLIC_URL: .*itself listens without TLS/m],
     [
       'that no browser opens',
       { PUBLIC_URL: 'http://0.0.0.0:8000' },
-      /^advice PUBLIC_URL: .*no address that a browser/m,
+      /^advice PUBLIC_URL: .*not an address that a browser/m,
     ],
     ['with https', proxied, /^ok cookie: __Host-backchannel_session is Secure/m],
     ['with http', {}, /^ok cookie: backchannel_session is not Secure/m],
@@ -341,7 +345,9 @@ test('an unreachable PostgreSQL is a fault that hides the password, and an unenc
     return checkDatabaseUrl({ database }).map(({ text }) => text);
   };
   expect(advised('postgresql://bc:hunter2@db.example.com/bc')).toEqual([
-    expect.stringMatching(/^postgresql:\/\/bc@db\.example\.com:5432\/bc is reached unencrypted, .*sslmode=verify-full/),
+    expect.stringMatching(
+      /^postgresql:\/\/bc@db\.example\.com:5432\/bc is reached without encryption, .*sslmode=verify-full/,
+    ),
   ]);
   for (const quiet of ['localhost/bc', '127.0.0.1/bc', 'db.example.com/bc?sslmode=disable', 'db/bc?sslmode=require']) {
     expect(advised(`postgresql://bc:hunter2@${quiet}`)).toEqual([]);
@@ -351,9 +357,11 @@ test('an unreachable PostgreSQL is a fault that hides the password, and an unenc
 test('metrics that others can read get advice, and disabled metrics do not', async () => {
   const metricsOf = (env: Record<string, string>) => textsOf(checkMetrics(load(env)));
   expect(metricsOf({ METRICS_HOST: '0.0.0.0' })).toBe('');
-  expect(metricsOf({ METRICS_PORT: '9464' })).toBe('ok METRICS_PORT: this machine reads metrics at port 9464');
+  expect(metricsOf({ METRICS_PORT: '9464' })).toBe(
+    'ok METRICS_PORT: only this machine can read the metrics, at port 9464',
+  );
   expect(metricsOf({ METRICS_PORT: '9464', METRICS_HOST: '0.0.0.0' })).toMatch(
-    /^advice METRICS_HOST: 0\.0\.0\.0 lets whoever reaches port 9464 read the metrics/,
+    /^advice METRICS_HOST: 0\.0\.0\.0 lets everyone who can reach port 9464 read the metrics/,
   );
   const { stdout } = await home.run(['check-config'], { env: { METRICS_PORT: '9464', METRICS_HOST: '::' } });
   expect(stdout).toMatch(/^advice {2}METRICS_HOST: :: lets/m);
@@ -365,8 +373,8 @@ describe('the .env file', () => {
     const { stdout } = await home.run(['check-config']);
     expect(about(stdout, 'ok', '.env')).toEqual([expect.stringContaining(join(home.root, '.env'))]);
     expect(about(stdout, 'advice', '.env')).toEqual([
-      'MASTER_PASWORD is no setting, and nothing reads it: is MASTER_PASSWORD meant?',
-      'SECRET_KEY_FIL is no setting, and nothing reads it: is SECRET_KEY_FILE meant?',
+      'MASTER_PASWORD is not a setting, and nothing reads it. Did you mean MASTER_PASSWORD?',
+      'SECRET_KEY_FIL is not a setting, and nothing reads it. Did you mean SECRET_KEY_FILE?',
     ]);
   });
 });

@@ -53,7 +53,7 @@ test('a faulty configuration is reported as by the server', async () => {
 describe('a database that is not one', () => {
   test.each([
     ['another kind of file', () => writeFileSync(file, 'k'.repeat(4096)), /^The database .* file is not a database\.$/],
-    ['a folder', () => mkdirSync(file), /^database: .* is no file; /],
+    ['a folder', () => mkdirSync(file), /^database: .* is not a file; /],
   ])('%s', async (_, make, message) => {
     mkdirSync(data, { mode: 0o700 });
     make();
@@ -77,7 +77,7 @@ describe.skipIf(process.getuid?.() !== 0)('as root (skipped for other users)', (
     for (const args of [['sessions', 'list'], ['tokens', 'revoke', 'x'], set, ['verify']]) {
       // You are not asked for a password first.
       expect(await refused(args, { input: '' })).toBe(
-        `DATA_DIR: ${data} belongs to another user, whose server could not use files that this one makes there; ` +
+        `DATA_DIR: ${data} belongs to another user, whose server could not use files that this user creates there; ` +
           `run this as that user: ${line}`,
       );
     }

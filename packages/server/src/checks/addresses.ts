@@ -11,21 +11,21 @@ function checkReach({ host, port, publicUrl, secureCookies }: Config): Finding {
   const listensHere = isLoopback(host);
   const isMeantForHere = isLoopbackOrigin(publicUrl);
   if (listensHere && isMeantForHere) {
-    return ok('HOST', `only this machine gets here; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:${port}`);
+    return ok('HOST', `only this machine can connect; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:${port}`);
   }
   if (listensHere) {
-    const proxy = `a proxy on this machine has to forward ${publicUrl} to http://${bracketed(host)}:${port}`;
-    if (secureCookies) return ok('HOST', `only this machine gets here: ${proxy}`);
-    return advice('HOST', `only this machine gets here: ${proxy}; without one, set HOST=0.0.0.0`);
+    const proxy = `a proxy on this machine must forward ${publicUrl} to http://${bracketed(host)}:${port}`;
+    if (secureCookies) return ok('HOST', `only this machine can connect: ${proxy}`);
+    return advice('HOST', `only this machine can connect: ${proxy}; without one, set HOST=0.0.0.0`);
   }
   if (isMeantForHere) {
     return advice(
       'PUBLIC_URL',
-      `is ${publicUrl}, while HOST=${host} lets others in too: set it to the address that they use, else their browsers ` +
-        "are refused. It is right where a container's port is open to this machine alone",
+      `is ${publicUrl}, while HOST=${host} lets others connect: set it to the address that they use, or their browsers ` +
+        "are refused. It is right if a container's port is published to this machine only",
     );
   }
-  return ok('HOST', `whoever reaches ${host} port ${port} gets here`);
+  return ok('HOST', `everyone who can reach ${host} port ${port} can connect`);
 }
 
 function checkPublicUrl({ host, port, publicUrl, secureCookies }: Config): Finding[] {
@@ -33,10 +33,11 @@ function checkPublicUrl({ host, port, publicUrl, secureCookies }: Config): Findi
   const publicPort = Number(url.port || (secureCookies ? 443 : 80));
   const findings: Finding[] = [];
   const add = (text: string) => findings.push(advice('PUBLIC_URL', text));
-  if (url.hostname === '0.0.0.0' || url.hostname === '[::]') add(`${publicUrl} is no address that a browser can open`);
+  if (url.hostname === '0.0.0.0' || url.hostname === '[::]')
+    add(`${publicUrl} is not an address that a browser can open`);
   if (port !== 0 && secureCookies && publicPort === port) {
     add(
-      `is https at port ${port}, where BackChannel itself speaks http: a proxy with TLS needs that port, give it another`,
+      `is https at port ${port}, where BackChannel itself listens without TLS: the TLS proxy needs that port, so give BackChannel another one`,
     );
   }
   if (port !== 0 && !secureCookies && publicPort !== port) {

@@ -21,7 +21,7 @@ export function checkData({ dataDir, database }: Config): Finding[] {
 
 function checkFolder(about: string, path: string): Finding[] {
   const isThere = existsSync(path);
-  if (!isThere && canMake(path)) return [ok(about, `the first start makes ${path}`)];
+  if (!isThere && canMake(path)) return [ok(about, `the first start creates ${path}`)];
   try {
     // This creates nothing: the folder either exists or can't be created.
     prepareDataFolder(path);
@@ -42,12 +42,13 @@ function canMake(path: string): boolean {
 function checkFile(path: string): Finding[] {
   const about = 'database';
   const stat = statSync(path, { throwIfNoEntry: false });
-  if (!stat) return [ok(about, `the first start makes ${path}`)];
-  if (!stat.isFile()) return [{ level: 'fault', about, text: `${path} is no file; name another one in DATABASE_URL` }];
+  if (!stat) return [ok(about, `the first start creates ${path}`)];
+  if (!stat.isFile())
+    return [{ level: 'fault', about, text: `${path} is not a file; set another one in DATABASE_URL` }];
   if (!isAllowed(path, constants.R_OK | constants.W_OK)) {
     const { username, uid, gid } = userInfo();
     const line = stat.uid === uid ? `chmod 600 ${path}` : `sudo chown ${uid}:${gid} ${path}`;
-    return [{ level: 'fault', about, text: `${path} cannot be read and written by user ${username}: ${line}` }];
+    return [{ level: 'fault', about, text: `${path} is not readable and writable for user ${username}: ${line}` }];
   }
   return [ok(about, `${path} can be written`)];
 }

@@ -7,7 +7,7 @@ import { advice, type Finding } from './finding.ts';
 export function checkDatabaseUrl({ database }: Pick<Config, 'database'>): Finding[] {
   if (database.engine !== 'postgresql' || database.tlsMode !== null || isLocalDatabase(database)) return [];
   const text =
-    `${database.shown} is reached unencrypted, the password too: add ?sslmode=verify-full, ` +
-    'or ?sslmode=disable where the network is your own';
+    `${database.shown} is reached without encryption, even for the password: add ?sslmode=verify-full, ` +
+    'or ?sslmode=disable if the network is your own';
   return [advice('DATABASE_URL', text)];
 }

@@ -54,12 +54,12 @@ export async function checkDatabase({ database }: Pick<Config, 'database'>): Pro
 
 function checkState({ applied, pending, unknown }: DatabaseState): Finding[] {
   if (unknown.length > 0) {
-    const text = `a newer version has been at work here (${unknown.join(', ')}), and this one will not start: run that one`;
+    const text = `a newer version has used this database (${unknown.join(', ')}), so this version will not start: run the newer one`;
     return [{ level: 'fault', about, text }];
   }
   if (pending.length > 0) {
     const copies = applied.length > 0 ? ', and copies it first' : '';
-    return [advice(about, `is an older version's: the next start applies ${pending.join(', ')}${copies}`)];
+    return [advice(about, `is from an older version: the next start applies ${pending.join(', ')}${copies}`)];
   }
   return [ok(about, 'can be read, and all migrations are applied')];
 }

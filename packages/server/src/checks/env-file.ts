@@ -12,12 +12,12 @@ import { nearest } from './nearest.ts';
 export function checkEnvFile(config: Config | null, root: string): Finding[] {
   const path = join(root, '.env');
   const names = readNames(path);
-  if (names === 'missing') return [ok('.env', `${path} is not there, and need not be`)];
+  if (names === 'missing') return [ok('.env', `${path} does not exist, and is not required`)];
   // Loading the configuration already reports why it can't be read.
   if (names === 'unreadable') return [];
   const holdsSecrets = config !== null && names.some((name) => secretNames.has(name));
   return [
-    ok('.env', `${path} is read; what is set in the environment wins over it`),
+    ok('.env', `${path} is read; variables of the environment take precedence`),
     ...names.flatMap(checkName),
     ...(holdsSecrets ? checkMode('.env', path, { most: 0o600 }) : []),
   ];
@@ -36,5 +36,5 @@ function readNames(path: string): string[] | 'missing' | 'unreadable' {
 /** Other programs' variables may be there too, so this reports only near misses. */
 function checkName(name: string): Finding[] {
   const meant = knownNames.includes(name) ? null : nearest(name, knownNames);
-  return meant ? [advice('.env', `${name} is no setting, and nothing reads it: is ${meant} meant?`)] : [];
+  return meant ? [advice('.env', `${name} is not a setting, and nothing reads it. Did you mean ${meant}?`)] : [];
 }

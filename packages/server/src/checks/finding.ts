@@ -27,6 +27,6 @@ export function checkMode(about: string, path: string, { most }: { most: 0o600 |
   if (!stat || (stat.mode & 0o077) === 0) return [];
   const mode = (stat.mode & 0o777).toString(8);
   return [
-    advice(about, `others on this machine have a right to ${path} (mode ${mode}): chmod ${most.toString(8)} ${path}`),
+    advice(about, `other users of this machine can access ${path} (mode ${mode}): chmod ${most.toString(8)} ${path}`),
   ];
 }

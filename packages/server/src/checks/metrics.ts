@@ -5,7 +5,8 @@ import { advice, type Finding, ok } from './finding.ts';
 
 export function checkMetrics({ metricsPort, metricsHost }: Config): Finding[] {
   if (metricsPort === null) return [];
-  if (isLoopback(metricsHost)) return [ok('METRICS_PORT', `this machine reads metrics at port ${metricsPort}`)];
-  const text = `${metricsHost} lets whoever reaches port ${metricsPort} read the metrics: let a firewall or a private network see to it`;
+  if (isLoopback(metricsHost))
+    return [ok('METRICS_PORT', `only this machine can read the metrics, at port ${metricsPort}`)];
+  const text = `${metricsHost} lets everyone who can reach port ${metricsPort} read the metrics: restrict it by a firewall or a private network`;
   return [advice('METRICS_HOST', text)];
 }

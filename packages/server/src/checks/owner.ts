@@ -22,7 +22,7 @@ export function findForeignOwner({ dataDir, database }: Pick<Config, 'dataDir' |
     const owner = findOwner(folder, database.file);
     if (owner === null || owner.uid === me) continue;
     const text =
-      `${owner.folder} belongs to another user, whose server could not use files that this one makes there; ` +
+      `${owner.folder} belongs to another user, whose server could not use files that this user creates there; ` +
       `run this as that user: sudo -u ${nameOf(owner.uid)} backchannel …`;
     return { text };
   }

@@ -19,22 +19,22 @@ const costOf = (hash: string): number => Number(hash.slice(4, 6));
  * read.
  */
 export function checkPassword(config: Pick<Config, 'bcryptCost'>, effective: EffectivePassword | null): Finding[] {
-  const kept = ok('password', 'the one kept in the database counts');
+  const kept = ok('password', 'the one stored in the database is in effect');
   if (effective === null) return [kept];
   switch (effective.origin) {
     case 'built-in':
       return [
         advice(
           'password',
-          `the built-in ${BUILT_IN_PASSWORD} counts, which everybody knows: set your own with MASTER_PASSWORD_HASH ` +
-            `(make one: ${isInstalled ? 'backchannel hash' : 'npx pnpm@12 hash'})`,
+          `the built-in ${BUILT_IN_PASSWORD} is in effect, which everyone knows: set your own with MASTER_PASSWORD_HASH ` +
+            `(create one: ${isInstalled ? 'backchannel hash' : 'npx pnpm@12 hash'})`,
         ),
       ];
     case 'MASTER_PASSWORD':
-      return [ok('password', `${effective.origin} counts`), ...checkPlain(effective.plain)];
+      return [ok('password', `${effective.origin} is in effect`), ...checkPlain(effective.plain)];
     case 'MASTER_PASSWORD_HASH':
       return [
-        ok('password', `${effective.origin} counts`),
+        ok('password', `${effective.origin} is in effect`),
         ...checkExample(effective.hash),
         ...checkCost(effective.hash, config),
       ];
@@ -50,12 +50,12 @@ export async function checkEffectivePassword(
 ): Promise<Finding[]> {
   const { password } = config;
   if (password.from === 'database' && passwordHash === undefined) {
-    const otherwise = password.builtInAllowed ? ', or where none is kept the built-in admin123' : '';
-    const text = `${neither}: the one kept in ${nameOfDatabase(config.database)} counts${otherwise}`;
+    const otherwise = password.builtInAllowed ? ', or if none is stored the built-in admin123' : '';
+    const text = `${neither}: the one stored in ${nameOfDatabase(config.database)} is in effect${otherwise}`;
     return [password.builtInAllowed ? advice('password', text) : ok('password', text)];
   }
   const effective = effectivePassword(password, passwordHash ?? null);
-  if (!effective) return [ok('password', `${neither}: the first start makes a password and shows it once`)];
+  if (!effective) return [ok('password', `${neither}: the first start generates a password and shows it once`)];
   const findings = checkPassword(config, effective);
   // A slow hash already has its finding, and trying it would take too long.
   const isQuick = 'hash' in effective && costOf(effective.hash) < SLOW_COST;
@@ -68,7 +68,7 @@ export async function checkEffectivePassword(
 const neither = 'neither MASTER_PASSWORD_HASH nor MASTER_PASSWORD is set';
 
 const isBuiltIn = (about: string): Finding =>
-  advice(about, `is ${BUILT_IN_PASSWORD}, which everybody knows: choose one of your own`);
+  advice(about, `is ${BUILT_IN_PASSWORD}, which everyone knows: choose your own`);
 
 function checkPlain(plain: string): Finding[] {
   const about = 'MASTER_PASSWORD';
@@ -84,7 +84,7 @@ function checkExample(hash: string): Finding[] {
   const example = settingOf(about)?.example;
   if (hashForms(hash).base64 !== example) return [];
   const text =
-    'is the example from the messages, of a password that nobody has: make one with `backchannel hash --env`';
+    'is the example from the messages, whose password nobody knows: create one with `backchannel hash --env`';
   return [{ level: 'fault', about, text }];
 }
 
@@ -95,9 +95,10 @@ function checkCost(
 ): Finding[] {
   const cost = costOf(hash);
   if (cost < LOWEST_COST) {
-    return [advice(about, `has cost ${cost}: a stolen one is too quick to guess against; make one of ${bcryptCost}`)];
+    return [advice(about, `has cost ${cost}: a stolen hash is too quick to guess; create one with cost ${bcryptCost}`)];
   }
   if (cost >= SLOW_COST) return [advice(about, `has cost ${cost}: each sign-in takes seconds; 12 to 14 are enough`)];
-  if (cost < bcryptCost) return [advice(about, `has cost ${cost}, and BCRYPT_COST is ${bcryptCost}: make it anew`)];
+  if (cost < bcryptCost)
+    return [advice(about, `has cost ${cost}, and BCRYPT_COST is ${bcryptCost}: hash the password again`)];
   return [];
 }

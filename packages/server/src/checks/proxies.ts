@@ -9,26 +9,25 @@ const about = 'TRUSTED_PROXIES';
 
 export function checkProxies({ trustedProxies, secureCookies, host }: Config): Finding[] {
   if (trustedProxies.length === 0) {
-    if (!secureCookies) return [ok(about, "is not set: nobody's X-Forwarded-* headers are believed")];
+    if (!secureCookies) return [ok(about, 'is not set: X-Forwarded-* headers are ignored')];
     const example = isLoopback(host) ? '127.0.0.1' : 'private, or its address';
-    const text = "all callers have the proxy's address, and a stranger's wrong passwords make everybody wait";
-    return [advice(about, `is not set, and https takes a proxy: ${text}; set TRUSTED_PROXIES=${example}`)];
+    const text =
+      "every visitor appears to come from the proxy's address, and a stranger's failed sign-ins make everyone wait";
+    return [advice(about, `is not set, although https needs a proxy: ${text}; set TRUSTED_PROXIES=${example}`)];
   }
-  const findings = [ok(about, `the X-Forwarded-* headers of ${trustedProxies.join(', ')} are believed`)];
+  const findings = [ok(about, `the X-Forwarded-* headers of ${trustedProxies.join(', ')} are trusted`)];
   for (const entry of trustedProxies.filter(isVast)) {
-    findings.push(
-      advice(about, `${entry} is a large part of the internet, and who calls from there is believed anything`),
-    );
+    findings.push(advice(about, `${entry} is a large part of the internet, and any of it can forge its address`));
   }
   if (isLoopback(host) && !['127.0.0.1', '::1'].some(createTrust(trustedProxies))) {
-    findings.push(advice(about, `has no address of this machine, and no other gets to HOST=${host}: set 127.0.0.1`));
+    findings.push(advice(about, `does not contain this machine, and no other can reach HOST=${host}: set 127.0.0.1`));
   }
   // With https, people reach the proxy. Without, they probably reach this server directly.
   if (trustedProxies.includes('private') && !secureCookies && !isLoopback(host)) {
     findings.push(
       advice(
         about,
-        `private believes every machine of the local network that gets to ${host}: name the proxy's address`,
+        `private trusts every machine of the local network that can reach ${host}: name the proxy's address`,
       ),
     );
   }

@@ -17,7 +17,7 @@ export function checkSecretKey({ secretKeys, dataDir }: Config, signingKeys: rea
     const ring = secretKeys.length === 1 ? 'is set' : `is a ring of ${secretKeys.length}: the first signs, all verify`;
     return [ok(about, isKept ? `${ring}; ${file} is not used` : ring)];
   }
-  if (!isKept) return [ok(about, `the first start makes one and keeps it in ${file}`)];
+  if (!isKept) return [ok(about, `the first start creates one and keeps it in ${file}`)];
   try {
     // The file exists, so this only reads.
     loadSecretKey(dataDir);
@@ -25,5 +25,5 @@ export function checkSecretKey({ secretKeys, dataDir }: Config, signingKeys: rea
     if (error instanceof SecretKeyError) return [faultOf(error)];
     throw error;
   }
-  return [ok(about, `the one kept in ${file} counts`)];
+  return [ok(about, `the one in ${file} is in effect`)];
 }

@@ -40,7 +40,7 @@ export function startBlock(options: {
 function describeReach({ host, port: configured }: Config, url: string): string {
   // With PORT=0, only the address has the real port.
   const port = configured || new URL(url).port;
-  if (!isLoopback(host)) return `whoever reaches ${host} port ${port}`;
+  if (!isLoopback(host)) return `everyone who can reach ${host} port ${port}`;
   if (isLoopbackOrigin(url)) return `only this machine; for others: HOST=0.0.0.0 PUBLIC_URL=http://nas:${port}`;
   return `only this machine; for others a proxy on it forwards ${url} to http://${bracketed(host)}:${port}`;
 }

@@ -17,11 +17,11 @@ test.each<[string, Record<string, string>, string]>([
     { HOST: '::1', PUBLIC_URL: 'https://auth.example.com' },
     'only this machine; for others a proxy on it forwards https://auth.example.com to http://[::1]:8000',
   ],
-  ['for all', { HOST: '0.0.0.0', PUBLIC_URL: 'http://nas:8000' }, 'whoever reaches 0.0.0.0 port 8000'],
+  ['for all', { HOST: '0.0.0.0', PUBLIC_URL: 'http://nas:8000' }, 'everyone who can reach 0.0.0.0 port 8000'],
   [
     'behind a proxy at another port',
     { HOST: '0.0.0.0', PUBLIC_URL: 'https://auth.example.com:8443' },
-    'whoever reaches 0.0.0.0 port 8000',
+    'everyone who can reach 0.0.0.0 port 8000',
   ],
 ])('who reaches a server %s', (_what, env, reach) => {
   const root = '/home/you/backchannel';
