@@ -1,11 +1,14 @@
-// When this process has to end: signals, and the launcher (npx, pnpm) going away. It knows nothing of what it ends.
+// When this process must end: on signals, and when its launcher (npx, pnpm) is gone. It does not know what it ends.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** One closed terminal is two SIGHUPs 3 ms apart, pnpm before 12.6 doubled Ctrl-C; no person presses it twice this fast. */
+/**
+ * A closed terminal sends two SIGHUPs 3 ms apart, and pnpm before 12.6 doubled Ctrl-C. Signals this close together count as
+ * one; no person presses Ctrl-C twice this fast.
+ */
 const SAME_SIGNAL_MS = 300;
 
-/** Calls `stop` at the first signal; a second one, from somebody who won't wait, ends the process at once. */
+/** Calls `stop` at the first signal. A second signal ends the process immediately. */
 export function onSignal(stop: (reason: string) => void): void {
   let first: number | undefined;
   for (const [signal, number] of [
@@ -20,18 +23,17 @@ export function onSignal(stop: (reason: string) => void): void {
       } else if (signal !== 'SIGHUP' && performance.now() - first > SAME_SIGNAL_MS) process.exit(128 + number);
     });
   }
-  // Without a terminal each write fails with EIO or EPIPE: unheard, that would cut the orderly stop short.
+  // Once the terminal is gone, each write fails with EIO or EPIPE. Unhandled, that would end the process before it has closed.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 }
 
 /**
- * Calls `stop` within half a second once the npx or pnpm that launched this process is gone. A signal to npx ends npx
- * alone and leaves pnpm and its shell in between alive, so each link up to npx is watched, and none above it: a shell
- * or a script that started npx may end as it likes (disown, nohup, a tool that returns). `throughNpx` says whether
- * there was an npx at all.
+ * Calls `stop` within half a second after the npx or pnpm that launched this process is gone. A signal to npx ends only npx
+ * and leaves pnpm and its shell alive, so each process up to npx is watched. None above it is: a shell or script that
+ * started npx may end at any time (disown, nohup, a tool that returns). `throughNpx` tells whether npx was involved.
  */
 export function onOrphaned(throughNpx: boolean, stop: (reason: string) => void): void {
-  // A parent is never replaced there, and pnpm's job object ends its children.
+  // On Windows, the parent of a process never changes, and pnpm's job object ends its children.
   if (process.platform === 'win32') return;
   const isLauncher = throughNpx ? /^npm / : /\bpnpm\b/;
   const chain = [process.pid];
@@ -54,7 +56,7 @@ export function onOrphaned(throughNpx: boolean, stop: (reason: string) => void):
   }, 500).unref();
 }
 
-/** A dead parent that nobody has waited for still takes signals; that its child has another parent can't be missed. */
+/** A zombie parent still accepts signals, so the check is whether the child has a new parent. */
 function isWhole({ parent, child }: { parent: number; child: number }): boolean {
   if (child === process.pid) return process.ppid === parent;
   if (process.platform === 'linux') return inspect(child)?.parent === parent;

@@ -1,4 +1,4 @@
-// Starts the server as a process and ends it on signals. Everything a person reads on a terminal is written here.
+// Starts the server as a process and ends it on signals. It writes everything that a person reads on the terminal.
 
 import { type Config, ConfigError, findRoot, isStartedByNpx, loadConfig } from '../config/config.ts';
 import { ListenError } from '../http/listener/listen.ts';
@@ -13,7 +13,7 @@ import { onOrphaned, onSignal } from './lifetime.ts';
 import { startBlock } from './start-block.ts';
 import { lowerWorkerPriority } from './worker-priority.ts';
 
-/** Runs until a signal; exits 0 after a clean end, 1 when it could not start, 2 when it was called wrongly. */
+/** Runs until a signal. The exit code is 0 after a clean end, 1 if the server could not start, 2 for bad usage. */
 export async function run(args: readonly string[]): Promise<void> {
   const asked = readArguments(args);
   if ('answer' in asked) return console.log(asked.answer);
@@ -32,7 +32,7 @@ export async function run(args: readonly string[]): Promise<void> {
     await started?.server[Symbol.asyncDispose]();
     process.exit(0);
   };
-  // Before the start: it may take a while on a slow disk, and may be called off.
+  // Set up before the start, which may take a while on a slow disk and can be interrupted.
   onSignal(stop);
   if (asked.exitWithParent) onOrphaned(isStartedByNpx(), stop);
 
