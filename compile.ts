@@ -4,7 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-/** An empty `dist` in a package's folder, so that nothing of an older build is packed; its path. */
+/** Empties `dist` in a package's folder, so that no file of an older build is packed. Returns its path. */
 export function emptyDist(packageDir: string): string {
   const dist = join(packageDir, 'dist');
   rmSync(dist, { recursive: true, force: true });

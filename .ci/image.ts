@@ -1,6 +1,6 @@
 // Checks the container image where there is no Docker: runs the Dockerfile's own lines in two empty folders that stand
 // for its two stages, then uses the result as a container would be used. Only `/` is moved, and FROM is the Node that
-// runs this. It has to be root, to start the server as the image's unprivileged user.
+// runs this. It must run as root, to start the server as the image's unprivileged user.
 // biome-ignore-all lint/style/noProcessEnv: what it starts gets the environment that it has itself.
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
@@ -43,7 +43,7 @@ try {
 }
 
 async function main(): Promise<void> {
-  assert.equal(process.getuid?.(), 0, 'This has to be root, to start the server as another user.');
+  assert.equal(process.getuid?.(), 0, 'Run this as root: it starts the server as another user.');
   const image = build();
   report(`the Dockerfile's steps make a tree of ${megabytes(join(image.root, 'app'))} MB`);
 
@@ -62,7 +62,7 @@ async function main(): Promise<void> {
   assert.equal(first.output().split(password).length, 2, `No password that is shown once:\n${first.output()}`);
   assert.equal(await signIn(port, password), 200);
   assert.equal(await signIn(port, 'admin123'), 401);
-  report('it serves as an unprivileged user, with a password of its own that is shown once');
+  report('it serves as an unprivileged user, with a generated password that is shown once');
   assert.equal(await exitCode(inside(image, image.healthcheck, { PORT: port })), 0);
   assert.equal(await first.stop(), 0);
   assert.equal(await exitCode(inside(image, image.healthcheck, { PORT: port })), 1);
@@ -140,7 +140,7 @@ function apply(step: {
       return;
     case 'USER': {
       const [, uid, gid] = rest.match(/^(\d+):(\d+)$/) ?? [];
-      assert(uid && gid, 'USER has to be in numbers.');
+      assert(uid && gid, 'USER must be numeric.');
       Object.assign(stage, { uid: Number(uid), gid: Number(gid) });
       return;
     }

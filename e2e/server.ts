@@ -1,4 +1,4 @@
-// Owns the server under test as a user runs it: the real process, on a free port, with a data folder of its own.
+// Owns the server under test as a user runs it: the real process, on a free port, with its own data folder.
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

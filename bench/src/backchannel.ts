@@ -1,4 +1,4 @@
-// BackChannel as a service runs it: its real process, over HTTP, with a data folder of its own and its built-in
+// BackChannel as a service runs it: its real process, over HTTP, with its own data folder and its built-in
 // password. Imports nothing of its code.
 import { makeFolder, openServer, type ServerProcess } from './processes.ts';
 

@@ -10,7 +10,7 @@ export interface Target {
   name: string;
   url: string;
   headers: Record<string, string>;
-  /** What every answer's status has to be; 200 by default. */
+  /** The status that every response must have; 200 by default. */
   status?: number;
   /** What every body has to contain. */
   includes: readonly string[];

@@ -19,7 +19,7 @@ let scratch: string | undefined;
 
 process.on('exit', () => {
   // Nothing of theirs is wanted any more, and a handler of this event cannot wait for a gentle end.
-  // What has processes of its own ends them when its stdin closes.
+  // A script that starts processes ends them when its stdin closes.
   for (const child of running) if (!parents.has(child)) child.kill('SIGKILL');
   if (scratch) rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
 });
@@ -106,7 +106,7 @@ export function openWorker<Job extends object, Result>(options: ProcessOptions):
         child.send(job);
         const [answer] = await Promise.race([
           once(child, 'message', { signal }),
-          once(child, 'exit', { signal }).then(() => [{ error: `${options.script} ended by itself` }]),
+          once(child, 'exit', { signal }).then(() => [{ error: `${options.script} ended unexpectedly` }]),
         ]);
         if ('error' in answer) throw new Error(String(answer.error));
         return answer.result as Result;

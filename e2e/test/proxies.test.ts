@@ -153,7 +153,7 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
     expect(refused.status).toBe(401);
   });
 
-  test('what the application answers comes back: a download, part of its events, a refusal of its own', async (context) => {
+  test('what the application responds comes back: a download, part of its events, its own refusal', async (context) => {
     const { subdomains, upstream, client } = await enter(context);
     const cookie = cookiesOf(await logIn(client, subdomains.auth));
     const download = await client.ask(`${subdomains.app}/download`, { headers: { cookie } });
@@ -503,7 +503,7 @@ async function logIn(client: Client, auth: string): Promise<Answer> {
   return answer;
 }
 
-/** A new one of scope proxy, made in a session of its own; its secret. */
+/** Creates a token of scope proxy in a separate session; returns its secret. */
 async function makeToken(client: Client, auth: string, { hosts }: { hosts?: string[] }): Promise<string> {
   const answer = await client.ask(`${auth}/api/v1/auth/tokens`, {
     method: 'POST',

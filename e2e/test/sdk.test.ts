@@ -16,7 +16,7 @@ declare global {
 const library = () =>
   bundle(`import * as sdk from '@backchannel/client-sdk'; globalThis.backchannel = sdk; document.title = 'ready';`);
 
-/** A page that has the client at hand, in a browser's profile of its own or in that of another page. */
+/** A page with the client, in its own browser profile or in that of another page. */
 async function openPage(context: BrowserContext, url: string): Promise<Page> {
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);

@@ -95,7 +95,7 @@ test('a person is led to sign in and back, a program gets 401', async () => {
   }
 });
 
-test('who may pass is told of; what a client says of itself and of its address is not', async () => {
+test('the identity of an allowed caller is passed on; what a client says of itself and its address is not', async () => {
   await using traefik = await openTraefik();
   const login = await client.ask(`${traefik.server.url}/api/v1/auth/login`, {
     method: 'POST',

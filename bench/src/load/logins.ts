@@ -1,4 +1,4 @@
-// A load process: many clients that sign in at once, each from an address of its own and on a connection of its own, and
+// A load process: many clients that sign in at once, each from its own address and on its own connection, and
 // again some time after each answer.
 import { setMaxListeners } from 'node:events';
 import { Agent, request } from 'node:http';

@@ -11,7 +11,7 @@ export interface SaturateJob {
   body: string | undefined;
   /** With each request the next of so many API tokens. */
   tokens: number | undefined;
-  /** What every answer's status has to be. */
+  /** The status that every response must have. */
   status: number;
   /** What every body has to contain. */
   includes: readonly string[];

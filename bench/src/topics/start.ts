@@ -94,7 +94,7 @@ async function measureStart(open: () => Promise<ServerProcess>, path: string): P
   return { answeredMs, rssMb: rssBytes === null ? Number.NaN : rssBytes / 2 ** 20 };
 }
 
-/** On a connection of its own, which is closed after it. */
+/** On a separate connection, which is closed afterwards. */
 function request(url: string): Promise<void> {
   return new Promise((resolve, reject) => {
     get(url, { agent: false }, (res) => {

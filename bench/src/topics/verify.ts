@@ -19,7 +19,7 @@ export async function verify({ rounds }: { rounds: number }): Promise<void> {
   const bare = (name: string, { url, pid }: ServerProcess, path: string): Target => {
     return { name, url: url + path, headers, includes: whole, pid };
   };
-  /** A peer checks a cookie of its own, and must answer with its session. */
+  /** A peer checks its own cookie, and must respond with its session. */
   const peer = async (name: string, script: string, path: string): Promise<Target> => {
     const { url, pid } = await open(script, makeFolder(script));
     const cookie = await readCookie(`${url}/login`);

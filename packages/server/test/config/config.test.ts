@@ -183,9 +183,9 @@ describe('problems', () => {
     const [found, ...others] = problems(env);
     expect(others).toEqual([]);
     expect(found?.variable).toBe(name);
-    const mended = { ...env, ...parseEnv(found?.example ?? '') };
-    expect(mended[name]).not.toBe(faults[name]);
-    expect(problems(mended)).toEqual([]);
+    const fixed = { ...env, ...parseEnv(found?.example ?? '') };
+    expect(fixed[name]).not.toBe(faults[name]);
+    expect(problems(fixed)).toEqual([]);
   });
 
   test('every setting’s fault is listed when all are wrong at once', () => {
@@ -855,7 +855,7 @@ describe('.env.example', () => {
     expect(password).toEqual({ from: 'database', builtInAllowed: false });
   });
 
-  test('each setting has a comment of its own above it', () => {
+  test('each setting has its own comment above it', () => {
     const lines = example.split('\n');
     for (const { name } of settings)
       expect(lines[lines.findIndex((line) => line.startsWith(`#${name}=`)) - 1]).toMatch(/^# \S/);

@@ -52,7 +52,7 @@ async function startLivedIn() {
   return { server, browser, session: session ?? '', device: device ?? '', bearer: headers.authorization ?? '' };
 }
 
-/** The database file as a thief or a backup has it: whole, and of one moment. */
+/** The database file as an attacker or a backup has it: whole, and of one moment. */
 function copyDatabase(server: TestServer): string {
   const folder = mkdtempSync(join(tmpdir(), 'backchannel-stolen-'));
   const db = new Sqlite(sqliteFile(server), { readonly: true });
@@ -117,14 +117,14 @@ async function whatSignsIn(server: TestServer, values: readonly string[]): Promi
   return opened;
 }
 
-describe('what a thief holds opens nothing:', () => {
+describe('what an attacker holds opens nothing:', () => {
   testOnSqlite('the database file', async () => {
     const { server, session, device, bearer } = await startLivedIn();
     await using _closing = server;
     const folder = copyDatabase(server);
     const found = textsIn(folder);
     expect(found).toContain(createHash('sha256').update(secretIn(session)).digest('base64url'));
-    const shown = [...found, ...(await signedAround(found, "the thief's own key, of 32 and more"))];
+    const shown = [...found, ...(await signedAround(found, "the attacker's own key, of 32 and more"))];
     expect(await whatSignsIn(server, found)).toEqual([]);
     expect(await whatOpens(server, shown)).toEqual([]);
     const full = bearer.replace('Bearer ', '');
@@ -144,7 +144,7 @@ describe('what a thief holds opens nothing:', () => {
     const guesses = ['', 'operator', KEY, me.body.session.id, ...random];
     expect(await whatSignsIn(server, [KEY])).toEqual([]);
     expect(await whatOpens(server, [KEY, ...(await signedAround(guesses, KEY))])).toEqual([]);
-    // Around the real secrets, what the thief signs is as good as the server's own.
+    // With the real secrets and key, what the attacker signs is as valid as the server's own.
     const [ofSession = '', asDevice = ''] = await signedAround([secretIn(session)], KEY);
     const [, ofDevice = ''] = await signedAround([secretIn(device)], KEY);
     expect(await whatOpens(server, [ofSession, asDevice, ofDevice])).toEqual([
@@ -194,7 +194,7 @@ describe('a token around a real secret, signed with the real key, is nobody', ()
     ['of another algorithm with the same key', { header: { ...header, alg: 'HS384' } }, false],
     ['without a key id', { header: without(header, 'kid') }, false],
     ['with another key id', { header: { ...header, kid: 'AAAAAAAA' } }, false],
-    ['with a key of its own', { header: { ...header, jwk }, key: new Uint8Array(32) }, false],
+    ['with its own key', { header: { ...header, jwk }, key: new Uint8Array(32) }, false],
     [
       'with the address of a key',
       { header: { ...header, jku: 'https://evil.example/keys' }, key: new Uint8Array(32) },
@@ -228,22 +228,22 @@ describe('a token around a real secret, signed with the real key, is nobody', ()
 
 test('a stolen session reads and ends things, and makes no token later', async () => {
   await using server = await startServer(own);
-  const [owner, thief] = [server.client(), server.client()];
+  const [owner, attacker] = [server.client(), server.client()];
   await login(owner);
-  thief.cookie = `backchannel_session=${cookieValue(owner.cookie, 'backchannel_session')}`;
+  attacker.cookie = `backchannel_session=${cookieValue(owner.cookie, 'backchannel_session')}`;
   server.advance(16 * MINUTE_MS);
-  expect((await thief.rest('GET', '/auth/events')).status).toBe(200);
+  expect((await attacker.rest('GET', '/auth/events')).status).toBe(200);
   const wrong = 'a wrong one';
   for (const [path, body, code] of [
     ['/auth/tokens', { name: 'x', scope: 'full' }, 'STEP_UP_REQUIRED'],
     ['/auth/step-up', { password: wrong }, 'FORBIDDEN'],
     ['/auth/password', { current: wrong, new: 'y' }, 'FORBIDDEN'],
   ] as const) {
-    expect((await thief.rest('POST', path, body)).body.code, path).toBe(code);
+    expect((await attacker.rest('POST', path, body)).body.code, path).toBe(code);
   }
-  expect((await thief.rest('DELETE', '/auth/sessions')).body).toEqual({ revoked: 0 });
+  expect((await attacker.rest('DELETE', '/auth/sessions')).body).toEqual({ revoked: 0 });
   await owner.rest('POST', '/auth/logout');
-  expect(await isIn(thief)).toBe(false);
+  expect(await isIn(attacker)).toBe(false);
 });
 
 test('a token that was made with a stolen session outlasts it, until the tokens are revoked', async () => {
@@ -262,9 +262,9 @@ test('a stolen device cookie can make its browser wait, and nobody else', async 
   await using server = await startServer();
   const owner = server.client();
   await owner.signIn();
-  const thief = withCookie(server, 'backchannel_device', cookieValue(owner.cookie, 'backchannel_device'));
+  const attacker = withCookie(server, 'backchannel_device', cookieValue(owner.cookie, 'backchannel_device'));
   for (const expected of [401, 401, 401, 401, 401, 429]) {
-    expect((await login(thief, 'a wrong one')).status).toBe(expected);
+    expect((await login(attacker, 'a wrong one')).status).toBe(expected);
   }
   expect(await isIn(owner)).toBe(true);
   expect((await owner.signIn()).status).toBe(429);

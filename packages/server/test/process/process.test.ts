@@ -24,7 +24,7 @@ async function signIn(url: string, password = 'admin123'): Promise<string> {
 }
 const me = async (url: string, cookie: string) => (await call(url, 'GET /api/v1/auth/me', { cookie })).status;
 
-test('the start block says where it is, whom it serves, and what is unsafe', async () => {
+test('the start block shows the address, who can connect, and what is unsafe', async () => {
   const dataDir = newFolder();
   await using server = run({ DATA_DIR: dataDir });
   const url = await server.url();
@@ -48,7 +48,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it with exit code 0, after wh
   expect(await server.ended).toEqual({ code: 0, signal: null });
 });
 
-/** Sends one request after the other on a connection of its own, until it is told to close it. */
+/** Sends one request after another on its own connection, until the server asks it to close. */
 async function burst(url: string, cookie: string, answered: (status: number, path: string) => void) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const requests = [
@@ -92,7 +92,7 @@ test('SIGTERM in the middle of a burst loses no request, and nothing that was an
   expect(await server.ended).toEqual({ code: 0, signal: null });
   const { '/api/v1/auth/login': logins, '/readyz': ready, ...others } = statuses;
   for (const each of Object.values(others)) expect([200, 204]).toEqual(expect.arrayContaining([...each]));
-  // A burst of sign-ins is more than bcrypt takes: what is turned away is told so.
+  // A burst of sign-ins is more than bcrypt can take; the rest get 503.
   expect([200, 503]).toEqual(expect.arrayContaining([...(logins ?? [])]));
   expect([200, 503]).toEqual(expect.arrayContaining([...(ready ?? [])]));
 

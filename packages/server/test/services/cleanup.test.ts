@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const log = createLog({ logLevel: 'silent', logFormat: 'json' });
 
-/** Services on a store of their own, by a clock that the test sets. Nothing runs by itself. */
+/** Services on a store of their own, by a clock that the test sets. No background task runs. */
 async function open({ env }: { env: Record<string, string> }, overrides: Partial<Config> = {}) {
   const config: Config = {
     ...loadConfig({ env: { ...env, MASTER_PASSWORD: PASSWORD }, root: tmpdir() }),
@@ -217,7 +217,7 @@ describe('tidying up', () => {
     expect(await eventIds(t.store, 'session.expired')).toEqual(rows.map(({ id }) => id).sort());
   });
 
-  test('that fails is told of, and works again when the database does', async () => {
+  test('that fails reports it, and works again when the database does', async () => {
     await using database = await openSharedDatabase();
     await using t = await open(database);
     await t.store.write((em) => em.insert(SessionEntity, session({ createdAt: t.now() - 2 * DAY_MS })));

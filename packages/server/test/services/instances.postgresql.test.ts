@@ -1,4 +1,4 @@
-// Two servers and more on one PostgreSQL database, each with a gate, a pool and a memory of its own.
+// Two servers and more on one PostgreSQL database, each with its own gate, pool and memory.
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -167,7 +167,7 @@ describe('a key ring', () => {
     await expect(beside(one, { secretKeys: [A] })).rejects.toThrow(SecretKeyError);
   });
 
-  test('is changed on one instance after the other, in three rounds, and each knows at any time whom another signed in', async () => {
+  test('is changed on one instance after another, in three rounds, and each accepts the sessions of the others at any time', async () => {
     await using one = await startFirst({ secretKeys: [A] });
     await using two = await beside(one);
     for (const ring of [[A, B], [B, A], [B]]) {

@@ -293,12 +293,12 @@ describe('however the tries come', () => {
     expect((await client.rest('GET', '/auth/me')).status).toBe(200);
   });
 
-  test('a stolen session guesses where the thief is, not in the lane of its owner', async () => {
+  test('guesses with a stolen session count for the attacker, not for the owner', async () => {
     await using server = await startServer(behindProxy);
     const owner = server.client();
     await owner.signIn();
-    const thief = withCookie(server, 'backchannel_session', cookieValue(owner.cookie, 'backchannel_session'));
-    const guess = () => thief.rest('POST', '/auth/step-up', { password: WRONG }, from('198.51.100.66'));
+    const attacker = withCookie(server, 'backchannel_session', cookieValue(owner.cookie, 'backchannel_session'));
+    const guess = () => attacker.rest('POST', '/auth/step-up', { password: WRONG }, from('198.51.100.66'));
     for (const expected of [403, 403, 403, 403, 403, 429]) expect((await guess()).status).toBe(expected);
     expect((await owner.rest('POST', '/auth/step-up', { password: PASSWORD })).status).toBe(200);
   });
@@ -533,7 +533,7 @@ describe('when more passwords come than can be checked', () => {
   const tight = { ...behindProxy, ...oneAtATime };
   const waiting = (server: TestServer) => server.services.hashing.figures().waiting;
 
-  test('sixteen wait in each lane, whoever comes then is sent away at once, and has not failed', async () => {
+  test('sixteen wait in each lane; further attempts are rejected at once and have not failed', async () => {
     await using server = await startServer(tight);
     const owner = server.client();
     await owner.signIn();
@@ -579,7 +579,7 @@ describe('when more passwords come than can be checked', () => {
     const hash = await hashPassword(PASSWORD, { cost: 4 });
     const password = { from: 'MASTER_PASSWORD_HASH', hash } as const;
     await using server = await startServer({ ...tight, bcryptCost: 14, password });
-    // A count that all strangers share: whoever asks for it touches the table.
+    // All strangers share this count, so asking for it reads the table.
     expect(await failTimes(1, server.client())).toEqual([401]);
     const busy = server.services.password.hash('x');
     const isFull = Promise.withResolvers<void>();
@@ -603,7 +603,7 @@ describe('when more passwords come than can be checked', () => {
     expect(countOf(await Promise.all(strangers), 401)).toBe(16);
   });
 
-  test('who has to wait anyway takes no place in the queue', async () => {
+  test('a source that has to wait takes no place in the queue', async () => {
     await using server = await startServer(tight);
     // The sixth is refused, which is recorded once.
     expect((await failTimes(6, server.client(), from('198.51.100.1'))).at(-1)).toBe(429);
@@ -615,7 +615,7 @@ describe('when more passwords come than can be checked', () => {
     expect(answers.map((answer) => answer.status)).toEqual(Array.from({ length: 20 }, () => 429));
   });
 
-  test('hashing has a lane of its own, and is sent away in the same way', async () => {
+  test('hashing has its own lane, and is rejected in the same way', async () => {
     await using server = await startServer(tight);
     const owner = server.client();
     await owner.signIn();

@@ -203,7 +203,7 @@ describe('a token', () => {
         const rest = await server.client().rest(method, path, input, headers);
         const trpc = await server.client().trpc(type, name, input ?? (path.includes(id.id) ? id : undefined), headers);
         expect(trpc.status, name).toBe(rest.status);
-        // An id of nothing is 404 to whoever may ask.
+        // An unknown id is 404 for callers that may ask.
         expect(rest.status === 403 ? 'refused' : 'served', name).toBe(expectedOf(scope, operation));
         if (rest.status !== 403) expect([200, 404], name).toContain(rest.status);
       }
@@ -241,16 +241,19 @@ describe('a token', () => {
     }
   });
 
-  test.each(['/auth/me', '/auth/tokens'])('that is dead is told so, and not to sign in: %s', async (path) => {
-    await using server = await startServer();
-    const client = await signedIn(server);
-    const { id, headers } = await made(client);
-    expect((await client.rest('DELETE', `/auth/tokens/${id}`)).status).toBe(200);
-    const message = 'The token is unknown, revoked or expired.';
-    expect(await call(server, headers, path)).toMatchObject({ status: 401, body: { message, code: 'UNAUTHORIZED' } });
-  });
+  test.each(['/auth/me', '/auth/tokens'])(
+    'that has ended is rejected as such, without a hint to sign in: %s',
+    async (path) => {
+      await using server = await startServer();
+      const client = await signedIn(server);
+      const { id, headers } = await made(client);
+      expect((await client.rest('DELETE', `/auth/tokens/${id}`)).status).toBe(200);
+      const message = 'The token is unknown, revoked or expired.';
+      expect(await call(server, headers, path)).toMatchObject({ status: 401, body: { message, code: 'UNAUTHORIZED' } });
+    },
+  );
 
-  test('is seen by itself in me, profile, status and stats', async () => {
+  test('sees itself in me, profile, status and stats', async () => {
     await using server = await startServer();
     const client = await signedIn(server);
     const { headers, secret, ...token } = await made(client, { expiresInDays: 2 });

@@ -22,7 +22,7 @@ test.each([
   ['pull', 'its connections broken', 10_000],
   ['silence', 'not a word said', 0],
 ] as const)(
-  'away and back (%s: %s, %i ms): 503 meanwhile, the process lives, and all is well by itself',
+  'away and back (%s: %s, %i ms): 503 meanwhile, the process lives, and recovers without help',
   {
     timeout: 90_000,
   },
@@ -32,7 +32,7 @@ test.each([
 
     await cable[how]();
     const until = performance.now() + awayMs;
-    // What the gate has kept is good for less than a second; then nobody passes whom the database can't be asked about.
+    // An answer that the gate has kept is valid for less than a second. After that, nobody passes without the database.
     await expect
       .poll(async () => (await call(server.url, 'GET /api/v1/auth/verify', { cookie })).status, { timeout: 8000 })
       .toBe(503);

@@ -1,4 +1,4 @@
-// What fails beneath a server, and how it takes it: in time, in words, without an end, and well again by itself.
+// What can fail below a server, and how it reacts: it responds in time and in words, does not end, and recovers without help.
 // Runs on one engine: it is about the file of SQLite; faults.postgresql.test.ts is the other half.
 import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -80,7 +80,7 @@ describe('the database file away', () => {
   });
 });
 
-describe.skipIf(!hasPrivateDisks)('a disk (skipped where a process may have no mounts of its own)', () => {
+describe.skipIf(!hasPrivateDisks)('a disk (skipped where a process may not mount its own)', () => {
   const environment = (folder: string) => ({
     PORT: '0',
     LOG_FORMAT: 'json',

@@ -65,7 +65,7 @@ test('the migrations go down again, to nothing', async () => {
   expect(tables).toEqual([{ table_name: 'migrations' }]);
 });
 
-test('reading and then writing in one transaction loses no update, whoever else writes', async () => {
+test('reading and then writing in one transaction loses no update, even while others write', async () => {
   await using database = await openTestDatabase();
   await using one = await openStore(database.address);
   await using two = await openStore(database.address);
@@ -79,7 +79,7 @@ test('reading and then writing in one transaction loses no update, whoever else 
   expect((await one.read((em) => em.findOneOrFail(EventEntity, { id: 'e' }))).at).toBe(12);
 });
 
-test('instances take turns: however many write at the same rows, none has to begin anew', async () => {
+test('instances take turns: however many write to the same rows, none has to start over', async () => {
   await using database = await openTestDatabase();
   const stores = await Promise.all([1, 2, 3, 4].map(() => openStore(database.address)));
   await stores[0]?.write((em) => em.insert(EventEntity, { ...anEvent, at: 0 }));

@@ -116,7 +116,7 @@ test('a transaction that throws leaves nothing behind', async () => {
   expect(await store.read((em) => em.count(EventEntity))).toBe(0);
 });
 
-test('reading and then writing in one transaction loses no update, whoever else writes', async () => {
+test('reading and then writing in one transaction loses no update, even while others write', async () => {
   const file = newFile();
   await using one = await openStore({ engine: 'sqlite', file });
   await using two = await openStore({ engine: 'sqlite', file });

@@ -112,7 +112,7 @@ describe.skipIf(!hasOpenssl)('an encrypted connection (needs openssl)', () => {
 
   test.each([
     ['require: any certificate', 'stranger', 'sslmode=require'],
-    ['require, with who has to have signed it', 'elsewhere', `sslmode=require&${authority}`],
+    ['require, with an authority', 'elsewhere', `sslmode=require&${authority}`],
     ['verify-ca: signed by that one, for any host', 'elsewhere', `sslmode=verify-ca&${authority}`],
     ['verify-full: signed by that one, for this host', 'good', `sslmode=verify-full&${authority}`],
   ])('%s', async (_, certificate, parameters) => {
@@ -120,7 +120,7 @@ describe.skipIf(!hasOpenssl)('an encrypted connection (needs openssl)', () => {
   });
 
   test.each([
-    ['require, with who has to have signed it, and another has', 'stranger', `sslmode=require&${authority}`],
+    ['require, with an authority, signed by another one', 'stranger', `sslmode=require&${authority}`],
     ['verify-ca, and another has signed it', 'stranger', `sslmode=verify-ca&${authority}`],
     ['verify-full, and it is for another host', 'elsewhere', `sslmode=verify-full&${authority}`],
     ['verify-full, and nobody known has signed it', 'good', 'sslmode=verify-full'],
@@ -132,7 +132,7 @@ describe.skipIf(!hasOpenssl)('an encrypted connection (needs openssl)', () => {
     expect(refusal).not.toContain(new URL(database.url).password);
   });
 
-  test('a certificate of its own is shown to the server', async () => {
+  test('a client certificate is presented to the server', async () => {
     const own = `sslcert=${at('client.pem')}&sslkey=${at('client.key')}`;
     const { refusal, shown } = await tryOver('good', `sslmode=verify-full&${authority}&${own}`);
     expect(refusal).toBeNull();

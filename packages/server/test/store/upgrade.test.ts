@@ -32,7 +32,7 @@ async function makeOlder(file: string): Promise<void> {
   await age(file);
 }
 
-test('a new database is not copied, nor is one that needs no migration', async () => {
+test('a new database is not copied, and neither is one without pending migrations', async () => {
   const file = newFile();
   for (const _ of [1, 2]) {
     await using store = await open(file);

@@ -25,7 +25,7 @@ export async function openSession(server: TestServer): Promise<{ id: string; hea
   return { id: me.body.session.id, headers: { cookie } };
 }
 
-/** Makes a token as the operator does: in a session of its own, which it leaves open. */
+/** Creates a token as the operator does: in a separate session, which it leaves open. */
 export async function makeToken(
   server: TestServer,
   scope: 'read' | 'full' | 'proxy',
@@ -47,7 +47,7 @@ export interface Caller {
   standing: Standing;
   /** Whether it comes with a session or a token that was good and is over. */
   isEnded?: true;
-  /** Makes one anew; returns the headers that it calls with. */
+  /** Creates a new one; returns the headers that it calls with. */
   arrive(server: TestServer): Promise<Headers>;
 }
 

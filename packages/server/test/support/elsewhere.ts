@@ -109,7 +109,7 @@ function rootPage(db: Sqlite.Database, which: string): number {
   return row.rootpage;
 }
 
-/** Has every insert into a table fail with an error of its own, until `mend`. */
+/** Makes every insert into a table fail with its own error, until `mend`. */
 export async function refuseInserts(of: Of, table: string): Promise<{ mend(): Promise<void> }> {
   const other = await openElsewhere(of);
   const isSqlite = of.config.database.engine === 'sqlite';

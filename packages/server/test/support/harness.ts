@@ -1,4 +1,4 @@
-// A real server on a free port with a data folder of its own, and a client that keeps cookies, for every test.
+// A real server on a free port with its own data folder, and a client that keeps cookies, for every test.
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -32,7 +32,7 @@ export interface TestServer extends AsyncDisposable {
   readonly metricsUrl: string | null;
   /** Milliseconds by which the server's clock is ahead of the machine's. */
   advance(ms: number): void;
-  /** A caller with a cookie jar of its own. */
+  /** A caller with its own cookie jar. */
   client(): TestClient;
   /** Closes the server and opens it again on the same data folder. */
   restart(overrides?: Partial<Config>): Promise<void>;
@@ -108,7 +108,7 @@ export async function startServer(
   };
 }
 
-/** A store on a database of its own, on the engine of this run. */
+/** A store on its own database, on the engine of this run. */
 export async function openTestStore(): Promise<Store> {
   const dataDir = await databases.makeDataDir();
   const env = { DATA_DIR: dataDir, ...(await databases.open(dataDir)) };
@@ -121,7 +121,7 @@ export async function openTestStore(): Promise<Store> {
   return { ...store, [Symbol.asyncDispose]: close };
 }
 
-/** A PostgreSQL database of its own, migrated unless it is to be empty. */
+/** A separate PostgreSQL database, migrated unless it should be empty. */
 export async function openTestDatabase({ isEmpty = false } = {}) {
   const name = `own ${randomUUID()}`;
   const env = await databases.open(name, { from: isEmpty ? 'nothing' : 'new copy' });

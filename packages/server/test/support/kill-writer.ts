@@ -1,4 +1,4 @@
-// Another program at work on the same SQLite file, in a process of its own: it adds an event in a transaction, over and
+// Another program on the same SQLite file, in a separate process: it adds an event in a transaction, over and
 // over, some of them slow, until its standard input ends; then it prints how many it has added.
 import Sqlite from 'better-sqlite3';
 

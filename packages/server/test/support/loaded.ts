@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DatabaseAddress } from '../../src/config/config.ts';
 
-/** Which of these CommonJS packages a process of its own has loaded after it has opened the store. */
+/** Which of these CommonJS packages a separate process has loaded after it opened the store. */
 export async function loadedBy(database: DatabaseAddress, packages: readonly string[]): Promise<string[]> {
   const store = join(import.meta.dirname, '../../src/store/database.ts');
   const code = `

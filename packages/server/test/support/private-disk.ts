@@ -7,7 +7,7 @@ import { join } from 'node:path';
 const mountIn = (folder: string, options: string) => `mount -t tmpfs -o ${options} tmpfs ${folder}`;
 const inNamespace = (line: string) => ['unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', line]] as const;
 
-/** Whether this machine lets a process have mounts of its own. */
+/** Whether this machine lets a process create mounts. */
 export const hasPrivateDisks =
   process.platform === 'linux' && spawnSync(...inNamespace(mountIn(tmpdir(), 'size=1m'))).status === 0;
 

@@ -1,6 +1,6 @@
 // Random input for tests that is the same in each run.
 
-/** A generator of its own (mulberry32): the same numbers from the same seed. */
+/** A generator (mulberry32) that gives the same numbers for the same seed. */
 export function createRandom(seed: number) {
   let state = seed;
   const below = (limit: number) => {

@@ -51,7 +51,7 @@ export function follow(child: ChildProcess): ServerProcess {
     () => printed.reject(new Error(stderr)),
     (error) => printed.reject(error),
   );
-  // Whoever does not ask for the address need not hear that there is none.
+  // A caller that does not ask for the address need not handle its absence.
   printed.promise.catch(() => {});
   const end = (signal: NodeJS.Signals) => {
     child.kill(signal);

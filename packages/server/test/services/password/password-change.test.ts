@@ -313,9 +313,9 @@ describe('while the password is changed', () => {
 
   test('a change by a session that is ended meanwhile is refused', async () => {
     await using server = await startServer(kept());
-    const [thief, owner] = [await signedIn(server), await signedIn(server)];
+    const [attacker, owner] = [await signedIn(server), await signedIn(server)];
     const hashes = holdNext(server.services.password, 'hash');
-    const changing = change(thief, {});
+    const changing = change(attacker, {});
     await hashes.reached;
     expect((await owner.rest('DELETE', '/auth/sessions')).body).toEqual({ revoked: 1 });
     hashes.release();

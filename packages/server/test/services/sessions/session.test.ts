@@ -43,15 +43,15 @@ describe('a session', () => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
-    const thief = server.client();
-    thief.cookie = client.cookie;
-    expect((await thief.rest('GET', '/auth/me')).status).toBe(200);
+    const attacker = server.client();
+    attacker.cookie = client.cookie;
+    expect((await attacker.rest('GET', '/auth/me')).status).toBe(200);
     const logout = await client.rest('POST', '/auth/logout');
     expect(logout.body).toEqual({ message: 'Signed out.', authenticated: false });
     expect(client.cookie).not.toContain('backchannel_session');
-    expect((await thief.rest('GET', '/auth/me')).status).toBe(401);
-    expect((await thief.trpc('query', 'auth.me')).status).toBe(401);
-    expect((await thief.rest('GET', '/auth/status')).body).toEqual({ authenticated: false, expiresAt: null });
+    expect((await attacker.rest('GET', '/auth/me')).status).toBe(401);
+    expect((await attacker.trpc('query', 'auth.me')).status).toBe(401);
+    expect((await attacker.rest('GET', '/auth/status')).body).toEqual({ authenticated: false, expiresAt: null });
   });
 
   test('is signed out once, however many requests that were let in do so', async () => {

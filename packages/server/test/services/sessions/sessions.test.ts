@@ -121,7 +121,7 @@ describe.each(faces)('revoking a session over %s', (face) => {
     expect(await status(owner.client)).toBe(200);
     expect((await revoke(face, owner.client, other.id)).status).toBe(404);
     const events = await eventsOf(server, 'session.revoked', other.id);
-    // Of whoever revoked it, not of whoever had it.
+    // The address of the caller that revoked it, not of the session.
     expect(events).toEqual([expect.objectContaining({ ip: '127.0.0.1', userAgent: 'node', detail: null })]);
   });
 
@@ -158,7 +158,7 @@ describe.each(faces)('revoking a session over %s', (face) => {
     expect((await client.trpc('mutation', 'auth.sessions.revoke', { id: 5 })).status).toBe(400);
     expect((await list(client)).map((session: { id: string }) => session.id).sort()).toEqual([id, other.id].sort());
     expect(await eventsOf(server, 'session.revoked')).toEqual([]);
-    // The expired one was met on the way, and is told of as what it is.
+    // The expired one ends as well, and is recorded as expired.
     expect(await eventsOf(server, 'session.expired', expired.id)).toHaveLength(1);
   });
 
@@ -231,7 +231,7 @@ describe('revoking all other sessions', () => {
     expect(events.map((event: { sessionId: string }) => event.sessionId).sort()).toEqual(ids(others));
   });
 
-  test('ends every one for a token, which has none of its own', async () => {
+  test('ends every one for a token, which has no session', async () => {
     await using server = await startServer();
     const sessions = [await signedIn(server), await signedIn(server)];
     const token = await makeToken(sessions[0]?.client ?? server.client(), 'full');
