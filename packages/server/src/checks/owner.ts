@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { errorCode } from '../error-code.ts';
 
 /** The data belongs to another user. */
 export interface ForeignOwner {
@@ -47,8 +48,7 @@ function uidOf(path: string): number | 'missing' {
   try {
     return statSync(path).uid;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : null;
-    return code === 'ENOENT' || code === 'ENOTDIR' ? 'missing' : ROOT;
+    return ['ENOENT', 'ENOTDIR'].includes(errorCode(error)) ? 'missing' : ROOT;
   }
 }
 
