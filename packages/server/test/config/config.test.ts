@@ -177,7 +177,7 @@ describe('problems', () => {
     LOG_FORMAT: 'text',
   };
 
-  test.each(settings)('the example in $name’s problem mends it', ({ name }) => {
+  test.each(settings)('the example in $name’s problem fixes it', ({ name }) => {
     const beside = name === 'COOKIE_DOMAIN' ? { PUBLIC_URL: 'https://auth.example.com' } : {};
     const env: NodeJS.ProcessEnv = { ...beside, [name]: faults[name] };
     const [found, ...others] = problems(env);
@@ -658,7 +658,7 @@ describe('MASTER_PASSWORD_HASH', () => {
       expect(diagnosis(left)).not.toMatch(/plain/);
   });
 
-  test('a plain password there is told where it belongs', () => {
+  test('a plain password there is reported, with the variable to use', () => {
     for (const plain of ['correct horse battery', 'pässword!', '$ecret', '/my pass', 'a.b c', 'x'.repeat(60)]) {
       expect(diagnosis(plain)).toBe('MASTER_PASSWORD_HASH: is no bcrypt hash: put a plain password in MASTER_PASSWORD');
     }
@@ -667,7 +667,7 @@ describe('MASTER_PASSWORD_HASH', () => {
     }
   });
 
-  test('other mishaps have a diagnosis of their own', () => {
+  test('other mistakes have their own diagnosis', () => {
     expect(diagnosis(`'${hash}'`)).toMatch(/quotes in the value/);
     expect(diagnosis(hash.replaceAll('$', '$$$$'))).toMatch(/every `\$` doubled/);
     expect(diagnosis(`operator:${hash}`)).toMatch(/user name before the hash/);

@@ -14,7 +14,7 @@ import { amountOf } from '../support/amount.ts';
 import { cookieOf } from '../support/cookies.ts';
 import { PASSWORD, sqliteFile, startServer, testOnSqlite } from '../support/harness.ts';
 
-/** One process serves them all, for a start costs more than all the rest: each kill meets each in a state of its own. */
+/** One process runs all the servers, because starting it costs the most. Each kill meets each server in another state. */
 const FOLDERS = 4;
 const KILLS = amountOf({ sample: 5, long: 100 });
 const WORKERS = 2;

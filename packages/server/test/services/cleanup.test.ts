@@ -1,4 +1,4 @@
-// Tidying up in the background: what has ended goes, in small steps, and nothing else ever does.
+// The cleanup in the background: it deletes what has ended, in small steps, and nothing else.
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';

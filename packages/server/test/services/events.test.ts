@@ -36,7 +36,7 @@ async function list(face: Face, client: TestClient, query: Record<string, string
   return (await client.trpc('query', 'auth.events.list', query)).body.result.data;
 }
 
-/** Events on a store of their own, by a clock that the test sets. */
+/** Events on their own store, with a clock that the test sets. */
 async function openEvents(at: number) {
   const store = await openStore({
     engine: 'sqlite',

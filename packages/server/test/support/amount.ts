@@ -1,4 +1,4 @@
-// How much of the same a test does: a sample in every run, and what takes minutes in `pnpm test:long`.
+// How often a test repeats something: a sample in every run, and the full count in `pnpm test:long`.
 import { inject } from 'vitest';
 
 declare module 'vitest' {

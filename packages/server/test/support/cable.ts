@@ -1,4 +1,4 @@
-// The cable between a server and its database: it can be pulled, and it can go silent. A TCP proxy.
+// A TCP proxy between a server and its database. It can break connections, and it can go silent.
 
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -8,9 +8,9 @@ export interface Cable extends AsyncDisposable {
   readonly port: number;
   /** Breaks every connection, and refuses new ones. */
   pull(): Promise<void>;
-  /** Lets nothing more through in either direction, and breaks nothing: a host that is gone without a word. */
+  /** Passes nothing in either direction and closes nothing, like a host that vanished. */
   silence(): void;
-  /** Well again, for new connections. */
+  /** Works again, for new connections. */
   mend(): Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export async function openCable(
   const sockets = new Set<Socket>();
   let isSilent = false;
   const server = createServer({ pauseOnConnect: true }, (near) => {
-    // Came while the cable was being pulled.
+    // It arrived while the connections were being broken.
     if (!server.listening) return void near.destroy();
     const far = connect(to.port, to.host);
     for (const [from, onto] of [

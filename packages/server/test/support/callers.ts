@@ -9,7 +9,7 @@ const STALE_AFTER_MS = 16 * 60_000;
 
 export type Headers = Record<string, string>;
 
-/** A server whose password is set by nobody but itself, so that the API may change it. */
+/** A server whose password is stored in the database, so that the API can change it. */
 export function startOwnServer(overrides: Parameters<typeof startServer>[0] = {}): Promise<TestServer> {
   return startServer({ password: { from: 'database', builtInAllowed: true }, ...overrides });
 }
@@ -39,7 +39,7 @@ export async function makeToken(
 
 const freshCookie = async (server: TestServer) => (await openSession(server)).headers;
 
-/** What the API takes a caller for. */
+/** How the API classifies a caller. */
 export type Standing = 'nobody' | 'stale session' | 'fresh session' | 'read token' | 'full token' | 'proxy token';
 
 export interface Caller {
@@ -80,7 +80,7 @@ export const callers: readonly Caller[] = [
   },
 ];
 
-/** The same standings, come by in other ways: what a request carries beside its credential. */
+/** The same standings with something else in the request beside the credential. */
 export const furtherCallers: readonly Caller[] = [
   {
     caller: 'a session that has signed out',

@@ -9,7 +9,7 @@ import { entities } from '../../src/store/entities.ts';
 import { migrations } from '../../src/store/migrations/index.ts';
 
 export interface Databases {
-  /** Makes a data folder that no server has started on; its database is migrated. */
+  /** Creates a data folder that no server has used; its database is migrated. */
   makeDataDir(): Promise<string>;
   /**
    * The variables that lead a server to the database of a data folder. Where there is none yet, it gets one that is migrated
@@ -19,7 +19,7 @@ export interface Databases {
   drop(dataDir: string): Promise<void>;
 }
 
-/** A key that all of a test's servers share, as PostgreSQL demands. */
+/** The key that all servers of a test share, which PostgreSQL requires. */
 const SECRET_KEY = 'a key for tests that everybody may know';
 const SQLITE_FILE = 'backchannel.db';
 
@@ -34,7 +34,7 @@ function scratchFolder(): string {
     const { bavail, bsize } = statfsSync(memory);
     if (bavail * bsize > leastBytes) return memory;
   } catch {
-    // Linux alone has it.
+    // Only Linux has it.
   }
   return tmpdir();
 }
@@ -84,7 +84,7 @@ function onPostgres({ url, template }: ProvidedContext['postgres']): Databases {
     await query('postgres', `create database ${name} template ${from} strategy file_copy`);
     return name;
   };
-  /** Fails where a test has changed more than rows. */
+  /** Fails if a test has changed more than rows. */
   const empty = async (name: string) => {
     const results = await query(
       name,

@@ -1,4 +1,4 @@
-// Another program at a server's database, on either engine: it looks, it locks, and it makes a table fail.
+// Another program that uses a server's database, on either engine: it reads, locks, and makes a table fail.
 import Sqlite from 'better-sqlite3';
 import pg from 'pg';
 import type { TestServer } from './harness.ts';
@@ -48,7 +48,7 @@ export async function openElsewhere({ config: { database } }: Of): Promise<Other
   };
 }
 
-/** The tables of a server, but that of the migrations. */
+/** The tables of a server, without the one of the migrations. */
 async function tablesOf(of: Of, other: OtherProgram): Promise<string[]> {
   const from =
     of.config.database.engine === 'sqlite'
@@ -58,7 +58,7 @@ async function tablesOf(of: Of, other: OtherProgram): Promise<string[]> {
   return rows.map(({ name }) => name).filter((name) => name !== 'migrations');
 }
 
-/** Keeps everybody else from writing, not from reading, until it is released. */
+/** Blocks all other writers, but not readers, until it is released. */
 export async function lockWrites(of: Of): Promise<{ release(): Promise<void> }> {
   const other = await openElsewhere(of);
   if (of.config.database.engine === 'sqlite') await other.run('begin immediate');
@@ -76,8 +76,8 @@ function releaseBy(other: OtherProgram): { release(): Promise<void> } {
 }
 
 /**
- * A database that fails in the middle of what it was asked for: whatever reads or writes a row of `table` is refused until
- * `mend`, all else works. SQLite finds the file damaged; PostgreSQL waits for a lock until it may not wait any longer.
+ * A database that fails in the middle of a request: until `mend`, reads and writes of `table` fail, and everything else
+ * works. SQLite finds the file damaged; PostgreSQL waits for a lock until its timeout.
  */
 export async function tearTable(of: Of, table: string): Promise<{ mend(): Promise<void> }> {
   if (of.config.database.engine === 'sqlite') return tearSqliteTable(of.config.database.file, table);

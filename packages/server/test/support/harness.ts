@@ -16,7 +16,7 @@ import { type Databases, openDatabases } from './databases.ts';
 
 export const PASSWORD = 'correct horse battery';
 
-/** Which engine this run of the tests is on: the project says it. */
+/** The engine of this run, which the project decides. */
 export const engine = inject('postgres') ? 'postgresql' : 'sqlite';
 
 /** For a test that is about the file itself, its modes and copies. */
@@ -28,9 +28,9 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string;
   readonly config: Config;
   readonly services: Services;
-  /** Where its metrics are; null where they are off. */
+  /** The address of its metrics; null if they are off. */
   readonly metricsUrl: string | null;
-  /** Milliseconds by which the server's clock is ahead of the machine's. */
+  /** How far the server's clock is ahead of the machine's, in milliseconds. */
   advance(ms: number): void;
   /** A caller with its own cookie jar. */
   client(): TestClient;
@@ -131,7 +131,7 @@ export async function openTestDatabase({ isEmpty = false } = {}) {
   return { url, address: database, config: { database }, env, [Symbol.asyncDispose]: () => databases.drop(name) };
 }
 
-/** The variables for processes that share one database of this run's engine, in a data folder that is theirs. */
+/** The variables for processes that share one database of this run's engine and one data folder. */
 export async function openSharedDatabase() {
   const dataDir = await databases.makeDataDir();
   const env: Record<string, string> = { DATA_DIR: dataDir, ...(await databases.open(dataDir)) };
@@ -203,7 +203,7 @@ function createClient(url: () => string): TestClient {
   return client;
 }
 
-/** Every operation of the API, as its REST face and its tRPC face call it; an id in a path is that of nothing. */
+/** Every operation of the API, with its REST and tRPC names. An id in a path names nothing. */
 export const operations = listProcedures(appRouter).map(({ name, type, meta }) => ({
   name,
   type,
@@ -223,7 +223,7 @@ export function targetOf(face: Face, operation: (typeof operations)[number]): { 
 
 export interface RawAnswer {
   status: number;
-  /** By lower-case name; several of one name in the order they came. */
+  /** By lower-case name; several of one name in order of arrival. */
   headers: Record<string, string[]>;
   text: string;
   // biome-ignore lint/suspicious/noExplicitAny: what it is, is what each test asserts
@@ -253,7 +253,7 @@ export function sendRaw(
   return sendBytes(url, Buffer.concat([Buffer.from(head), Buffer.from(body ?? '')]));
 }
 
-/** Any bytes at all. Resolves when the server closes the connection. */
+/** Sends any bytes. Resolves when the server closes the connection. */
 export function sendBytes(url: string, bytes: string | Buffer): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -291,7 +291,7 @@ export interface ErrorAnswer {
   retryAfterSeconds?: number;
 }
 
-/** What no error may tell: stacks, files, the database's and the parsers' own words. */
+/** What no error may contain: stacks, file names, texts of the database and of parsers. */
 const internals =
   /\n\s+at |node:|node_modules|\.[jt]s\b|SQLITE|no such table|malformed|(Syntax|Type|Range|Zod|TRPC)Error|JSON at|Unexpected token/;
 

@@ -1,8 +1,8 @@
-// Holds a service up between what it found out and what is done about it: what else happens then, happens in between.
+// Pauses a service between its answer and the use of that answer, so that a test can act in between.
 
 type Method = (...input: never[]) => Promise<unknown>;
 
-/** Lets the next call of `service[name]` find its answer and keeps that back until `release`; later calls go through. */
+/** The next call of `service[name]` runs, and its answer is held back until `release`. Later calls are not affected. */
 export function holdNext<Name extends string, Service extends Record<Name, Method>>(
   service: Service,
   name: Name,

@@ -1,4 +1,4 @@
-// Whole servers in a process of their own, with a bcrypt cost that lets them start and sign in fast: kill.test.ts kills it.
+// Whole servers in a separate process, with a low bcrypt cost so that they start and sign in quickly. kill.test.ts kills it.
 // Takes their data folders, and prints a line with their addresses when they serve.
 import { enableCompileCache } from 'node:module';
 

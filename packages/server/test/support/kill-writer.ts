@@ -2,7 +2,7 @@
 // over, some of them slow, until its standard input ends; then it prints how many it has added.
 import Sqlite from 'better-sqlite3';
 
-/** Longer than the server lets SQLite wait for another one's lock: it has to come back for it. */
+/** Longer than the server lets SQLite wait for a lock, so that the server must retry. */
 const SLOW_MS = 60;
 const SLOW_EVERY = 200;
 

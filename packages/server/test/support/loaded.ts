@@ -1,4 +1,4 @@
-// What a process has loaded of a package when it has opened a store: an engine that nobody asked for is to cost nothing.
+// Which packages a process has loaded after it opened a store: an engine that is not used must cost nothing.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';

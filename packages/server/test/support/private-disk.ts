@@ -1,4 +1,4 @@
-// A disk of a test's own, as small as it likes: a tmpfs that only one process and its children see, on Linux.
+// A small disk for one test: a tmpfs that only one process and its children see, on Linux.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

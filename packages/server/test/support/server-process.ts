@@ -1,4 +1,4 @@
-// Servers as processes of their own, and requests to them that take nothing for granted.
+// Servers as separate processes, and requests to them.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ export interface ServerProcess extends AsyncDisposable {
   /** What it has written so far. */
   stdout(): string;
   stderr(): string;
-  /** The address that it prints, once it serves. @throws with what it wrote to stderr, where it ends before. */
+  /** The address that it prints, once it serves. @throws with what it wrote to stderr, if it ends before. */
   url(): Promise<string>;
   readonly ended: Promise<{ code: number | null; signal: string | null }>;
   /** Ends it by this signal. */
@@ -95,6 +95,6 @@ export async function call(
   return { status: answer.status, retryAfter: answer.headers.get('retry-after'), cookie: cookieOf(answer) };
 }
 
-/** Signs in with the password that counts on a fresh data folder. */
+/** Signs in with the password of a fresh data folder. */
 export const login = (url: string): Promise<ProcessAnswer> =>
   call(url, 'POST /api/v1/auth/login', { body: { password: 'admin123' } });

@@ -326,7 +326,7 @@ describe('while the password is changed', () => {
   });
 });
 
-/** What `password set` does: other services on the same data folder, in a process of their own as far as they know. */
+/** Does what `password set` does: other services on the same data folder, as if in another process. */
 async function setElsewhere(server: TestServer, next: string, revokeTokens = false) {
   await using store = await openStore(server.config.database);
   const log = createLog({ logLevel: 'silent', logFormat: 'json' });
