@@ -240,15 +240,17 @@ test('nothing that was answered is lost when it is killed again and again, and e
       const url = server.urls[index] ?? '';
       if ((kill + index) % FOLDERS === 0) {
         const own = await signIn(url, memory);
-        moments.unshift(wait(Math.random() * 1.5 * memory.changes.lastMs));
-        busy.push(changePassword(url, memory, own));
+        const change = changePassword(url, memory, own);
+        // The last kill comes after an answered change, so that chance cannot leave that case out.
+        moments.unshift(kill === KILLS ? change : wait(Math.random() * 1.5 * memory.changes.lastMs));
+        busy.push(change);
       } else {
         moments.push(memory.further(1 + Math.floor(Math.random() * 10)).then(() => wait(Math.random() * 5)));
         for (let worker = 0; worker < WORKERS; worker++) busy.push(work(url, memory));
       }
     }
     // By turns one that is changing its password and one that is not says when.
-    await killDuring(server, busy, moments[kill % 2] ?? Promise.resolve());
+    await killDuring(server, busy, moments[kill === KILLS ? 0 : kill % 2] ?? Promise.resolve());
     server = await serve(dataDirs);
     const sample = (known: Known[]) => (kill === KILLS ? known : known.slice(-8));
     await Promise.all(folders.map(({ memory }, index) => verify(server.urls[index] ?? '', memory, sample)));
@@ -259,9 +261,7 @@ test('nothing that was answered is lost when it is killed again and again, and e
     rmSync(dataDir, { recursive: true });
   }
   const changes = folders.map(({ memory }) => memory.changes);
-  expect(changes.some(({ asked }) => asked > 0)).toBe(true);
-  // Whether a change is answered before the kill is chance, which the few kills of a sample leave open.
-  if (KILLS >= 100) expect(changes.some(({ answered }) => answered > 0)).toBe(true);
+  expect(changes.some(({ answered }) => answered > 0)).toBe(true);
 });
 
 test('a server that is killed while it starts for the first time starts the next time', async () => {
