@@ -1,4 +1,4 @@
-// The block for Caddy 2.6 and later. All of it is in one `route`, so it runs in the order in which it is written.
+// The block for Caddy 2.6 and later. Everything is in one `route`, so the directives run in the order written.
 import type { Site } from './site.ts';
 import { addressHeaders, basicToken, bearerToken, identityHeaders, ourCookies, unsaidHeaders } from './stripped.ts';
 

@@ -140,7 +140,7 @@ function readOpen(paths: readonly string[], { isOwn }: { isOwn: boolean }): stri
   throw badUsage(`${printable(invalid)} cannot be a public path. Use /hook, or /share/ for everything below it`);
 }
 
-/** A proxy that listens at the address to which it forwards would call itself, or could not start. */
+/** A proxy that forwards to its own address would call itself, or could not start. */
 function refuseLoops({ url, upstream, backchannel, publicUrl }: Site, { host }: Config): void {
   const isHere = (other: URL) =>
     portOf(other) === portOf(url) && (isLoopbackOrigin(other.origin) || other.host === url.host);
