@@ -6,6 +6,9 @@ import type { Config } from '../config/config.ts';
 /** Longer addresses are refused, in characters. People do not come from such addresses. */
 const MAX_LENGTH = 2048;
 
+/** The longest `/login?next=…` address that forward-auth sends, in bytes. It fits the buffers that nginx has by default. */
+export const MAX_LOGIN_ADDRESS_BYTES = 7500;
+
 /** Why there is no return address. Forward-auth logs the reason and passes it to `/login`, which explains it. */
 const noReturns = ['proxy-not-trusted', 'address-not-told', 'address-not-usable', 'host-not-allowed'] as const;
 export type NoReturn = (typeof noReturns)[number];
