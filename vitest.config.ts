@@ -38,7 +38,7 @@ const longRun = {
   test: {
     ...limits,
     name: 'long',
-    include: globSync('packages/*/test/**/*.test.ts').filter(usesAmounts),
+    include: globSync(['packages/*/test/**/*.test.ts', 'e2e/test/**/*.test.ts']).filter(usesAmounts),
     testTimeout: longTimeoutMs,
   },
 };
