@@ -196,8 +196,8 @@ const upstreamTls = `    proxy_ssl_server_name on;
     proxy_ssl_trusted_certificate /etc/ssl/certs/ca-certificates.crt;
 `;
 
-/** BackChannel's cookies form three runs at most. There are more only if someone else sets cookies of the same names. */
-const keptRuns = ['bc_1', 'bc_2', 'bc_3', 'bc_4', 'bc_5'] as const;
+/** BackChannel's cookies form five runs at most. There are more only if someone else sets cookies of the same names. */
+const keptRuns = ['bc_1', 'bc_2', 'bc_3', 'bc_4', 'bc_5', 'bc_6', 'bc_7'] as const;
 
 /** Matches a whole Cookie header and captures what is between runs of our cookies. The pattern never backtracks. */
 function cookiePattern(site: Site): string {
@@ -212,8 +212,9 @@ function cookiePattern(site: Site): string {
  * change of COOKIE_NAME strip other cookies, so they need a map with another name.
  */
 function namesFor({ cookies }: Site): { cookies: string } {
-  if (cookies.session === 'backchannel_session') return { cookies: '$bc_cookies' };
-  return { cookies: `$bc_cookies_${createHash('sha256').update(cookies.session).digest('hex').slice(0, 8)}` };
+  const [session = ''] = cookies;
+  if (session === 'backchannel_session') return { cookies: '$bc_cookies' };
+  return { cookies: `$bc_cookies_${createHash('sha256').update(session).digest('hex').slice(0, 8)}` };
 }
 
 const fileName = ({ host }: URL): string => host.replace(/[^\w.-]+/g, '_');

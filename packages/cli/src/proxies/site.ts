@@ -2,7 +2,7 @@
 // into configuration files, so only host names, addresses and ports are accepted.
 import { isLoopback, isLoopbackOrigin, isUnder, parseOrigin } from '@backchannel/server/address';
 import type { Config } from '@backchannel/server/config';
-import { DEVICE_COOKIE, PASS_COOKIE } from '@backchannel/server/cookies';
+import { ownCookieNames } from '@backchannel/server/cookies';
 import { badUsage, refusal } from '../failure.ts';
 
 export interface Site {
@@ -13,8 +13,8 @@ export interface Site {
   /** The address at which the proxy reaches BackChannel, as an origin. */
   readonly backchannel: URL;
   readonly publicUrl: URL;
-  /** The cookies that no application may see. The session cookie's name is without its prefix. */
-  readonly cookies: { readonly session: string; readonly others: readonly string[] };
+  /** The cookies that no application may see, the session cookie first. */
+  readonly cookies: readonly string[];
   /** Public paths. A slash at the end includes everything below. */
   readonly open: readonly string[];
   /** Whether HTTP Basic is offered. */
@@ -66,7 +66,7 @@ export function readSite(
     upstream: behind,
     backchannel,
     publicUrl,
-    cookies: { session: config.cookieName.replace(/^__Host-/, ''), others: [PASS_COOKIE, DEVICE_COOKIE] },
+    cookies: ownCookieNames(config),
     open,
     basic: options.basic === true,
     email: config.operatorEmail !== null,

@@ -25,10 +25,8 @@ export const unsaidHeaders = ({ email }: Pick<Site, 'email'>): readonly string[]
 /** Headers other than X-Forwarded-* that carry an address. */
 export const addressHeaders = ['Forwarded', 'X-Original-URL', 'X-Original-Method', 'X-Rewrite-URL'] as const;
 
-/** The names of our cookies. The session's is matched with and without its prefix, for the time after a move to https. */
-export function ourCookies({ cookies }: Pick<Site, 'cookies'>): string {
-  return ['(?:__Host-)?'.concat(literal(cookies.session)), ...cookies.others.map(literal)].join('|');
-}
+/** The names of our cookies, with and without their prefixes, for the time after a move to https. */
+export const ourCookies = ({ cookies }: Pick<Site, 'cookies'>): string => cookies.map(literal).join('|');
 
 /** `Bearer bct_…`. The server ignores the case of these letters. */
 export const bearerToken = '(?i:Bearer +bct_)';

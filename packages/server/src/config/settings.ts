@@ -10,6 +10,7 @@ import {
   CookieDomain,
   CookieName,
   DatabaseUrl,
+  DEFAULT_COOKIE_NAME,
   Host,
   OperatorEmail,
   OperatorName,
@@ -121,10 +122,10 @@ export const table = {
   }),
   cookieName: fixed('COOKIE_NAME', CookieName, {
     section: 'Sessions',
-    default: 'backchannel_session',
-    example: 'backchannel_session',
+    default: DEFAULT_COOKIE_NAME,
+    example: DEFAULT_COOKIE_NAME,
     description: "The session cookie's name. With an https PUBLIC_URL, `__Host-` goes before it.",
-    details: 'Change it if two of these run on one host name.',
+    details: 'Change it if two servers run on one host name, or under one COOKIE_DOMAIN.',
   }),
   /** The domain whose subdomains get the pass cookie, without a leading dot. Null for none. */
   cookieDomain: open('COOKIE_DOMAIN', CookieDomain, {

@@ -57,6 +57,8 @@ function parseAllowedOrigin(entry: string): ReturnType<typeof parseOrigin> {
   return parseOrigin(entry);
 }
 
+export const DEFAULT_COOKIE_NAME = 'backchannel_session';
+
 /** The other cookies that BackChannel sets. */
 const companionCookies = ['backchannel_device', 'backchannel_pass'];
 

@@ -27,7 +27,23 @@ export function createContextFactory(options: {
       userAgent: req.headers['user-agent'],
       requestId: requestIdOf(res),
     });
-    const setCookie = (line: string) => res.appendHeader('Set-Cookie', line);
+    /** A later line for a cookie replaces an earlier one (RFC 6265, 4.1.1). */
+    const setCookie = (line: string) => {
+      const name = line.slice(0, line.indexOf('=') + 1);
+      const others = [res.getHeader('Set-Cookie') ?? []].flat().filter((other) => !String(other).startsWith(name));
+      res.setHeader('Set-Cookie', [...others.map(String), line]);
+    };
+    const setDeviceCookie = (value: string, expiresAt: number) => setCookie(cookies.device.set(value, expiresAt));
+    const identifyDevice = async (): Promise<Device | null> => {
+      const known = await services.devices.identify(cookies.device.read(cookieHeader));
+      if (known || !cookies.formerDevice) return known;
+      const former = await services.devices.identify(cookies.formerDevice.read(cookieHeader));
+      if (!former) return null;
+      const { cookie, expiresAt } = await services.devices.sign(former);
+      setDeviceCookie(cookie, expiresAt);
+      setCookie(cookies.formerDevice.clear());
+      return former;
+    };
     let principal: Promise<Principal | null> | undefined;
     let device: Promise<Device | null> | undefined;
     let isUseRecorded = false;
@@ -43,7 +59,7 @@ export function createContextFactory(options: {
         return principal;
       },
       device: () => {
-        device ??= services.devices.identify(cookies.device.read(cookieHeader));
+        device ??= identifyDevice();
         return device;
       },
       recordUse: (principal) => {
@@ -66,7 +82,7 @@ export function createContextFactory(options: {
         setCookie(cookies.session.clear());
         if (cookies.pass) setCookie(cookies.pass.clear());
       },
-      setDeviceCookie: (value, expiresAt) => setCookie(cookies.device.set(value, expiresAt)),
+      setDeviceCookie,
     };
   };
 }

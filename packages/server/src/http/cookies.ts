@@ -2,6 +2,7 @@
 import { stringifySetCookie } from 'cookie';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
+import { DEFAULT_COOKIE_NAME } from '../config/values.ts';
 
 /**
  * An attacker may make a browser send several cookies with the same name. Only the last few are read: cookies with longer
@@ -10,11 +11,33 @@ import type { Config } from '../config/config.ts';
 const MAX_VALUES = 3;
 const MAX_VALUE_BYTES = 1024;
 
-/** It has no prefix: it grants no access, and a browser should stay known when the server moves to https. */
-export const DEVICE_COOKIE = 'backchannel_device';
+const DEVICE_COOKIE = 'backchannel_device';
+const PASS_COOKIE = '__Secure-backchannel_pass';
 
-/** For applications behind forward-auth on other subdomains. It grants no access to this server. */
-export const PASS_COOKIE = '__Secure-backchannel_pass';
+type CookieNames = Pick<Config, 'cookieName' | 'secureCookies'>;
+
+const bareName = ({ cookieName }: Pick<Config, 'cookieName'>) => cookieName.replace(/^__Host-/, '');
+
+/**
+ * The pass, for applications behind forward-auth on other subdomains. It grants no access to this server. Another server under
+ * the same domain has another COOKIE_NAME, and so a pass of its own.
+ */
+export function passCookieName(config: Pick<Config, 'cookieName'>): string {
+  const name = bareName(config);
+  return name === DEFAULT_COOKIE_NAME ? PASS_COOKIE : `__Secure-${name}_pass`;
+}
+
+/** The prefix keeps other hosts of the domain from setting this cookie, and so from hiding it (RFC 6265bis, 4.1.3.2). */
+export const deviceCookieName = ({ secureCookies }: Pick<Config, 'secureCookies'>): string =>
+  secureCookies ? `__Host-${DEVICE_COOKIE}` : DEVICE_COOKIE;
+
+/** The names of every cookie that this server sets, or has set under an earlier configuration or version. */
+export const ownCookieNames = (config: Pick<Config, 'cookieName'>): string[] => [
+  ...new Set([
+    ...[bareName(config), `__Host-${bareName(config)}`, passCookieName(config), PASS_COOKIE],
+    ...[DEVICE_COOKIE, `__Host-${DEVICE_COOKIE}`],
+  ]),
+];
 
 export interface Cookie {
   /** Its values in a Cookie header. */
@@ -32,12 +55,11 @@ export interface Cookies {
   pass: Cookie | null;
   /** Identifies a browser that has signed in before. Host-only. */
   device: Cookie;
+  /** The device cookie without its prefix, as earlier versions and servers on http set it; null where it is still in use. */
+  formerDevice: Cookie | null;
 }
 
-export function createCookies(
-  config: Pick<Config, 'cookieName' | 'secureCookies' | 'cookieDomain'>,
-  clock: Clock,
-): Cookies {
+export function createCookies(config: CookieNames & Pick<Config, 'cookieDomain'>, clock: Clock): Cookies {
   const cookieNamed = (name: string, scope: { domain?: string } = {}): Cookie => {
     const secure = config.secureCookies;
     const attributes = { name, httpOnly: true, sameSite: 'lax', path: '/', secure, ...scope } as const;
@@ -53,8 +75,9 @@ export function createCookies(
   const { cookieDomain } = config;
   return {
     session: cookieNamed(config.cookieName),
-    pass: cookieDomain === null ? null : cookieNamed(PASS_COOKIE, { domain: cookieDomain }),
-    device: cookieNamed(DEVICE_COOKIE),
+    pass: cookieDomain === null ? null : cookieNamed(passCookieName(config), { domain: cookieDomain }),
+    device: cookieNamed(deviceCookieName(config)),
+    formerDevice: config.secureCookies ? cookieNamed(DEVICE_COOKIE) : null,
   };
 }
 

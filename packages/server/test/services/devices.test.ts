@@ -8,12 +8,13 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const WRONG = 'not the password';
 
-/** A browser with this for a device cookie and nothing else. */
-function browserWith(server: TestServer, token: string): TestClient {
+function browserOf(server: TestServer, cookie: string): TestClient {
   const client = server.client();
-  client.cookie = `backchannel_device=${token}`;
+  client.cookie = cookie;
   return client;
 }
+/** A browser with this for a device cookie and nothing else. */
+const browserWith = (server: TestServer, token: string) => browserOf(server, `backchannel_device=${token}`);
 const deviceOf = (client: TestClient) => cookieValue(client.cookie, 'backchannel_device');
 
 const secretIn = (token: string) =>
@@ -26,10 +27,12 @@ async function signedIn(server: TestServer): Promise<{ client: TestClient; id: s
 }
 
 /** Whether a browser with this device cookie may try where every stranger has to wait. */
-async function isKnown(server: TestServer, token: string): Promise<boolean> {
+const isKnown = (server: TestServer, token: string) => isKnownBy(server, `backchannel_device=${token}`);
+
+async function isKnownBy(server: TestServer, cookie: string): Promise<boolean> {
   const fail = (client: TestClient) => client.rest('POST', '/auth/login', { password: WRONG });
   while ((await fail(server.client())).status !== 429);
-  const { status } = await fail(browserWith(server, token));
+  const { status } = await fail(browserOf(server, cookie));
   await server.services.throttle.clear();
   expect([401, 429]).toContain(status);
   return status === 401;
@@ -37,11 +40,15 @@ async function isKnown(server: TestServer, token: string): Promise<boolean> {
 
 describe('a browser that has signed in', () => {
   test.each([
-    ['http', { publicUrl: 'http://localhost:0' }, ''],
-    ['https', { publicUrl: 'https://localhost:0', secureCookies: true }, ' Secure;'],
+    ['http', { publicUrl: 'http://localhost:0' }, { name: 'backchannel_device', secure: '' }],
+    [
+      'https',
+      { publicUrl: 'https://localhost:0', secureCookies: true },
+      { name: '__Host-backchannel_device', secure: ' Secure;' },
+    ],
   ] as const)(
     'is known by a cookie for this host alone that no script can read, over %s',
-    async (_scheme, config, secure) => {
+    async (_scheme, config, { name, secure }) => {
       await using server = await startServer(config);
       for (const path of ['/api/v1/auth/login', '/trpc/auth.login']) {
         const headers = { 'content-type': 'application/json' };
@@ -49,9 +56,9 @@ describe('a browser that has signed in', () => {
           headers,
           body: JSON.stringify({ password: PASSWORD }),
         });
-        const lines = answer.headers['set-cookie']?.filter((line) => line.startsWith('backchannel_device='));
+        const lines = answer.headers['set-cookie']?.filter((line) => line.startsWith(`${name}=`));
         // 400 days, less the moment that it took.
-        const expected = `^backchannel_device=[\\w-]+\\.[\\w-]+\\.[\\w-]+; Max-Age=(34560000|34559999); Path=/; HttpOnly;${secure} SameSite=Lax$`;
+        const expected = `^${name}=[\\w-]+\\.[\\w-]+\\.[\\w-]+; Max-Age=(34560000|34559999); Path=/; HttpOnly;${secure} SameSite=Lax$`;
         expect(lines).toEqual([expect.stringMatching(expected)]);
         expect(answer.text).not.toContain('eyJ');
       }
@@ -219,6 +226,40 @@ describe("nobody's device cookie", () => {
     await using server = await startServer();
     const { client } = await signedIn(server);
     expect(await isKnown(server, `garbage; backchannel_device=${deviceOf(client)}`)).toBe(true);
+  });
+
+  describe('over https', () => {
+    /** A server whose cookies are Secure, and the device cookie that it sets. */
+    async function secured() {
+      const server = await startServer({ secureCookies: true });
+      const { client } = await signedIn(server);
+      return { server, device: cookieValue(client.cookie, '__Host-backchannel_device') };
+    }
+
+    test('any number that a parent domain sets without the prefix hide none that has it', async () => {
+      const { server, device } = await secured();
+      await using _ = server;
+      const shadows = Array.from({ length: 4 }, (_, index) => `backchannel_device=forged${index}`).join('; ');
+      expect(await isKnownBy(server, `${shadows}; __Host-backchannel_device=${device}`)).toBe(true);
+      expect(await isKnownBy(server, `__Host-backchannel_device=${device}; ${shadows}`)).toBe(true);
+    });
+
+    test('one without the prefix is read, and replaced by one that has it', async () => {
+      const { server, device } = await secured();
+      await using _ = server;
+      for (const password of [WRONG, PASSWORD]) {
+        const browser = browserWith(server, device);
+        const answer = await browser.rest('POST', '/auth/login', { password });
+        const lines = answer.headers.getSetCookie().filter((line) => line.includes('backchannel_device='));
+        expect(lines.map((line) => line.replace(/=[^;]*/, '')).sort()).toEqual([
+          expect.stringMatching(
+            /^__Host-backchannel_device; Max-Age=3455999\d|34560000; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+          ),
+          'backchannel_device; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax',
+        ]);
+        expect(await isKnownBy(server, browser.cookie)).toBe(true);
+      }
+    });
   });
 
   test('a request that a token decides has none', async () => {

@@ -78,7 +78,7 @@ function complete(generated: oas31.OpenAPIObject, options: DocumentOptions): oas
       securitySchemes: {
         session: sessionScheme(cookieName),
         token: tokenScheme,
-        ...passScheme(cookieDomain),
+        ...passScheme(config),
       },
     },
   };

@@ -1,16 +1,18 @@
 // Forward-auth in the OpenAPI document. It is not a procedure: its input and output are headers.
 import type { oas31 } from 'zod-openapi';
-import { PASS_COOKIE } from '../cookies.ts';
+import type { Config } from '../../config/config.ts';
+import { passCookieName } from '../cookies.ts';
 import { type createErrorResponses, describeRefusal } from './errors.ts';
 
 /** The pass, which only forward-auth accepts. There is none without COOKIE_DOMAIN. */
-export function passScheme(cookieDomain: string | null): { pass?: oas31.SecuritySchemeObject } {
+export function passScheme(config: Pick<Config, 'cookieName' | 'cookieDomain'>): { pass?: oas31.SecuritySchemeObject } {
+  const { cookieDomain } = config;
   if (cookieDomain === null) return {};
   return {
     pass: {
       type: 'apiKey',
       in: 'cookie',
-      name: PASS_COOKIE,
+      name: passCookieName(config),
       description: `The cookie that signing in sets for the subdomains of ${cookieDomain}. This API does not accept it.`,
     },
   };

@@ -336,7 +336,7 @@ describe('the pass, the second cookie of a session', () => {
     ).toEqual([
       '__Host-backchannel_session; Max-Age=30 days; Path=/; HttpOnly; Secure; SameSite=Lax',
       `${PASS}; Max-Age=30 days; Domain=example.com; Path=/; HttpOnly; Secure; SameSite=Lax`,
-      'backchannel_device; Max-Age=400 days; Path=/; HttpOnly; Secure; SameSite=Lax',
+      '__Host-backchannel_device; Max-Age=400 days; Path=/; HttpOnly; Secure; SameSite=Lax',
     ]);
     const out = await sendRaw(secure.url, 'POST /api/v1/auth/logout');
     expect(out.headers['set-cookie']).toEqual([

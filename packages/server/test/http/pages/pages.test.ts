@@ -90,7 +90,7 @@ describe('/login', () => {
     };
     const ofSession = ['__Host-backchannel_session', '__Secure-backchannel_pass'];
     const fields = new URLSearchParams({ password: PASSWORD });
-    expect(await cookies('/login', String(fields))).toEqual([...ofSession, 'backchannel_device']);
+    expect(await cookies('/login', String(fields))).toEqual([...ofSession, '__Host-backchannel_device']);
     expect(await cookies('/logout', '')).toEqual(ofSession);
   });
 
