@@ -48,7 +48,7 @@ export interface Meta {
     successDescription: string;
   };
   /** The effect on the session cookie. */
-  cookie?: 'sets' | 'clears';
+  cookie?: 'sets' | 'renews' | 'clears';
   /** Error codes beyond those that the access and the input imply. */
   errors?: readonly ErrorCode[];
 }
@@ -117,6 +117,8 @@ export const sessionProcedure = t.procedure.meta({ access: 'session' }).use(asyn
 
 /** For a recently authenticated session: one whose password was entered within STEP_UP_MINUTES. */
 export const freshProcedure = sessionProcedure.meta({ access: 'fresh' }).use(async ({ ctx, next }) => {
-  if (!(await ctx.services.sessions.isFresh(ctx.principal.session))) throw new StepUpRequiredError();
+  const freshness = await ctx.services.sessions.freshness(ctx.principal.session);
+  if (freshness === 'signed-out') throw notSignedIn(ctx);
+  if (freshness === 'stale') throw new StepUpRequiredError();
   return next();
 });

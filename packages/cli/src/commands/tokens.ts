@@ -65,7 +65,7 @@ const create = defineCommand({
     const wanted = await readNewToken(values);
     const { toToken } = await import('@backchannel/server/views');
     const created = await withServices(readConfig(context), ({ tokens }) =>
-      tokens.create({ ...wanted, caller: null, sessionId: null }),
+      tokens.create({ ...wanted, caller: null, session: null }),
     );
     // Null is for a token that a session creates, when that session ends at the same time.
     if (!created) throw refusal('Could not create the token.');

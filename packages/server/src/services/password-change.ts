@@ -8,20 +8,20 @@ import type { Events } from './events.ts';
 import { isSetByEnvironment, passwordFingerprint } from './password/effective.ts';
 import { hashForms } from './password/hashing.ts';
 import type { Password } from './password/password.ts';
-import { isOpenWithin } from './sessions/rows.ts';
-import type { Sessions } from './sessions/sessions.ts';
+import type { RenewedCookies, Sessions } from './sessions/sessions.ts';
 import type { Attempts, Busy, Refusal } from './sign-in/attempts.ts';
 import type { Proof } from './sign-in/proofs.ts';
 import type { SignedOut } from './sign-in/sign-in.ts';
 import type { Tokens } from './tokens.ts';
 
 type PasswordChanged = { outcome: 'changed'; sessionsEnded: number; tokensRevoked: number };
+/** The caller's session goes on with these cookies. */
+type OwnPasswordChanged = PasswordChanged & RenewedCookies;
 /** The environment sets the password, so it cannot be changed here. `env` is the line to put there instead. */
 type SetByEnvironment = { outcome: 'set-by-environment'; env: string };
-type PasswordChangeOutcome = PasswordChanged | SetByEnvironment | Refusal | SignedOut;
 
 export interface PasswordChange {
-  /** Verifies the proofs, then sets the new password. The caller's session goes on; all others end. */
+  /** Verifies the proofs, then sets the new password. The caller's session goes on with a new secret; all others end. */
   change(options: {
     proofs: readonly Proof[];
     next: string;
@@ -29,9 +29,9 @@ export interface PasswordChange {
     session: SessionRow;
     caller: Caller;
     device: Device | null;
-  }): Promise<PasswordChangeOutcome>;
+  }): Promise<OwnPasswordChanged | SetByEnvironment | Refusal | SignedOut>;
   /** Sets a new password without asking for the current one: for whoever has the machine. All sessions end. */
-  set(options: { next: string; revokeTokens: boolean }): Promise<PasswordChangeOutcome>;
+  set(options: { next: string; revokeTokens: boolean }): Promise<PasswordChanged | SetByEnvironment | Busy>;
 }
 
 const BUSY: Busy = { outcome: 'busy', retryAfterSeconds: 2 };
@@ -53,17 +53,15 @@ export function createPasswordChange(options: {
     return isSetByEnvironment(password.origin()) ? { outcome: 'set-by-environment', env: hashForms(hash).env } : hash;
   };
 
-  /** Replaces the hash and ends every session but `keep`, which is bound to the new one. */
+  /** Replaces the hash and ends every session but one, if any. */
   const applyWithin = async (
     em: EntityManager,
-    change: { hash: string; revokeTokens: boolean; keep: SessionRow | null; caller: Caller | null; revoke: Revoke },
+    change: { hash: string; revokeTokens: boolean; keptId: string | null; caller: Caller | null; revoke: Revoke },
   ): Promise<PasswordChanged> => {
-    const { hash, revokeTokens, keep, caller, revoke } = change;
-    const keptId = keep?.id ?? null;
+    const { hash, revokeTokens, keptId, caller, revoke } = change;
     await password.replaceWithin(em, hash);
     const ending = { caller, detail: 'password changed', revoke };
     const sessionsEnded = await sessions.endAllButWithin(em, keptId, ending);
-    if (keptId !== null) await sessions.rebindWithin(em, keptId, passwordFingerprint(hash));
     const tokensRevoked = revokeTokens ? await tokens.revokeAllWithin(em, { caller, revoke }) : 0;
     const detail = `${sessionsEnded} session(s) ended, ${tokensRevoked} token(s) revoked`;
     await events.recordWithin(em, { type: 'password.changed', caller, sessionId: keptId, detail });
@@ -75,20 +73,27 @@ export function createPasswordChange(options: {
       const attempt = await attempts.prove({ purpose: 'step-up', caller, device, sessionId: session.id }, proofs);
       if (attempt.outcome !== 'proven') return attempt;
       const prepared = await prepare(next);
-      const changed = await attempt.complete(async (em, revoke): Promise<PasswordChangeOutcome> => {
+      const completed = await attempt.complete(async (em, revoke) => {
         // The proofs were right even if nothing changes, so the attempt is forgiven.
         if (typeof prepared !== 'string') return prepared;
+        const renewed = await sessions.rebindWithin(em, session, {
+          passwordFingerprint: passwordFingerprint(prepared),
+          revoke,
+        });
         // The session may have ended while the passwords were hashed.
-        if (!(await isOpenWithin(em, session.id))) return { outcome: 'signed-out' };
-        return applyWithin(em, { hash: prepared, revokeTokens, keep: session, caller, revoke });
+        if (renewed === null) return { outcome: 'signed-out' as const };
+        const change = { hash: prepared, revokeTokens, keptId: session.id, caller, revoke };
+        return { ...(await applyWithin(em, change)), renewed };
       });
-      return changed ?? { outcome: 'wrong' };
+      if (completed?.outcome !== 'changed') return completed ?? { outcome: 'wrong' };
+      const { renewed, ...changed } = completed;
+      return { ...changed, ...(await sessions.signCookies(renewed)) };
     },
     set: async ({ next, revokeTokens }) => {
       const prepared = await prepare(next);
       if (typeof prepared !== 'string') return prepared;
       return gate.writeRevoking((em, revoke) =>
-        applyWithin(em, { hash: prepared, revokeTokens, keep: null, caller: null, revoke }),
+        applyWithin(em, { hash: prepared, revokeTokens, keptId: null, caller: null, revoke }),
       );
     },
   };

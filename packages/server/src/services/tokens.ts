@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, DAY_MS } from '../clock.ts';
 import type { EntityManager, Store } from '../store/database.ts';
-import { TokenEntity, type TokenRow } from '../store/entities.ts';
+import { type SessionRow, TokenEntity, type TokenRow } from '../store/entities.ts';
 import type { Activity } from './access/activity.ts';
 import type { Gate } from './access/gate.ts';
 import type { TokenScope } from './access/policy.ts';
@@ -24,7 +24,7 @@ export interface Tokens {
     expiresInDays: number | null;
     caller: Caller | null;
     /** The session that creates it; null for the command line. */
-    sessionId: string | null;
+    session: SessionRow | null;
   }): Promise<{ token: TokenRow; secret: string } | null>;
   /** Tokens that are neither revoked nor expired, newest first. */
   list(): Promise<TokenRow[]>;
@@ -64,7 +64,7 @@ export function createTokens(options: {
   };
 
   return {
-    create: async ({ name, scope, hosts, expiresInDays, caller, sessionId }) => {
+    create: async ({ name, scope, hosts, expiresInDays, caller, session }) => {
       const secret = TOKEN_PREFIX + randomBytes(32).toString('base64url');
       const now = clock();
       const token: TokenRow = {
@@ -83,9 +83,10 @@ export function createTokens(options: {
       };
       return store.write(async (em) => {
         // A token outlives its session. A session that was just revoked, perhaps on another instance, must not create one.
-        if (sessionId !== null && !(await isOpenWithin(em, sessionId))) return null;
+        if (session !== null && !(await isOpenWithin(em, session))) return null;
         await em.insert(TokenEntity, token);
         const detail = describe(token);
+        const sessionId = session?.id ?? null;
         await events.recordWithin(em, { type: 'token.created', caller, sessionId, tokenId: token.id, detail });
         return { token, secret };
       });

@@ -164,7 +164,7 @@ describe('making a token', () => {
   test('comes to nothing for a session that is ended meanwhile', async () => {
     await using server = await startServer();
     const [client, owner] = [await signedIn(server), await signedIn(server)];
-    const freshness = holdNext(server.services.sessions, 'isFresh');
+    const freshness = holdNext(server.services.sessions, 'freshness');
     const creating = create(client);
     await freshness.reached;
     expect((await owner.rest('DELETE', '/auth/sessions')).body).toEqual({ revoked: 1 });

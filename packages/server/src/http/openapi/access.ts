@@ -34,6 +34,7 @@ export function cookieHeaders(cookies: Cookies): Record<NonNullable<Meta['cookie
     return { ...(session && { session }), ...(pass && { pass }) };
   };
   const passed = cookies.pass ? 'the pass, the same for the subdomains of COOKIE_DOMAIN; ' : '';
+  const renewed = cookies.pass ? 'cookies, the session and the pass for the subdomains of COOKIE_DOMAIN,' : 'cookie';
   return {
     sets: {
       description:
@@ -42,6 +43,12 @@ export function cookieHeaders(cookies: Cookies): Record<NonNullable<Meta['cookie
       required: true,
       schema: { type: 'string' },
       examples: { ...withPass(30), device: { value: cookies.device.set(token, DEVICE_MAX_AGE_MS) } },
+    },
+    renews: {
+      description: `The session's ${renewed} with a new secret. Copies of the old one end.`,
+      required: true,
+      schema: { type: 'string' },
+      examples: withPass(30),
     },
     clears: {
       description: "Removes the ended session's cookie from the browser. Not sent to other callers.",

@@ -86,10 +86,12 @@ export const changePassword = sessionProcedure
       tags: ['auth'],
       summary: 'Change the master password',
       description:
-        "Ends every session except the caller's. API tokens stay valid unless `revokeTokens` is true. " +
-        'If the environment sets the password, nothing changes, and the error has the line to put there.',
-      successDescription: 'The new password is in effect.',
+        "Ends every session except the caller's, which gets a new secret: the response sets its cookies again, and copies " +
+        'of the old ones end. API tokens stay valid unless `revokeTokens` is true. If the environment sets the password, ' +
+        'nothing changes, and the error has the line to put there.',
+      successDescription: "The new password is in effect. The response sets the session's cookie again.",
     },
+    cookie: 'renews',
     errors: ['FORBIDDEN', 'CONFLICT', 'TOO_MANY_REQUESTS', 'SERVICE_UNAVAILABLE'],
   })
   .input(
@@ -126,6 +128,7 @@ export const changePassword = sessionProcedure
       throw new TRPCError({ code: 'CONFLICT', message: messages.setByEnvironment(change.env) });
     }
     if (change.outcome !== 'changed') return refuseProofs(change, { wrong: 'FORBIDDEN' });
+    ctx.setSessionCookies(change.cookies, change.absoluteEndAt);
     const { sessionsEnded, tokensRevoked } = change;
     return { message: 'The password is changed.', sessionsEnded, tokensRevoked };
   });

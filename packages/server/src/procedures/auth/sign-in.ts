@@ -46,8 +46,8 @@ export const login = anyoneProcedure
     const device = await ctx.device();
     const signIn = await services.signIn.signIn({ proofs, remember, caller, device, replaced });
     if (signIn.outcome !== 'signed-in') return refuseProofs(signIn, { wrong: 'UNAUTHORIZED' });
-    const { absoluteEndAt, expiresAt } = signIn.seen.ends;
-    ctx.setSessionCookies(signIn.cookies, absoluteEndAt);
+    const { expiresAt } = signIn.seen.ends;
+    ctx.setSessionCookies(signIn.cookies, signIn.absoluteEndAt);
     const known = await services.devices.sign(signIn.device);
     ctx.setDeviceCookie(known.cookie, known.expiresAt);
     return { message: 'Signed in.', authenticated: true as const, expiresAt: isoTime(expiresAt) };
@@ -61,9 +61,11 @@ export const stepUp = sessionProcedure
       tags: ['auth'],
       summary: 'Re-enter the password',
       description:
-        'Makes the session recently authenticated for STEP_UP_MINUTES, which operations such as creating a token require.',
-      successDescription: 'The session is recently authenticated.',
+        'Makes the session recently authenticated for STEP_UP_MINUTES, which operations such as creating a token require. ' +
+        'The session gets a new secret: the response sets its cookies again, and copies of the old ones end.',
+      successDescription: 'The session is recently authenticated. The response sets its cookie again.',
     },
+    cookie: 'renews',
     errors: ['FORBIDDEN', 'TOO_MANY_REQUESTS', 'SERVICE_UNAVAILABLE'],
   })
   .input(z.strictObject({ password: Password }))
@@ -74,6 +76,7 @@ export const stepUp = sessionProcedure
     const proofs: Proof[] = [{ kind: 'password', password }];
     const stepUp = await services.signIn.stepUp({ proofs, session: principal.session, caller, device });
     if (stepUp.outcome !== 'stepped-up') return refuseProofs(stepUp, { wrong: 'FORBIDDEN' });
+    ctx.setSessionCookies(stepUp.cookies, stepUp.absoluteEndAt);
     return { message: 'Stepped up.' };
   });
 

@@ -85,8 +85,8 @@ export const tokens = router({
     .mutation(async ({ ctx, input }) => {
       const { name, scope, hosts = [], expiresInDays = null } = input;
       const { services, caller, principal } = ctx;
-      const sessionId = principal.session.id;
-      const made = await services.tokens.create({ name, scope, hosts, expiresInDays, caller, sessionId });
+      const { session } = principal;
+      const made = await services.tokens.create({ name, scope, hosts, expiresInDays, caller, session });
       if (!made) throw signedOut();
       return { token: toToken(made.token), secret: made.secret };
     }),

@@ -7,15 +7,7 @@ import type { Password } from '../password/password.ts';
 import { sha256 } from '../secrets.ts';
 import type { Activity } from './activity.ts';
 import { cookiesValidFor, isTokenValidFor } from './policy.ts';
-import {
-  type Credential,
-  type CredentialKind,
-  type Principal,
-  type Purpose,
-  principalId,
-  type SessionPrincipal,
-  type TokenPrincipal,
-} from './principal.ts';
+import type { Credential, CredentialKind, Principal, Purpose, SessionPrincipal, TokenPrincipal } from './principal.ts';
 import { type Lifetimes, sessionEnds } from './session-ends.ts';
 
 /**
@@ -27,8 +19,11 @@ const KEPT_MS = 800;
 const TOMBSTONE_MS = 2000;
 const MAX_KEPT = 10_000;
 
-/** Names the sessions and tokens that a transaction revokes, by id. It may be called several times. */
-export type Revoke = (ids: readonly string[]) => void;
+/**
+ * Names what a transaction revokes: sessions and tokens by id, a session's former secret by its SHA-256. It may be called
+ * several times.
+ */
+export type Revoke = (keys: readonly string[]) => void;
 
 export interface Gate {
   /**
@@ -39,8 +34,8 @@ export interface Gate {
    */
   authenticate(credential: Credential, purpose: Purpose): Promise<Principal | null>;
   /**
-   * Runs one write transaction that may revoke sessions and tokens. From the moment `work` names them, no check of them is
-   * kept. Once the transaction has committed, none of them passes in this process.
+   * Runs one write transaction that may revoke sessions, tokens and secrets. From the moment `work` names them, no check of
+   * them is kept. Once the transaction has committed, none of them passes in this process.
    */
   writeRevoking<T>(work: (em: EntityManager, revoke: Revoke) => Promise<T>): Promise<T>;
 }
@@ -57,7 +52,7 @@ interface Lookup {
   answer: Promise<Principal | null>;
 }
 
-/** While one exists, no check of its session or token is kept. Once the revocation has committed, none passes. */
+/** While one exists, no check of what it names is kept. Once the revocation has committed, none passes. */
 interface Tombstone {
   committed: boolean;
   until: number;
@@ -75,8 +70,22 @@ export function createGate(options: {
   const kept = new LRUCache<string, KeptAnswer>({ max: MAX_KEPT });
   const tombstones = new Map<string, Tombstone>();
   const lookups = new Map<string, Lookup>();
+  /** Also those that a later lookup of the same credential has replaced. */
+  const pending = new Set<Lookup>();
 
-  const isRevoked = (principal: Principal) => tombstones.get(principalId(principal))?.committed === true;
+  /** A new secret leaves its session alive, so the former secret has a tombstone of its own. */
+  const keysOf = (principal: Principal): string[] =>
+    principal.kind === 'session' ? [principal.session.id, principal.session.secretSha256] : [principal.token.id];
+  const isMarked = (principal: Principal) =>
+    tombstones.size > 0 && keysOf(principal).some((key) => tombstones.has(key));
+  const isRevoked = (principal: Principal) => keysOf(principal).some((key) => tombstones.get(key)?.committed === true);
+
+  /** Keeps those that an unfinished lookup may have to be held against. */
+  const dropOldTombstones = () => {
+    let oldest = clock();
+    for (const { readAt } of pending) oldest = Math.min(oldest, readAt);
+    for (const [key, { until }] of tombstones) if (until < oldest) tombstones.delete(key);
+  };
 
   const isLive = (principal: Principal) => {
     if (principal.kind === 'token') {
@@ -92,7 +101,7 @@ export function createGate(options: {
     const entry = kept.get(value);
     if (entry?.kind !== kind) return null;
     const age = clock() - entry.readAt;
-    if (age >= 0 && age < KEPT_MS && !tombstones.has(principalId(entry.principal))) return entry.principal;
+    if (age >= 0 && age < KEPT_MS && !isMarked(entry.principal)) return entry.principal;
     kept.delete(value);
     return null;
   };
@@ -113,12 +122,14 @@ export function createGate(options: {
   const lookUp = (kind: CredentialKind, value: string): Lookup => {
     const now = clock();
     const key = `${kind} ${value}`;
-    const pending = lookups.get(key);
-    if (pending && now >= pending.readAt && now - pending.readAt < KEPT_MS) return pending;
+    const known = lookups.get(key);
+    if (known && now >= known.readAt && now - known.readAt < KEPT_MS) return known;
     const answer: Promise<Principal | null> = kind === 'token' ? readToken(value) : readSession(kind, value);
     const lookup = { readAt: now, answer };
     lookups.set(key, lookup);
+    pending.add(lookup);
     const forget = () => {
+      pending.delete(lookup);
       if (lookups.get(key) === lookup) lookups.delete(key);
     };
     answer.then(forget, forget);
@@ -132,7 +143,7 @@ export function createGate(options: {
     const principal = await answer;
     if (!principal || !isLive(principal) || isRevoked(principal)) return null;
     // The row was read before this line, so a revocation that started in between has left its tombstone.
-    if (!tombstones.has(principalId(principal))) kept.set(value, { kind, principal, readAt });
+    if (!isMarked(principal)) kept.set(value, { kind, principal, readAt });
     return principal;
   };
 
@@ -151,29 +162,28 @@ export function createGate(options: {
       return null;
     },
     writeRevoking: async (work) => {
-      const now = clock();
-      for (const [id, tombstone] of tombstones) if (tombstone.until < now) tombstones.delete(id);
+      dropOldTombstones();
       const marked = new Set<string>();
-      const mark = (id: string, committed: boolean) =>
-        tombstones.set(id, {
-          committed: committed || tombstones.get(id)?.committed === true,
+      const mark = (key: string, committed: boolean) =>
+        tombstones.set(key, {
+          committed: committed || tombstones.get(key)?.committed === true,
           until: clock() + TOMBSTONE_MS,
         });
       try {
         const result = await store.write((em) => {
           // The store may run a transaction again, and then it may revoke less.
           marked.clear();
-          return work(em, (ids) => {
-            for (const id of ids) {
-              marked.add(id);
-              mark(id, false);
+          return work(em, (keys) => {
+            for (const key of keys) {
+              marked.add(key);
+              mark(key, false);
             }
           });
         });
-        for (const id of marked) mark(id, true);
+        for (const key of marked) mark(key, true);
         return result;
       } catch (error) {
-        for (const id of marked) if (tombstones.get(id)?.committed === false) tombstones.delete(id);
+        for (const key of marked) if (tombstones.get(key)?.committed === false) tombstones.delete(key);
         throw error;
       }
     },

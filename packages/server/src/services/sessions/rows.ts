@@ -27,9 +27,22 @@ export interface SeenSession {
   ends: SessionEnds;
 }
 
-/** Whether nobody has ended this session, as the transaction sees it. A slow request checks this again before it writes. */
-export const isOpenWithin = async (em: EntityManager, id: string): Promise<boolean> =>
-  (await em.count(SessionEntity, { id, endedAt: null })) > 0;
+/** A session as its request presents it: not ended, and with the secret that the request has shown. */
+const asPresented = ({ id, secretSha256 }: SessionRow) => ({ id, secretSha256, endedAt: null });
+
+/**
+ * Whether this session, as the transaction sees it, has neither ended nor got another secret. A slow request checks this again
+ * before it writes.
+ */
+export const isOpenWithin = async (em: EntityManager, session: SessionRow): Promise<boolean> =>
+  (await em.count(SessionEntity, asPresented(session))) > 0;
+
+/** Changes a session under the condition of `isOpenWithin`. False if the condition does not hold. */
+export const changeOpenWithin = async (
+  em: EntityManager,
+  session: SessionRow,
+  changes: Partial<SessionRow>,
+): Promise<boolean> => (await em.nativeUpdate(SessionEntity, asPresented(session), changes)) > 0;
 
 /** Why sessions end, and who ends them. */
 export interface Ending {

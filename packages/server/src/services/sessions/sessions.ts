@@ -14,7 +14,9 @@ import type { Events } from '../events.ts';
 import type { KeyRing } from '../keys.ts';
 import type { Password } from '../password/password.ts';
 import { sha256 } from '../secrets.ts';
-import { createSessionRows, type Ending, type SeenSession } from './rows.ts';
+import { changeOpenWithin, createSessionRows, type Ending, type SeenSession } from './rows.ts';
+
+const createSecret = () => randomBytes(32).toString('base64url');
 
 /** The values of a session's cookies: its own, and the pass, which is valid at forward-auth only. Both wrap one secret. */
 export interface SessionCookies {
@@ -22,11 +24,20 @@ export interface SessionCookies {
   pass: string;
 }
 
-/** A session that a transaction has opened. The secret is known here only; the database has its SHA-256. */
-interface OpenedSession {
+/** A session whose secret a transaction has just made. Only the cookies get it; the database has its SHA-256. */
+export interface NewSecret {
   session: SessionRow;
   secret: string;
+}
+
+interface OpenedSession extends NewSecret {
   device: Device;
+}
+
+/** New cookie values of a session, and when the browser may forget them (milliseconds since 1970). */
+export interface RenewedCookies {
+  cookies: SessionCookies;
+  absoluteEndAt: number;
 }
 
 export interface Sessions {
@@ -45,17 +56,26 @@ export interface Sessions {
       revoke: Revoke;
     },
   ): Promise<OpenedSession>;
-  /** Signs the cookie values of a session that was just opened. */
-  signCookies(opened: OpenedSession): Promise<SessionCookies>;
+  /** Signs the cookie values of a session with a new secret. */
+  signCookies(made: NewSecret): Promise<RenewedCookies>;
   /** A new pass for a session, from whichever of these cookie values is its own; null if none is. */
   renewPass(
     sessionCookies: readonly string[],
     session: SessionRow,
   ): Promise<{ pass: string; expiresAt: number } | null>;
-  /** The session counts as freshly signed in from now on. False if it has ended. */
-  markFreshWithin(em: EntityManager, session: SessionRow): Promise<boolean>;
-  /** Whether the last sign-in or step-up is at most STEP_UP_MINUTES ago. */
-  isFresh(session: SessionRow): Promise<boolean>;
+  /**
+   * The session counts as freshly signed in from now on, and gets a new secret (OWASP ASVS 5, 7.2.4): a copy of its cookies that
+   * was made before does not become fresh. Null if it has ended or got another secret meanwhile.
+   */
+  stepUpWithin(em: EntityManager, session: SessionRow, revoke: Revoke): Promise<NewSecret | null>;
+  /** Binds the session to another password, and gives it a new secret. Null as in `stepUpWithin`. */
+  rebindWithin(
+    em: EntityManager,
+    session: SessionRow,
+    options: { passwordFingerprint: string; revoke: Revoke },
+  ): Promise<NewSecret | null>;
+  /** `fresh` if the last sign-in or step-up is at most STEP_UP_MINUTES ago; `signed-out` as for null in `stepUpWithin`. */
+  freshness(session: SessionRow): Promise<'fresh' | 'stale' | 'signed-out'>;
   /** Ends the caller's own session for good. Its device stays known. */
   signOut(session: SessionRow, caller: Caller): Promise<void>;
   /** Ends a session for good and forgets its device; false if there is no live one with this id. */
@@ -66,8 +86,6 @@ export interface Sessions {
   revokeThoseOfOtherPasswords(): Promise<number>;
   /** Ends all sessions but one, as `revokeAllBut` does. Returns how many were live. */
   endAllButWithin(em: EntityManager, id: string | null, ending: Ending): Promise<number>;
-  /** Binds a session to another password. */
-  rebindWithin(em: EntityManager, id: string, passwordFingerprint: string): Promise<void>;
   /** A session with the use that only memory knows of yet. */
   seen(session: SessionRow): SeenSession;
   /** The live sessions, the latest sign-in first. */
@@ -94,12 +112,25 @@ export function createSessions(options: {
   const rows = createSessionRows({ config, events, devices, activity, clock });
   const { seen } = rows;
 
+  /** Every cookie with the old secret ends with this transaction. Such a secret is revoked like an id. */
+  const renewWithin = async (
+    em: EntityManager,
+    session: SessionRow,
+    options: { changes: Partial<SessionRow>; revoke: Revoke },
+  ): Promise<NewSecret | null> => {
+    const secret = createSecret();
+    const changes = { ...options.changes, secretSha256: sha256(secret) };
+    if (!(await changeOpenWithin(em, session, changes))) return null;
+    options.revoke([session.secretSha256]);
+    return { session: { ...session, ...changes }, secret };
+  };
+
   const endAllButWithin: Sessions['endAllButWithin'] = (em, id, ending) =>
     rows.endMatchingWithin(em, id === null ? {} : { id: { $ne: id } }, ending);
 
   return {
     openWithin: async (em, { passwordFingerprint, remember, caller, device: known, replaced, revoke }) => {
-      const secret = randomBytes(32).toString('base64url');
+      const secret = createSecret();
       const now = clock();
       const session: SessionRow = {
         id: randomBytes(12).toString('hex'),
@@ -126,10 +157,11 @@ export function createSessions(options: {
     },
     signCookies: async ({ session, secret }) => {
       const { absoluteEndAt } = sessionEnds(session, config);
-      return {
+      const cookies = {
         session: await keys.sign('session', secret, absoluteEndAt),
         pass: await keys.sign('pass', secret, absoluteEndAt),
       };
+      return { cookies, absoluteEndAt };
     },
     renewPass: async (sessionCookies, session) => {
       const expiresAt = sessionEnds(session, config).absoluteEndAt;
@@ -140,13 +172,15 @@ export function createSessions(options: {
       }
       return null;
     },
-    markFreshWithin: async (em, { id }) =>
-      (await em.nativeUpdate(SessionEntity, { id, endedAt: null }, { steppedUpAt: clock() })) > 0,
-    isFresh: async ({ id }) => {
-      // Read again: the row that the gate keeps may be older than a step-up.
+    stepUpWithin: (em, session, revoke) => renewWithin(em, session, { changes: { steppedUpAt: clock() }, revoke }),
+    rebindWithin: (em, session, { passwordFingerprint, revoke }) =>
+      renewWithin(em, session, { changes: { passwordFingerprint }, revoke }),
+    freshness: async ({ id, secretSha256 }) => {
+      // Read again: the row that the gate keeps may be older than a step-up, which only the new secret benefits from.
       const session = await store.read((em) => findOneBy(em, SessionEntity, 'id', id));
-      const provenAt = Math.max(session?.createdAt ?? 0, session?.steppedUpAt ?? 0);
-      return clock() - provenAt < config.stepUpMinutes * MINUTE_MS;
+      if (session?.secretSha256 !== secretSha256) return 'signed-out';
+      const provenAt = Math.max(session.createdAt, session.steppedUpAt ?? 0);
+      return clock() - provenAt < config.stepUpMinutes * MINUTE_MS ? 'fresh' : 'stale';
     },
     signOut: (session, caller) =>
       gate.writeRevoking(async (em, revoke) => {
@@ -164,9 +198,6 @@ export function createSessions(options: {
         return rows.endMatchingWithin(em, foreign, ending);
       }),
     endAllButWithin,
-    rebindWithin: async (em, id, passwordFingerprint) => {
-      await em.nativeUpdate(SessionEntity, { id }, { passwordFingerprint });
-    },
     seen,
     list: async () => {
       await activity.flush();

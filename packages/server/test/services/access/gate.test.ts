@@ -72,10 +72,20 @@ async function openGate() {
       mark([id]);
       return em.nativeUpdate(SessionEntity, { id }, { endedAt: now });
     });
+  /** Gives a session another secret, and returns its cookie. */
+  const renew = async (id: string): Promise<string> => {
+    const next = `next secret of ${id}`;
+    await gate.writeRevoking((em, mark) => {
+      mark([sha256(`secret of ${id}`)]);
+      return em.nativeUpdate(SessionEntity, { id }, { secretSha256: sha256(next) });
+    });
+    return keys.sign('session', next, now + 86_400_000);
+  };
   return {
     gate,
     store,
     open,
+    renew,
     passOf,
     openToken,
     revoke,
@@ -163,6 +173,34 @@ test('a revocation is remembered for longer than an answer that was read before 
   release();
   expect(await racing).toBeNull();
   expect(await check(t.gate, token)).toBeNull();
+});
+
+test('a check that takes longer than a revocation is remembered is refused all the same', async () => {
+  await using t = await openGate();
+  const [cookie, other] = [await t.open('a'), await t.open('b')];
+  const { reached, release } = t.hold();
+  const checking = check(t.gate, cookie);
+  await reached;
+  await t.revoke('a');
+  t.advance(60_000);
+  // The next revocation forgets old ones.
+  await t.revoke('b');
+  release();
+  expect(await checking).toBeNull();
+  expect([await check(t.gate, cookie), await check(t.gate, other)]).toEqual([null, null]);
+});
+
+test('a check that races a new secret of its session is refused, and the new secret is good at once', async () => {
+  await using t = await openGate();
+  const cookie = await t.open('a');
+  const { reached, release } = t.hold();
+  const checking = check(t.gate, cookie);
+  await reached;
+  const renewed = await t.renew('a');
+  release();
+  expect(await checking).toBeNull();
+  expect(await check(t.gate, cookie)).toBeNull();
+  expect((await check(t.gate, renewed))?.kind).toBe('session');
 });
 
 test('a session that only the first run of a transaction revokes stays valid', async () => {
