@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { describeMachine } from './machine.ts';
 import { describeLastWritten, endParents } from './processes.ts';
+import { copies } from './topics/copies.ts';
 import { instances } from './topics/instances.ts';
 import { loginFlood } from './topics/login-flood.ts';
 import { logins } from './topics/logins.ts';
@@ -29,6 +30,7 @@ const topics: Readonly<Record<string, Topic>> = {
   start: { run: start, rounds: 5 },
   logins: { run: logins, rounds: 3 },
   proxy: { run: proxy, rounds: 5 },
+  copies: { run: copies, rounds: 2 },
   'login-flood': { run: loginFlood, rounds: 2 },
 };
 
