@@ -8,6 +8,7 @@ import { createGate, type Gate } from './access/gate.ts';
 import { type Cleanup, createCleanup } from './cleanup.ts';
 import { createDevices, type Devices } from './devices.ts';
 import { createEvents, type Events } from './events.ts';
+import { correctFutureTimes } from './future-times.ts';
 import { createInstances, HEARTBEAT_MS, type Instances } from './instances.ts';
 import { loadSecretKey, makeSecretKey } from './key-file.ts';
 import { createKeyRing } from './keys.ts';
@@ -41,7 +42,7 @@ export interface Services {
   readonly tasks: Tasks;
   readonly throttle: Throttle;
   readonly tokens: Tokens;
-  /** What a server does before its first request: ends sessions of another password, and starts the cleanup. */
+  /** What a server does before its first request: corrects times in the future, ends sessions of another password, starts the cleanup. */
   start(): Promise<void>;
   /** When these services started, in milliseconds since 1970. */
   readonly startedAt: number;
@@ -98,6 +99,13 @@ export async function openServices(options: {
   const signIn = createSignIn({ attempts, sessions });
   const passwordChange = createPasswordChange({ gate, attempts, password, sessions, tokens, events });
   const cleanup = createCleanup({ config, sessions, tokens, events, throttle, devices, clock });
+  const correctTimes = async () => {
+    const count = await correctFutureTimes({ store, config, clock });
+    if (count === 0) return;
+    log.warn(
+      `${count} row(s) in the database had times in the future, so a clock was or is wrong; they now count from now`,
+    );
+  };
   const closing = opened.move();
 
   return {
@@ -117,9 +125,11 @@ export async function openServices(options: {
     throttle,
     tokens,
     start: async () => {
+      await correctTimes();
       const ended = await sessions.revokeThoseOfOtherPasswords();
       if (ended > 0) log.info(`ended ${ended} session(s) that were opened with another password`);
       await events.recordNow({ type: 'server.started' });
+      tasks.add({ name: 'future-times', everyMs: CLEANUP_MS, runs: 'one', run: correctTimes });
       tasks.add({ name: 'cleanup', everyMs: CLEANUP_MS, runs: 'one', run: cleanup.run });
     },
     startedAt: clock(),

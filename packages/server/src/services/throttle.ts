@@ -67,16 +67,22 @@ export function createThrottle(options: {
     return source.endsWith('/48') ? config.loginMaxFailures * 4 : config.loginMaxFailures;
   };
 
+  /** A time in the future, from a clock that was wrong, counts as now: nobody waits longer than a window. */
+  const past = (at: number) => Math.min(at, clock());
+
   /** When a source may try again, or 0. The shared count has a fixed window, and no wait that doubles. */
-  const freeAt = ({ source, failures, firstAt, lastAt }: ThrottleRow): number => {
+  const freeAt = (row: ThrottleRow): number => {
+    const { source, failures } = row;
     const beyond = failures - maxFailures(source);
     if (beyond < 0) return 0;
-    return source === UNKNOWN_DEVICES ? firstAt + windowMs : lastAt + Math.min(windowMs, FIRST_WAIT_MS * 2 ** beyond);
+    return source === UNKNOWN_DEVICES
+      ? past(row.firstAt) + windowMs
+      : past(row.lastAt) + Math.min(windowMs, FIRST_WAIT_MS * 2 ** beyond);
   };
 
   /** When failures no longer matter. It counts from the end of the wait: the longest wait must not end in a fresh start. */
   const forgottenAt = (row: ThrottleRow) =>
-    (row.source === UNKNOWN_DEVICES ? row.firstAt : Math.max(row.lastAt, freeAt(row))) + windowMs;
+    (row.source === UNKNOWN_DEVICES ? past(row.firstAt) : Math.max(past(row.lastAt), freeAt(row))) + windowMs;
 
   const longestWait = (rows: readonly ThrottleRow[], now: number) => {
     const waits = rows.map((row) => ({ row, until: freeAt(row) })).filter(({ until }) => until > now);

@@ -36,7 +36,8 @@ export function createActivity(store: Store, clock: Clock): Activity {
     const batch: [string, Use][] = [];
     for (const [id, use] of uses) {
       if (use.requests > 0) batch.push([id, { ...use }]);
-      else if (clock() - use.at > KNOWN_MS) uses.delete(id);
+      // Also one that is in the future since the clock was set back.
+      else if (Math.abs(clock() - use.at) > KNOWN_MS) uses.delete(id);
     }
     for (const kind of ['session', 'token'] as const) {
       const rows = batch.filter(([, use]) => use.kind === kind).map(([id, use]) => ({ id, ...use }));

@@ -93,8 +93,10 @@ export function createGate(options: {
       return endedAt === null && (expiresAt === null || expiresAt > clock());
     }
     const { session } = principal;
+    const now = clock();
     const lastSeenAt = Math.max(session.lastSeenAt, activity.lastUse(session.id)?.at ?? 0);
-    return session.endedAt === null && sessionEnds({ ...session, lastSeenAt }, config).expiresAt > clock();
+    const { expiresAt } = sessionEnds({ ...session, lastSeenAt }, { lifetimes: config, now });
+    return session.endedAt === null && expiresAt > now;
   };
 
   const findKept = (kind: CredentialKind, value: string): Principal | null => {

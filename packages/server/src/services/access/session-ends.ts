@@ -12,14 +12,17 @@ export interface SessionEnds {
   expiresAt: number;
 }
 
-/** Computed on request and never stored, so a changed configuration applies to existing sessions. */
+/**
+ * Computed on request and never stored, so a changed configuration applies to existing sessions. A time in the future, from a
+ * clock that was wrong, counts as now (milliseconds since 1970).
+ */
 export function sessionEnds(
   session: Pick<SessionRow, 'createdAt' | 'lastSeenAt' | 'remembered'>,
-  lifetimes: Lifetimes,
+  { lifetimes, now }: { lifetimes: Lifetimes; now: number },
 ): SessionEnds {
   const maxMs = lifetimes.sessionMaxDays * DAY_MS;
   const idleMs = session.remembered ? maxMs : lifetimes.sessionExpireMinutes * MINUTE_MS;
-  const idleEndAt = session.lastSeenAt + idleMs;
-  const absoluteEndAt = session.createdAt + maxMs;
+  const idleEndAt = Math.min(session.lastSeenAt, now) + idleMs;
+  const absoluteEndAt = Math.min(session.createdAt, now) + maxMs;
   return { idleEndAt, absoluteEndAt, expiresAt: Math.min(idleEndAt, absoluteEndAt) };
 }

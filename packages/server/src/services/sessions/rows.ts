@@ -70,7 +70,7 @@ export function createSessionRows(options: {
 
   const seen = (row: SessionRow): SeenSession => {
     const session = { ...row, lastSeenAt: Math.max(row.lastSeenAt, activity.lastUse(row.id)?.at ?? 0) };
-    return { session, ends: sessionEnds(session, config) };
+    return { session, ends: sessionEnds(session, { lifetimes: config, now: clock() }) };
   };
 
   const endWithin = (em: EntityManager, ids: readonly string[]) =>

@@ -11,6 +11,7 @@ import { type Lifetimes, sessionEnds } from '../access/session-ends.ts';
 import type { Caller } from '../caller.ts';
 import type { Device, Devices } from '../devices.ts';
 import type { Events } from '../events.ts';
+import { CLOCK_SKEW_MS } from '../future-times.ts';
 import type { KeyRing } from '../keys.ts';
 import type { Password } from '../password/password.ts';
 import { sha256 } from '../secrets.ts';
@@ -156,7 +157,7 @@ export function createSessions(options: {
       return { session, secret, device };
     },
     signCookies: async ({ session, secret }) => {
-      const { absoluteEndAt } = sessionEnds(session, config);
+      const { absoluteEndAt } = sessionEnds(session, { lifetimes: config, now: clock() });
       const cookies = {
         session: await keys.sign('session', secret, absoluteEndAt),
         pass: await keys.sign('pass', secret, absoluteEndAt),
@@ -164,7 +165,7 @@ export function createSessions(options: {
       return { cookies, absoluteEndAt };
     },
     renewPass: async (sessionCookies, session) => {
-      const expiresAt = sessionEnds(session, config).absoluteEndAt;
+      const expiresAt = sessionEnds(session, { lifetimes: config, now: clock() }).absoluteEndAt;
       for (const cookie of sessionCookies) {
         const secret = await keys.open('session', cookie);
         if (secret === null || sha256(secret) !== session.secretSha256) continue;
@@ -180,7 +181,9 @@ export function createSessions(options: {
       const session = await store.read((em) => findOneBy(em, SessionEntity, 'id', id));
       if (session?.secretSha256 !== secretSha256) return 'signed-out';
       const provenAt = Math.max(session.createdAt, session.steppedUpAt ?? 0);
-      return clock() - provenAt < config.stepUpMinutes * MINUTE_MS ? 'fresh' : 'stale';
+      const ageMs = clock() - provenAt;
+      // A time in the future says nothing of how long ago that was.
+      return ageMs > -CLOCK_SKEW_MS && ageMs < config.stepUpMinutes * MINUTE_MS ? 'fresh' : 'stale';
     },
     signOut: (session, caller) =>
       gate.writeRevoking(async (em, revoke) => {
