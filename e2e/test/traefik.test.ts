@@ -1,10 +1,14 @@
 // Forward-auth as Traefik asks for it. Traefik itself is in no package of npm or Debian: what it sends, by its documentation
 // of the ForwardAuth and Headers middlewares, is put together here from the block that is printed for it.
 import { expect, test } from 'vitest';
+import { amountOf } from '../../packages/server/test/support/amount.ts';
+import { createRandom } from '../../packages/server/test/support/random.ts';
 import { cookiesOf, createClient } from '../ask.ts';
 import { findFreePorts } from '../free-ports.ts';
 import { printBlock } from '../print-block.ts';
 import { openServer } from '../server.ts';
+import { ambiguousTargets, pieces, plainTargets, readingsOf } from '../spellings.ts';
+import { parseRule, readDecoded, readRouted } from '../traefik-rule.ts';
 
 const client = createClient({ ca: '' });
 const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
@@ -132,4 +136,61 @@ test('the identity of an allowed caller is passed on; what a client says of itse
   // The one cookie that the application gets opens nothing of the API.
   const me = await client.ask(`${traefik.server.url}/api/v1/auth/me`, { headers: { cookie: String(pass) } });
   expect(me.status).toBe(401);
+});
+
+const env = { PUBLIC_URL: 'https://auth.example.test', COOKIE_DOMAIN: 'example.test' };
+const isPublic = (path: string) => path === '/health' || path === '/share' || path.startsWith('/share/');
+
+/** The rules of a printed block, by the name of the router. */
+async function rulesOf(...words: string[]) {
+  const block = await printBlock(env, 'traefik', 'app.example.test', 'http://127.0.0.1:3000', ...words);
+  return new Map(
+    [...block.matchAll(/^ {4}([\w-]+):\n {6}rule: ['"](.*)['"]$/gm)].map(([, name = '', rule = '']) => [name, rule]),
+  );
+}
+
+test.each([
+  ['before 3.4', readDecoded],
+  ['since', readRouted],
+])(
+  'the rule for public paths leads to nothing that some server reads as another path, in Traefik %s',
+  async (_which, read) => {
+    const rules = await rulesOf('--public', '/share/', '--public', '/health');
+    const [guarded = '', open = ''] = [rules.get('app-example-test'), rules.get('app-example-test-public')];
+    // The longer rule is asked first.
+    expect(open.length).toBeGreaterThan(guarded.length);
+    const matches = parseRule(open);
+    const { pick, text } = createRandom(2);
+    const random = Array.from(
+      { length: amountOf({ sample: 3000, long: 200_000 }) },
+      () => pick('/share/', '/share/', '/health', '/share', '/') + text(8, () => pick(...pieces)),
+    );
+    let count = 0;
+    for (const target of [...ambiguousTargets, ...random]) {
+      // No rule of the older one can tell an encoded slash from a slash. The documentation asks for a newer one.
+      if (read === readDecoded && /%2f/i.test(target)) continue;
+      const request = read(target);
+      if (request === null || !matches({ host: 'app.example.test', path: request.path })) continue;
+      count += 1;
+      const elsewhere = readingsOf(request.onward).filter((path) => !isPublic(path));
+      expect(elsewhere, `${target} is sent on as ${request.onward}, and read as`).toEqual([]);
+    }
+    expect(count).toBeGreaterThan(20);
+    for (const target of plainTargets) {
+      const path = read(target)?.path ?? '';
+      expect(matches({ host: 'app.example.test', path }), target).toBe(true);
+      expect(matches({ host: 'other.example.test', path })).toBe(false);
+    }
+  },
+);
+
+test('the rule for public paths matches no spelling that Traefik sends on with what some server reads as syntax', async () => {
+  const rules = await rulesOf('--public', '/share/', '--public', '/health');
+  const matches = parseRule(rules.get('app-example-test-public') ?? '');
+  const syntax = /[;\\#]|%(?:3b|2f|5c|2[35e]|3f|0|7f|c0|c1|u)|\/\/|\/(?:[.+]|%20)+(?:\/|$)/i;
+  const sent = ambiguousTargets.map(readRouted).filter((each) => each !== null && syntax.test(each.onward));
+  expect(sent.length).toBeGreaterThan(80);
+  for (const each of sent) {
+    expect(matches({ host: 'app.example.test', path: each?.path ?? '' }), each?.onward).toBe(false);
+  }
 });

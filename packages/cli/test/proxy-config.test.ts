@@ -74,8 +74,22 @@ describe('the block', () => {
       return /proxy_set_header Cookie (\$\w+);/.exec(stdout)?.[1];
     });
     const found = await Promise.all(names);
-    expect(found[0]).toBe('$bc_cookies');
     expect(new Set(found).size).toBe(3);
+  });
+
+  test('for other public paths has another nginx variable, because the last map of a name applies to all blocks', async () => {
+    const blocks = [
+      [...app, '--public', '/share/'],
+      [...app, '--public', '/share'],
+      ['app-example.com', 'x', '--public', '/share/'],
+      ['app_example.com:8443', 'x', '--public', '/share/'],
+    ].map(async (words) => {
+      const { stdout } = await print(['nginx', ...words]);
+      const [, name] = /^map \$request_uri (\$\w+)/m.exec(stdout) ?? [];
+      expect(stdout).toContain(`if (${name}) {`);
+      return name;
+    });
+    expect(new Set(await Promise.all(blocks)).size).toBe(4);
   });
 
   test.each(proxies)('for %s makes each named path public once', async (proxy) => {
@@ -83,9 +97,11 @@ describe('the block', () => {
     const { stdout } = await print(words);
     expect(stdout).toContain('--public /share/ --public /.well-known/x\n');
     const opened: Record<string, RegExp> = {
-      nginx: /location \^~ \/share\/ \{\s+auth_request off;[^}]+\}\s+proxy_pass http:\/\/127\.0\.0\.1:3000\/share\/;/g,
-      caddy: /path \/share\/\*/g,
-      traefik: /rule: "Host\(`app\.example\.com`\) && \(PathPrefix\(`\/share\/`\) \|\| Path\(`\/\.well-known\/x`\)\)"/g,
+      nginx:
+        /^map \$request_uri \$bc_public_\w+ \{\n(?:.*\n){2} {4}"~\^\/share\/" 1;\n {4}"~\^\/\[\.\]well-known\/x\(\?:\[\?\]\|\$\)" 1;\n\}/gm,
+      caddy: /matches\(r"\^\/share\/"\) \|\| \S+\.matches\(r"\^\/\[\.\]well-known\/x\(\?:\[\?\]\|\$\)"\)\) && !/g,
+      traefik:
+        /rule: 'Host\(`app\.example\.com`\) && \(PathPrefix\(`\/share\/`\) \|\| Path\(`\/\.well-known\/x`\)\) && !PathRegexp\(`.*`\)'/g,
     };
     expect(stdout.match(opened[proxy] ?? /$^/g)).toHaveLength(1);
     expect((await print([proxy, ...app])).stdout).not.toContain('# Public');

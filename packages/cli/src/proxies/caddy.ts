@@ -1,4 +1,5 @@
 // The block for Caddy 2.6 and later. Everything is in one `route`, so the directives run in the order written.
+import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import type { Site } from './site.ts';
 import { addressHeaders, basicToken, bearerToken, identityHeaders, ourCookies, unsaidHeaders } from './stripped.ts';
 
@@ -71,23 +72,17 @@ ${guarded(site)}		# BackChannel checks every request. Only the response 204 lets
 }
 
 /**
- * Matches everything except the public paths. The raw URI must match too, because the application receives it as it is.
- * Windows reads a backslash as a slash.
+ * Matches everything except the public paths. It compares the raw URI, because the application receives it as it is; Caddy's
+ * own `path` compares it decoded and tidied up.
  */
 function guarded({ open }: Site): string {
   if (open.length === 0) return '';
-  const nots = open.map((path) => {
-    const isBelow = path.endsWith('/');
-    const uri = '{http.request.uri}';
-    const spelt = isBelow ? `${uri}.startsWith("${path}")` : `${uri} == "${path}" || ${uri}.startsWith("${path}?")`;
-    return `			not {
-				path ${path}${isBelow ? '*' : ''}
-				expression \`(${spelt}) && !${uri}.matches(r"(?i)^[^?]*(?:[.][.]|%2e|%2f|%5c|\\\\)")\`
-			}`;
-  });
-  return `		# Public: no sign-in needed for the paths that are named here.
+  const uri = '{http.request.uri}';
+  const isOpen = open.map((path) => `${uri}.matches(r"${publicTarget(path)}")`).join(' || ');
+  return `		# Public: no sign-in needed. It is needed for any spelling that the application may read as another path, such as
+		# /a/..;/b.
 		@backchannel_guarded {
-${nots.join('\n')}
+			not expression \`(${isOpen}) && !${uri}.matches(r"(?i)${ambiguousTarget}")\`
 		}
 `;
 }

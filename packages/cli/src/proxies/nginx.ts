@@ -1,6 +1,7 @@
 // The block for nginx 1.18 and later, with the modules that Debian builds in. Directives that a location inherits are at the
 // server level, so a location that you add inherits them too.
 import { createHash } from 'node:crypto';
+import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import { portOf, type Site } from './site.ts';
 import { addressHeaders, basicToken, bearerToken, identityHeaders, ourCookies, unsaidHeaders } from './stripped.ts';
 
@@ -65,7 +66,7 @@ map $bc_upgrade $bc_connection {
     websocket upgrade;
 }
 
-${redirectToHttps(site)}server {
+${publicMap(site, variables)}${redirectToHttps(site)}server {
 ${listen(site)}
 
     # BackChannel checks every request. Only the response 204 lets it pass.
@@ -97,10 +98,10 @@ ${upstream.protocol === 'https:' ? upstreamTls : ''}
     location / {
         proxy_pass ${upstream.origin};
     }
-${openPaths(site, upstream)}
+
     location = /backchannel-verify {
         internal;
-        proxy_pass http://${group}/api/v1/auth/verify${basic ? '?basic=1' : ''};
+${site.open.length > 0 ? allowed(variables.isPublic) : ''}        proxy_pass http://${group}/api/v1/auth/verify${basic ? '?basic=1' : ''};
         proxy_pass_request_body off;
         proxy_http_version 1.1;
         proxy_connect_timeout 5s;
@@ -127,24 +128,26 @@ ${addressHeaders.map((name) => `    ${removed(name)}`).join('\n')}
 }
 
 /**
- * nginx forwards the normalized path that it matched, not the raw one, so /admin/../share/ can't get around the check. A
- * backslash is rejected, because Windows reads it as a slash.
+ * nginx compares locations with the path that it decoded and tidied up. The application gets the path as the client sent it,
+ * so that is compared here.
  */
-const openPaths = ({ open }: Site, upstream: URL): string =>
-  open
-    .map(
-      (path) => `
-    # Public: no sign-in needed.
-    location ${path.endsWith('/') ? '^~' : '='} ${path} {
-        auth_request off;
-        if ($uri ~ "[\\x5c]") {
-            return 400;
+const publicMap = ({ open }: Site, { isPublic }: Names): string =>
+  open.length === 0
+    ? ''
+    : `# Public: no sign-in needed. It is needed for any spelling that the application may read as another path, such as /a/..;/b.
+map $request_uri ${isPublic} {
+    default "";
+    "~*${ambiguousTarget}" "";
+${open.map((path) => `    "~${publicTarget(path)}" 1;`).join('\n')}
+}
+
+`;
+
+/** In the check itself, so that everything else is the same for a request that nobody has to sign in for. */
+const allowed = (condition: string): string => `        if (${condition}) {
+            return 204;
         }
-        proxy_pass ${upstream.origin}${path};
-    }
-`,
-    )
-    .join('');
+`;
 
 const lowered = (name: string): string => name.toLowerCase().replaceAll('-', '_');
 const variable = (name: string): string => `$bc_${lowered(name)}`;
@@ -207,14 +210,20 @@ function cookiePattern(site: Site): string {
   return `${define}^(?&ours)*+(?:;\\s*+|$)${kept.join('(?&ours)*+')}(?&ours)*+$`;
 }
 
-/**
- * If several maps have the same name, nginx uses the last one, whichever file it is in. Blocks that were printed before a
- * change of COOKIE_NAME strip other cookies, so they need a map with another name.
- */
-function namesFor({ cookies }: Site): { cookies: string } {
-  const [session = ''] = cookies;
-  if (session === 'backchannel_session') return { cookies: '$bc_cookies' };
-  return { cookies: `$bc_cookies_${createHash('sha256').update(session).digest('hex').slice(0, 8)}` };
+interface Names {
+  readonly cookies: string;
+  readonly isPublic: string;
 }
+
+/**
+ * If several maps have the same name, nginx uses the last one, whichever file it is in. So maps with different content have
+ * different names, also those of blocks that were printed by another version or before a change of COOKIE_NAME.
+ */
+const namesFor = (site: Site): Names => ({
+  cookies: `$bc_cookies_${digest(cookiePattern(site))}`,
+  isPublic: `$bc_public_${digest(JSON.stringify([site.url.origin, site.open, ambiguousTarget]))}`,
+});
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);
 
 const fileName = ({ host }: URL): string => host.replace(/[^\w.-]+/g, '_');

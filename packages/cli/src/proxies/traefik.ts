@@ -1,5 +1,6 @@
 // The block for Traefik 2 and 3, as dynamic configuration in a file. Traefik can't remove a single cookie from a request or
 // inspect Authorization. The block and its advice explain the consequences.
+import { ambiguousPath } from './public-paths.ts';
 import type { Site } from './site.ts';
 import { addressHeaders, identityHeaders, unsaidHeaders } from './stripped.ts';
 
@@ -67,15 +68,18 @@ function openRouter(site: Site): string {
   if (site.open.length === 0) return '';
   const name = nameOf(site.url);
   const paths = site.open.map((path) => `${path.endsWith('/') ? 'PathPrefix' : 'Path'}(\`${path}\`)`);
-  const rule = ` && (${paths.join(' || ')})`;
-  return `\n    # Public: no sign-in needed.\n${router(site, [`${name}-clean`, `${name}-strip`], { suffix: '-public', rule })}`;
+  const rule = ` && (${paths.join(' || ')}) && !PathRegexp(\`${ambiguousPath}\`)`;
+  const note =
+    '# Public: no sign-in needed. It is needed for any spelling that the application may read as another path.';
+  return `\n    ${note}\n    # Traefik 2 does not know PathRegexp. It reports an error and asks for sign-in everywhere.\n${router(site, [`${name}-clean`, `${name}-strip`], { suffix: '-public', rule })}`;
 }
 
 function router({ url }: Site, middlewares: readonly string[], { suffix, rule } = { suffix: '', rule: '' }): string {
   const name = nameOf(url);
   const isSecure = url.protocol === 'https:';
+  const host = `Host(\`${url.hostname}\`)`;
   return `    ${name}${suffix}:
-      rule: "Host(\`${url.hostname}\`)${rule}"
+      rule: ${rule ? `'${host}${rule}'` : `"${host}"`}
       # EDIT: the entry point that listens on port ${url.port || (isSecure ? '443' : '80')}${isSecure ? ', and the certificate resolver' : ''}
       entryPoints:
         - ${isSecure ? 'websecure' : 'web'}
