@@ -1,13 +1,15 @@
 // What npm gets: packed, installed by npm where nothing of this repository is, linted, type-checked and run, on the
 // oldest Node that each package claims too.
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
+import { follow } from '../../packages/server/test/support/server-process.ts';
 import {
   openPartOf,
   openProject,
@@ -50,6 +52,14 @@ async function openFolder(files: Record<string, string> = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'backchannel-cwd-'));
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+}
+
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // All of it has ended.
+  }
 }
 
 describe.each(packageNames)('@backchannel/%s', (name) => {
@@ -274,6 +284,27 @@ describe('the server', () => {
       expect(await server.stop()).toBe(0);
     },
   );
+
+  test('ends when the npx that started it is killed', async () => {
+    await using place = await openFolder();
+    const { PATH = '', HOME = '' } = process.env;
+    const env = { HOME, PATH: `${dirname(process.execPath)}${delimiter}${PATH}`, PORT: '0', DATA_DIR: place.folder };
+    // A process group of its own, so that nothing of it can outlive the test.
+    const npx = spawn('npx', ['-y', 'backchannel-server'], { cwd: project.folder, env, detached: true });
+    await using server = follow(npx);
+    try {
+      const url = await server.url();
+      npx.kill('SIGTERM');
+      const isUp = () =>
+        fetch(`${url}/healthz`).then(
+          ({ ok }) => ok,
+          () => false,
+        );
+      await expect.poll(isUp).toBe(false);
+    } finally {
+      if (npx.pid) endGroup(npx.pid);
+    }
+  });
 
   test('--help names the settings and a file that says what they mean', async () => {
     const { stdout } = await runWell(process.execPath, [bin('backchannel-server'), '--help'], { cwd: project.folder });

@@ -98,6 +98,10 @@ export function findRoot(): string {
 export const isStartedByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
   /[\\/]_npx[\\/]/.test(env.npm_execpath ?? '');
 
+/** Whether this process is what `npx backchannel-server` runs, and not a program that only inherits npx's environment. */
+export const isRunByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
+  isInstalled && env.npm_lifecycle_event === 'npx' && /^\W*backchannel-server\b/.test(env.npm_lifecycle_script ?? '');
+
 /** Parses a DATABASE_URL from elsewhere, or says what is wrong with it. Relative paths in it start from `root`. */
 export function parseDatabaseUrl(url: string, root = findRoot()): DatabaseAddress | { problem: string } {
   const { success, data, error } = DatabaseUrl.safeParse(url);

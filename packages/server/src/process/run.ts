@@ -1,6 +1,6 @@
 // Starts the server as a process and ends it on signals. It writes everything that a person reads on the terminal.
 
-import { type Config, ConfigError, findRoot, isStartedByNpx, loadConfig } from '../config/config.ts';
+import { type Config, ConfigError, findRoot, isRunByNpx, isStartedByNpx, loadConfig } from '../config/config.ts';
 import { ListenError } from '../http/listener/listen.ts';
 import { createLog, type Log } from '../log.ts';
 import { openServer, type RunningServer } from '../server.ts';
@@ -35,6 +35,7 @@ export async function run(args: readonly string[]): Promise<void> {
   // Set up before the start, which may take a while on a slow disk and can be interrupted.
   onSignal(stop);
   if (asked.exitWithParent) onOrphaned(isStartedByNpx(), stop);
+  else if (isRunByNpx()) onOrphaned(true, stop);
 
   started = await open();
   if (!started) {
