@@ -2,10 +2,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
+import { createTrust } from './http/client-address.ts';
 import { type ConnectionLimits, createConnections } from './http/listener/connections.ts';
 import { createDrain } from './http/listener/drain.ts';
 import { listen, refuseTaken, stopListening } from './http/listener/listen.ts';
 import type { Log } from './log.ts';
+import { openRequestLog, type RequestLog } from './repeated-lines.ts';
 import { openServices, type Services } from './services/services.ts';
 import { prepareDataFolder } from './store/data-folder.ts';
 import { openStore, type Store } from './store/database.ts';
@@ -49,14 +51,21 @@ export async function openServer(options: {
   const { createApp } = await loading;
   await services.start();
 
-  const server = createConnections(log, options.limits);
+  const requestLog = opened.use(openRequestLog(log));
+  const server = createConnections({
+    log: requestLog,
+    isTrusted: createTrust(options.config.trustedProxies),
+    ...(options.limits ? { limits: options.limits } : {}),
+  });
   const { isDraining, drain } = createDrain(server);
   const metrics =
-    metricsPort === null ? null : opened.use(await openMetrics({ metricsPort, metricsHost }, { services, store, log }));
+    metricsPort === null
+      ? null
+      : opened.use(await openMetrics({ metricsPort, metricsHost }, { services, store, log: requestLog }));
   const port = await listen(server, address);
   const config = withPort(options.config, port);
   // In the same turn of the event loop in which the port opens, so no request can arrive in between.
-  server.on('request', createApp({ config, store, services, log, metrics, isDraining }));
+  server.on('request', createApp({ config, store, services, log: requestLog, metrics, isDraining }));
   opened.defer(() => stopListening(server));
 
   const closing = opened.move();
@@ -80,7 +89,7 @@ function withPort(config: Config, port: number): Config {
 /** Loads the metrics only if they are on, so that they cost nothing otherwise. */
 async function openMetrics(
   config: { metricsPort: number; metricsHost: string },
-  opened: { services: Services; store: Store; log: Log },
+  opened: { services: Services; store: Store; log: RequestLog },
 ) {
   const metrics = await import('./http/metrics.ts');
   return metrics.openMetrics({ config, ...opened });

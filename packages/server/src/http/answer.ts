@@ -3,7 +3,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import type { Request, Response } from 'express';
 import { describeError, type ErrorDescription, RetryLaterError } from '../errors.ts';
-import type { Log } from '../log.ts';
+import type { RequestLog } from '../repeated-lines.ts';
 import { requestIdOf } from './request-id.ts';
 
 export function sendJson(res: ServerResponse, status: number, body: unknown): void {
@@ -13,7 +13,7 @@ export function sendJson(res: ServerResponse, status: number, body: unknown): vo
 }
 
 /** Sends an error in the API's shape, and logs the details that callers do not receive. */
-export function sendError(res: ServerResponse, error: unknown, log: Log): void {
+export function sendError(res: ServerResponse, error: unknown, log: RequestLog): void {
   const described = describeError(error);
   logError(log, error, { res, described });
   if (res.headersSent) {
@@ -26,17 +26,27 @@ export function sendError(res: ServerResponse, error: unknown, log: Log): void {
   sendJson(res, status, { message, code, ...(issues ? { issues } : {}) });
 }
 
-/** Logs refusals at `debug`, and server failures at `error` with their stack. */
+/** How much of an error's message tells kinds of failures apart in the log, in characters. */
+const MAX_KIND = 200;
+
+/** Logs refusals at `debug`, and server failures at `error`, the first of a kind in a minute with its stack. */
 export function logError(
-  log: Log,
+  log: RequestLog,
   error: unknown,
   options: { res: ServerResponse; described: ErrorDescription },
 ): void {
   const { status, code } = options.described;
   const requestId = requestIdOf(options.res);
   const isFailure = status >= 500 && !(error instanceof RetryLaterError);
-  if (isFailure) log.error({ err: error, code, requestId }, STATUS_CODES[status] ?? 'error');
-  else log.debug({ code, requestId }, STATUS_CODES[status] ?? 'refused');
+  if (isFailure) {
+    const kind = { code, error: String((error instanceof TRPCError && error.cause) || error).slice(0, MAX_KIND) };
+    log.repeated({
+      level: 'error',
+      message: STATUS_CODES[status] ?? 'error',
+      kind,
+      details: { err: error, requestId },
+    });
+  } else log.debug({ code, requestId }, STATUS_CODES[status] ?? 'refused');
 }
 
 /** Responds to OPTIONS with the allowed methods, and refuses every other method. */

@@ -3,8 +3,8 @@ import type { RequestListener } from 'node:http';
 import { TRPCError } from '@trpc/server';
 import express, { type ErrorRequestHandler } from 'express';
 import type { Config } from '../config/config.ts';
-import type { Log } from '../log.ts';
 import { messages } from '../messages.ts';
+import type { RequestLog } from '../repeated-lines.ts';
 import { appRouter } from '../router.ts';
 import type { Services } from '../services/services.ts';
 import type { Store } from '../store/database.ts';
@@ -31,7 +31,7 @@ export function createApp(options: {
   config: Config;
   store: Store;
   services: Services;
-  log: Log;
+  log: RequestLog;
   /** Null if metrics are off. */
   metrics: Pick<Metrics, 'record'> | null;
   /** Whether the server is shutting down. */

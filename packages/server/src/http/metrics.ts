@@ -5,7 +5,7 @@
 import type { RequestListener } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { bracketed } from '../config/address.ts';
-import type { Log } from '../log.ts';
+import type { RequestLog } from '../repeated-lines.ts';
 import { hashingLanes } from '../services/password/hashing.ts';
 import type { Services } from '../services/services.ts';
 import type { Store } from '../store/database.ts';
@@ -28,7 +28,7 @@ export async function openMetrics(options: {
   config: { metricsHost: string; metricsPort: number };
   services: Pick<Services, 'attempts' | 'hashing' | 'sessions' | 'tasks' | 'tokens'>;
   store: Pick<Store, 'missing' | 'figures'>;
-  log: Log;
+  log: RequestLog;
 }): Promise<Metrics> {
   const { config, services, store, log } = options;
   const registry = new Registry();
@@ -40,7 +40,7 @@ export async function openMetrics(options: {
   const about = gauge(registry, 'backchannel_info', 'The version, as a label; always 1.', ['version']);
   about.set({ version }, 1);
 
-  const server = createConnections(log);
+  const server = createConnections({ log, isTrusted: () => false });
   server.on('request', answer(registry));
   const port = await listen(server, {
     host: config.metricsHost,

@@ -3,8 +3,8 @@ import { type AnyTRPCRouter, callTRPCProcedure, TRPCError } from '@trpc/server';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.ts';
 import { InputError } from '../errors.ts';
-import type { Log } from '../log.ts';
 import { messages } from '../messages.ts';
+import type { RequestLog } from '../repeated-lines.ts';
 import { refuseMethod, sendError, sendJson } from './answer.ts';
 import { readJsonText, readQuery, refuseFields } from './body.ts';
 import type { CreateContext } from './context.ts';
@@ -15,7 +15,7 @@ export function createRest(options: {
   router: AnyTRPCRouter;
   config: Pick<Config, 'publicUrl' | 'allowedOrigins'>;
   createContext: CreateContext;
-  log: Log;
+  log: RequestLog;
 }): RequestHandler {
   const { router, config, createContext, log } = options;
   const operations = createOperations(router);

@@ -4,8 +4,8 @@ import { resolveResponse } from '@trpc/server/http';
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.ts';
 import { describeError } from '../errors.ts';
-import type { Log } from '../log.ts';
 import { messages } from '../messages.ts';
+import type { RequestLog } from '../repeated-lines.ts';
 import { logError, refuseMethod, sendJson } from './answer.ts';
 import { readJsonText, readQuery, refuseFields } from './body.ts';
 import type { CreateContext } from './context.ts';
@@ -17,7 +17,7 @@ export function createTrpc(options: {
   router: AnyTRPCRouter;
   config: Pick<Config, 'publicUrl' | 'allowedOrigins'>;
   createContext: CreateContext;
-  log: Log;
+  log: RequestLog;
 }): RequestHandler {
   const { router, config, createContext, log } = options;
 

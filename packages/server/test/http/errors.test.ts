@@ -369,7 +369,7 @@ test('a request that is cut off in its body affects no other request', async () 
 });
 
 test('passwords and cookies are never logged, at any level', async () => {
-  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  using write = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   const secret = 'hunter2-canary';
   const headers = { ...json, cookie: `backchannel_session=${secret}`, authorization: `Bearer bct_${secret}` };
   await using open = await startServer({}, { log: createLog({ logLevel: 'trace', logFormat: 'json' }) });
@@ -393,7 +393,6 @@ test('passwords and cookies are never logged, at any level', async () => {
     await sendRaw(open.url, 'GET /api/v1/auth/me', { headers: { cookie: client.cookie } });
   }
   const log = write.mock.calls.map(([line]) => String(line)).join('');
-  write.mockRestore();
   expect(log).toContain('INTERNAL_SERVER_ERROR');
   for (const word of [secret, PASSWORD, ...client.cookie.split(/[=;.]/).filter((part) => part.length > 30)]) {
     expect(log).not.toContain(word);

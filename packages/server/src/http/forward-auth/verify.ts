@@ -3,9 +3,9 @@
 // here opens every application.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
-import type { Log } from '../../log.ts';
 import { logOnce } from '../../log-once.ts';
 import { messages } from '../../messages.ts';
+import type { RequestLog } from '../../repeated-lines.ts';
 import { tokenOpensHost } from '../../services/access/policy.ts';
 import type { Principal } from '../../services/access/principal.ts';
 import type { Services } from '../../services/services.ts';
@@ -40,7 +40,7 @@ export function createVerify(options: {
   clientAddress: ClientAddress;
   returnAddress: ReturnAddress;
   services: Services;
-  log: Log;
+  log: RequestLog;
   identify: IdentifyRequest;
 }): RequestListener {
   const { config, cookies, clientAddress, returnAddress, services, log, identify } = options;
@@ -75,15 +75,12 @@ export function createVerify(options: {
     const back = isBrowsing ? findWayBack(original) : null;
     // Only refusals get a request id and security headers: the response to an allowed request goes only to the proxy.
     identify(req, res);
-    const noReturn = back?.missing ? { noReturn: back.missing } : {};
-    const refused = {
-      requestId: requestIdOf(res),
-      reason,
-      ...noReturn,
-      host: original?.hostname ?? null,
-      ip: clientAddress(req),
-    };
-    log.info(refused, 'forward-auth: refused');
+    log.repeated({
+      level: 'info',
+      message: 'forward-auth: refused',
+      kind: { reason, ...(back?.missing && { noReturn: back.missing }), host: original?.hostname ?? null },
+      details: { requestId: requestIdOf(res), ip: clientAddress(req) },
+    });
     setSecurityHeaders(res);
     res.setHeader('Cache-Control', 'no-store');
     if (back) res.setHeader('Location', back.location);

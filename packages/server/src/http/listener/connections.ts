@@ -4,8 +4,8 @@
  */
 import { createServer, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Log } from '../../log.ts';
-import { logOnce } from '../../log-once.ts';
+import type { RequestLog } from '../../repeated-lines.ts';
+import { type Crowded, createShares } from './shares.ts';
 
 /** For the request line and all headers together, in bytes. It is Node's default, fixed here so that it stays. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -21,7 +21,7 @@ export interface ConnectionLimits {
   answerPatienceMs: number;
   /** Longer than in proxies (nginx: 60 s), so that the proxy closes first and never sends on a closing connection. */
   keepAliveMs: number;
-  /** A proxy needs a few dozen. Further connections are closed at once, before the process runs out of file descriptors. */
+  /** A proxy needs a few dozen. The limit is met before the process runs out of file descriptors. */
   maxConnections: number;
 }
 
@@ -35,10 +35,16 @@ const defaultLimits: ConnectionLimits = {
 };
 
 /** Creates an HTTP server with these limits. It does not listen yet. */
-export function createConnections(log: Log, limits: Partial<ConnectionLimits> = {}): Server {
+export function createConnections(options: {
+  log: Pick<RequestLog, 'repeated'>;
+  /** Which addresses may hold more than a quarter of all connections. */
+  isTrusted: (address: string) => boolean;
+  limits?: Partial<ConnectionLimits>;
+}): Server {
+  const { log, isTrusted } = options;
   const { headersPatienceMs, requestPatienceMs, checkEveryMs, answerPatienceMs, keepAliveMs, maxConnections } = {
     ...defaultLimits,
-    ...limits,
+    ...options.limits,
   };
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -51,16 +57,24 @@ export function createConnections(log: Log, limits: Partial<ConnectionLimits> = 
   // The limit in bytes is enough. Node before 24.18.1 silently drops headers after the thousandth (CVE-2026-58044), so an
   // attacker's headers could displace those that the proxy adds.
   server.maxHeadersCount = 0;
-  server.maxConnections = maxConnections;
-  const warnOfDrops = logOnce(() =>
-    log.warn(`more than ${maxConnections} connections at once; further ones are closed`),
-  );
-  server.on('drop', warnOfDrops);
+  const isBusy = (socket: Duplex) => answerOf(socket)?.req.complete ?? false;
+  const onCrowded = (crowded: Crowded) => log.repeated({ level: 'warn', ...describe(crowded) });
+  server.on('connection', createShares({ maxConnections, isTrusted, isBusy, onCrowded }));
   // Without a listener, an error such as running out of file descriptors would end the process.
-  const onError = (error: Error) => log.error({ err: error }, 'a connection could not be accepted');
+  const onError = (error: NodeJS.ErrnoException) => {
+    const message = 'a connection could not be accepted';
+    log.repeated({ level: 'error', message, kind: { code: error.code }, details: { err: error } });
+  };
   server.once('listening', () => server.on('error', onError));
   server.on('clientError', refuse);
   return server;
+}
+
+function describe({ source, limit }: Crowded) {
+  const effect = 'unused ones close for new ones';
+  if (source === null) return { message: `more than ${limit} connections at once; ${effect}`, kind: {} };
+  const message = `more than ${limit} connections from one address; ${effect}`;
+  return { message, kind: { address: source, advice: 'if it is your proxy, add it to TRUSTED_PROXIES' } };
 }
 
 interface Refusal {

@@ -6,8 +6,8 @@ import { z } from 'zod';
 import type { Clock } from '../../clock.ts';
 import type { Config } from '../../config/config.ts';
 import { describeError } from '../../errors.ts';
-import type { Log } from '../../log.ts';
 import { messages } from '../../messages.ts';
+import type { RequestLog } from '../../repeated-lines.ts';
 import type { AppRouter } from '../../router.ts';
 import { type Context, createCallerFactory } from '../../trpc.ts';
 import { logError, refuseMethod } from '../answer.ts';
@@ -63,7 +63,7 @@ export function createPages(options: {
   createContext: CreateContext;
   returnAddress: ReturnAddress;
   clock: Clock;
-  log: Log;
+  log: RequestLog;
 }): Pages {
   const { config, router, createContext, returnAddress, clock, log } = options;
   const createCaller = createCallerFactory(router);

@@ -635,7 +635,11 @@ test('each refusal is one log line with its reason, without secrets or addresses
     'mail.example.com',
   ]);
   await sendRaw(server.url, 'POST /api/v1/auth/logout', { headers: session });
-  expect(await refused(session)).toEqual([ended, undefined, null]);
+  expect(await refused({ ...session, ...forwarded('https://photos.example.com/') })).toEqual([
+    ended,
+    undefined,
+    'photos.example.com',
+  ]);
   write.mockRestore();
   await server.restart({ trustedProxies: [] });
 });

@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createConnections } from '../../../src/http/listener/connections.ts';
 import { createDrain } from '../../../src/http/listener/drain.ts';
 import { stopListening } from '../../../src/http/listener/listen.ts';
-import { createLog, type Log } from '../../../src/log.ts';
 import { readError, sendBytes, sendRaw, startServer, type TestServer } from '../../support/harness.ts';
 
 let server: TestServer;
@@ -147,9 +146,10 @@ test('clients that disconnect at any moment leave nothing behind', async () => {
 });
 
 describe('the listener', () => {
-  const silent = createLog({ logLevel: 'silent', logFormat: 'json' });
-  const listen = async (log: Log = silent, limits: Parameters<typeof createConnections>[1] = {}) => {
-    const connections = createConnections(log, limits).listen(0, '127.0.0.1');
+  type Limits = Parameters<typeof createConnections>[0]['limits'];
+  const listen = async (limits: Limits = {}) => {
+    const log = { repeated: () => {} };
+    const connections = createConnections({ log, isTrusted: () => false, limits }).listen(0, '127.0.0.1');
     await once(connections, 'listening');
     const { port } = connections.address() as AddressInfo;
     return { connections, url: `http://127.0.0.1:${port}` };
@@ -164,33 +164,13 @@ describe('the listener', () => {
 
   test('has the documented limits by default', async () => {
     const { connections } = await listen();
-    const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections } = connections;
+    const { headersTimeout, requestTimeout, keepAliveTimeout, timeout } = connections;
     expect([headersTimeout, requestTimeout, keepAliveTimeout, timeout]).toEqual([10_000, 20_000, 65_000, 60_000]);
-    expect(maxConnections).toBe(4096);
-    connections.close();
-  });
-
-  test('closes connections beyond its limit, logs it once, and accepts new ones afterwards', async () => {
-    const logged: string[] = [];
-    const log = Object.assign(createLog({ logLevel: 'silent', logFormat: 'json' }), {
-      warn: (text: string) => logged.push(text),
-    });
-    const { connections, url } = await listen(log, { maxConnections: 2 });
-    const [first, second] = [await open({ url }), await open({ url })];
-    for (const _ of [1, 2]) await (await open({ url })).ended;
-    expect(logged).toEqual(['more than 2 connections at once; further ones are closed']);
-    first.socket.destroy();
-    await expect.poll(() => new Promise((found) => connections.getConnections((_, count) => found(count)))).toBe(1);
-    const third = await open({ url });
-    connections.once('request', (_, res) => res.end('taken'));
-    third.socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-    expect(await third.ended).toContain('taken');
-    second.socket.destroy();
     connections.close();
   });
 
   test('ends a response that its client does not read', async () => {
-    const { connections, url } = await listen(silent, { answerPatienceMs: 100 });
+    const { connections, url } = await listen({ answerPatienceMs: 100 });
     const { socket } = await open({ url });
     const cut = new Promise((resolve) => {
       connections.once('request', (_, res) => res.once('close', resolve).write(Buffer.alloc(64 * 1024 ** 2)));
