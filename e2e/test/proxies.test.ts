@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Page } from 'playwright-core';
 import { afterAll, describe, expect, type TestContext, test } from 'vitest';
+import { trustedHeaders } from '../../packages/cli/src/proxies/stripped.ts';
 import { operations, targetOf } from '../../packages/server/test/support/harness.ts';
 import { type Answer, type Client, cookiesOf, createClient } from '../ask.ts';
 import { openBrowser } from '../browser.ts';
@@ -25,6 +26,8 @@ const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document',
 interface Place {
   /** With COOKIE_DOMAIN, over https. */
   subdomains: { server: Server; auth: string; app: string; samePort: string };
+  /** The block of BackChannel itself, in front of the application, which can tell what it was sent. */
+  ownBlock: string;
   /** Without, over http, on another port of the same host name. */
   ports: { server: Server; auth: string; app: string };
   upstream: Upstream;
@@ -46,6 +49,7 @@ async function openPlace(name: ProxyName, scope: AsyncDisposableStack): Promise<
     OPERATOR_EMAIL: 'alice@example.test',
   };
   const auth = `https://auth.example.test:${port}`;
+  const ownBlock = `https://own.example.test:${port}`;
   const secure = { ...common, PORT: String(first), PUBLIC_URL: auth, COOKIE_DOMAIN: 'example.test' };
   const plain = { ...common, PORT: String(second), PUBLIC_URL: `http://localhost:${second}` };
   const upstream = scope.use(await openUpstream());
@@ -58,6 +62,7 @@ async function openPlace(name: ProxyName, scope: AsyncDisposableStack): Promise<
     printBlock(secure, name, `app.example.test:${port}`, upstream.url, ...opened, ...files),
     printBlock(secure, name, `auth.example.test:${otherPort}`, upstream.url, '--basic', ...files),
     printBlock(plain, name, `localhost:${httpPort}`, upstream.url),
+    printBlock({ ...secure, PUBLIC_URL: ownBlock }, name, '--backchannel', upstream.url, ...files),
   ]);
   scope.use(one);
   scope.use(other);
@@ -69,6 +74,7 @@ async function openPlace(name: ProxyName, scope: AsyncDisposableStack): Promise<
       app: `https://app.example.test:${port}`,
       samePort: `https://auth.example.test:${otherPort}`,
     },
+    ownBlock,
     ports: { server: other, auth: plain.PUBLIC_URL, app: `http://localhost:${httpPort}` },
     upstream,
     client: createClient({ ca: await readFile(certificate.cert, 'utf8') }),
@@ -247,6 +253,33 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
         'x-their-own': 'kept',
       });
       expect(JSON.stringify(headers)).not.toMatch(/mallory|203\.0\.113|admins/i);
+    }
+  });
+
+  test('no header from which an application takes people, addresses or paths comes from a client, on any path', async (context) => {
+    const { subdomains, ownBlock, client } = await enter(context);
+    const names = [...new Set(trustedHeaders.flatMap((each) => each.names))];
+    expect(names.length).toBeGreaterThan(150);
+    const cookie = cookiesOf(await logIn(client, subdomains.auth));
+    const asked = [`${subdomains.app}/`, `${subdomains.app}/share/a`, `${subdomains.app}/hook`, ownBlock];
+    for (const url of asked) {
+      // As many as fit into the headers that the application accepts.
+      for (let at = 0; at < names.length; at += 60) {
+        const some = names.slice(at, at + 60);
+        for (const spelled of [
+          some,
+          some.map((each) => each.replaceAll('-', '_')),
+          some.map((each) => each.replaceAll('-', '.')),
+        ]) {
+          const forged = Object.fromEntries(spelled.map((each) => [each, 'mallory']));
+          const seen = seenBy(
+            await client.ask(url, { headers: { cookie, ...forged, 'x-api-key': 'kept', 'x-auth-token': 'kept' } }),
+          );
+          const arrived = seen.headers.filter(([, value]) => value.includes('mallory')).map(([header]) => header);
+          expect(arrived, url).toEqual([]);
+          expect(headersOf(seen)).toMatchObject({ 'x-api-key': 'kept', 'x-auth-token': 'kept' });
+        }
+      }
     }
   });
 

@@ -5,8 +5,9 @@ import { ownCookieNames } from '@backchannel/server/cookies';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Failure } from '../src/failure.ts';
 import { adviceFor } from '../src/proxies/advice.ts';
+import { basicToken, bearerToken, ourCookies } from '../src/proxies/credentials.ts';
 import { readSite, type SiteOptions } from '../src/proxies/site.ts';
-import { basicToken, bearerToken, ourCookies } from '../src/proxies/stripped.ts';
+import { trustedHeaders } from '../src/proxies/stripped.ts';
 import { makeHome } from './run.ts';
 
 const home = makeHome();
@@ -66,6 +67,20 @@ describe('the block', () => {
     const elsewhere = await print([proxy, ...app, '--backchannel', 'http://backchannel:8000/']);
     expect(elsewhere.stdout).toContain('backchannel:8000');
     expect(elsewhere.stdout).not.toContain('127.0.0.1:8000');
+  });
+
+  test.each(proxies)('for %s deletes each header that only a proxy may set, with a source for each', async (proxy) => {
+    const [own, application] = [(await print([proxy])).stdout, (await print([proxy, ...app])).stdout];
+    for (const { source, names } of trustedHeaders) {
+      expect(source).toMatch(/\w/);
+      // Wildcards are tested in the proxy itself.
+      if (proxy === 'caddy') continue;
+      for (const name of names) {
+        if (proxy === 'traefik' && name === 'X-Real-IP') continue;
+        expect(application, name).toMatch(new RegExp(`\\b${name}(?: |: ")`, 'i'));
+        expect(own, name).toMatch(new RegExp(`\\b${name}(?: |: ")`, 'i'));
+      }
+    }
   });
 
   test('for another cookie name has another nginx variable, because the last map of a name applies to all blocks', async () => {

@@ -1,7 +1,8 @@
 // The block for Caddy 2.6 and later. Everything is in one `route`, so the directives run in the order written.
+import { basicToken, bearerToken, ourCookies } from './credentials.ts';
 import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import type { Site } from './site.ts';
-import { addressHeaders, basicToken, bearerToken, identityHeaders, ourCookies, unsaidHeaders } from './stripped.ts';
+import { deletedPatterns, identityHeaders } from './stripped.ts';
 
 export function caddyBlock(site: Site): string {
   const { url, upstream, publicUrl, words } = site;
@@ -17,9 +18,7 @@ ${tls(site)}${upstream ? application(site, upstream) : own(site)}
 }`;
 }
 
-const own = ({ backchannel }: Site): string => `	# Headers that only this proxy may set. The client's are deleted.
-	request_header -X-Forwarded-*
-${addressHeaders.map((name) => `	request_header -${name}`).join('\n')}
+const own = ({ backchannel }: Site): string => `${deleted([], '	')}
 
 	reverse_proxy ${backchannel.host}`;
 
@@ -27,15 +26,7 @@ function application(site: Site, upstream: URL): string {
   const { backchannel, basic } = site;
   const ours = ourCookies(site);
   return `	route {
-		# Headers that only this proxy may set. The client's are deleted, and so are names with _ or ., which CGI and PHP read
-		# as -.
-		request_header -*_*
-		request_header -*.*
-${[...identityHeaders(site), ...unsaidHeaders(site).filter((name) => !name.startsWith('X-Forwarded-'))]
-  .map((name) => `		request_header -${name}`)
-  .join('\n')}
-		request_header -X-Forwarded-*
-${addressHeaders.map((name) => `		request_header -${name}`).join('\n')}
+${deleted(identityHeaders(site), '		')}
 
 		# Only WebSockets may switch protocols. In a protocol that Caddy doesn't read, requests would pass unchecked. Connection
 		# is set here, because a client could use it to make the proxy drop headers, such as those that identify the client.
@@ -70,6 +61,15 @@ ${guarded(site)}		# BackChannel checks every request. Only the response 204 lets
 		}
 	}`;
 }
+
+const deleted = (identity: readonly string[], indent: string): string =>
+  [
+    "# Proxies set these headers, and applications take people, addresses or paths from them. The client's are deleted, and so",
+    '# are names with _ or ., which CGI and PHP read as -.',
+    ...['*_*', '*.*', ...new Set([...identity, ...deletedPatterns()])].map((name) => `request_header -${name}`),
+  ]
+    .map((line) => indent + line)
+    .join('\n');
 
 /**
  * Matches everything except the public paths. It compares the raw URI, because the application receives it as it is; Caddy's

@@ -1,9 +1,10 @@
 // The block for nginx 1.18 and later, with the modules that Debian builds in. Directives that a location inherits are at the
 // server level, so a location that you add inherits them too.
 import { createHash } from 'node:crypto';
+import { basicToken, bearerToken, ourCookies } from './credentials.ts';
 import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import { portOf, type Site } from './site.ts';
-import { addressHeaders, basicToken, bearerToken, identityHeaders, ourCookies, unsaidHeaders } from './stripped.ts';
+import { deletedHeaders, identityHeaders } from './stripped.ts';
 
 export function nginxBlock(site: Site): string {
   return `${head(site)}\n\n${site.upstream ? application(site, site.upstream) : own(site)}`;
@@ -23,12 +24,13 @@ function head({ url, upstream, publicUrl, words }: Site): string {
 const own = (site: Site): string => `${redirectToHttps(site)}server {
 ${listen(site)}
 
+${largeHeaders}    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host ${site.url.host};
+${forwarded(site)}
+${deleted([])}
     location / {
         proxy_pass ${site.backchannel.origin};
-        proxy_http_version 1.1;
-        proxy_set_header Connection "";
-        proxy_set_header Host ${site.url.host};
-${forwarded(site, '        ')}
     }
 }`;
 
@@ -75,18 +77,17 @@ ${identity.map((name) => `    auth_request_set ${variable(name)} $upstream_http_
     auth_request_set $bc_sign_in $upstream_http_location;
     error_page 401 = @backchannel_sign_in;
 
-    # These headers tell the application who the caller is. They replace the client's.
+    # These headers tell the application who the caller is, and from where. They replace the client's.
 ${identity.map((name) => `    proxy_set_header ${name} ${variable(name)};`).join('\n')}
-${unsaidHeaders(site).map(removed).join('\n')}
     proxy_set_header Host ${url.host};
-${forwarded(site, '    ')}
+${forwarded(site)}
     # Credentials that the application must not see.
     proxy_set_header Cookie ${variables.cookies};
     proxy_set_header Authorization $bc_authorization;
     proxy_set_header X-Backchannel-Token "";
-
-    # No buffering and no size limit, for large uploads and downloads, events and WebSockets.
-    proxy_http_version 1.1;
+${deleted(identity)}
+    # No buffering and no size limit, for large uploads and downloads, events and WebSockets. Large headers, for many cookies.
+${largeHeaders}    proxy_http_version 1.1;
     proxy_set_header Upgrade $bc_upgrade;
     proxy_set_header Connection $bc_connection;
     client_max_body_size 0;
@@ -103,6 +104,7 @@ ${upstream.protocol === 'https:' ? upstreamTls : ''}
         internal;
 ${site.open.length > 0 ? allowed(variables.isPublic) : ''}        proxy_pass http://${group}/api/v1/auth/verify${basic ? '?basic=1' : ''};
         proxy_pass_request_body off;
+        proxy_pass_request_headers off;
         proxy_http_version 1.1;
         proxy_connect_timeout 5s;
         proxy_read_timeout 15s;
@@ -114,7 +116,7 @@ ${site.open.length > 0 ? allowed(variables.isPublic) : ''}        proxy_pass htt
         proxy_set_header X-Forwarded-Host ${url.host};
         proxy_set_header X-Forwarded-Method $request_method;
         proxy_set_header X-Forwarded-Uri $request_uri;
-${addressHeaders.map((name) => `    ${removed(name)}`).join('\n')}
+${verifyReads.map((name) => `        proxy_set_header ${name} $http_${lowered(name)};`).join('\n')}
     }
 
     # Only page loads in a browser are redirected to the sign-in page. Other requests get the 401.
@@ -149,9 +151,28 @@ const allowed = (condition: string): string => `        if (${condition}) {
         }
 `;
 
+/** The client's headers that BackChannel reads when it checks a request. */
+const verifyReads = [
+  'Cookie',
+  'Authorization',
+  'X-Backchannel-Token',
+  'Accept',
+  'X-Requested-With',
+  'Sec-Fetch-Mode',
+  'Sec-Fetch-Dest',
+  'Sec-Fetch-Site',
+  'User-Agent',
+  'X-Request-Id',
+] as const;
+
+/** For applications with many cookies. BackChannel accepts 48 KiB of headers, and sends less than 16 KiB. */
+const largeHeaders = `    large_client_header_buffers 2 23k;
+    proxy_buffer_size 16k;
+    proxy_buffers 4 16k;
+`;
+
 const lowered = (name: string): string => name.toLowerCase().replaceAll('-', '_');
 const variable = (name: string): string => `$bc_${lowered(name)}`;
-const removed = (name: string): string => `    proxy_set_header ${name} "";`;
 
 function listen({ url, certificate }: Site): string {
   const { hostname } = url;
@@ -179,20 +200,26 @@ function redirectToHttps({ url }: Site): string {
 `;
 }
 
-/** Further X-Forwarded-* headers that applications are known to read. */
-const otherForwarded = ['Method', 'Uri', 'Prefix', 'Scheme', 'Ssl', 'Server'].map((name) => `X-Forwarded-${name}`);
-
-const forwarded = ({ url }: Site, indent: string): string =>
+const forwarded = ({ url }: Site): string =>
   [
     ['X-Real-IP', '$remote_addr'],
     ['X-Forwarded-For', '$remote_addr'],
     ['X-Forwarded-Proto', url.protocol.slice(0, -1)],
     ['X-Forwarded-Host', url.host],
     ['X-Forwarded-Port', String(portOf(url))],
-    ...[...otherForwarded, ...addressHeaders].map((name) => [name, '""']),
   ]
-    .map(([name, value]) => `${indent}proxy_set_header ${name} ${value};`)
+    .map(([name, value]) => `    proxy_set_header ${name} ${value};`)
     .join('\n');
+
+/** nginx knows no wildcards. It drops names with _ or . by default. */
+const deleted = (identity: readonly string[]): string => `
+    # Other proxies set these headers, and applications take people, addresses or paths from them. The client's are deleted.
+    proxy_headers_hash_max_size 2048;
+    proxy_headers_hash_bucket_size 128;
+${deletedHeaders([...identity, 'X-Real-IP'])
+  .map((name) => `    proxy_set_header ${name} "";`)
+  .join('\n')}
+`;
 
 const upstreamTls = `    proxy_ssl_server_name on;
     proxy_ssl_verify on;

@@ -2,7 +2,7 @@
 // inspect Authorization. The block and its advice explain the consequences.
 import { ambiguousPath } from './public-paths.ts';
 import type { Site } from './site.ts';
-import { addressHeaders, identityHeaders, unsaidHeaders } from './stripped.ts';
+import { deletedHeaders, identityHeaders } from './stripped.ts';
 
 export function traefikBlock(site: Site): string {
   const { url, upstream, publicUrl, words } = site;
@@ -19,11 +19,11 @@ const own = (site: Site): string => `http:
   routers:
 ${router(site, [`${nameOf(site.url)}-clean`])}
   middlewares:
-    # Headers that only this proxy may set. The client's are deleted.
+    # ${why}
     ${nameOf(site.url)}-clean:
       headers:
         customRequestHeaders:
-${emptied([...forwarded, ...addressHeaders])}
+${emptied(deletedHeaders(['X-Real-IP']))}
 ${service(site, site.backchannel)}`;
 
 function application(site: Site, upstream: URL): string {
@@ -35,11 +35,11 @@ http:
   routers:
 ${router(site, [`${name}-clean`, `${name}-verify`, `${name}-strip`])}${openRouter(site)}
   middlewares:
-    # Headers that only this proxy may set. The client's are deleted.
+    # ${why}
     ${name}-clean:
       headers:
         customRequestHeaders:
-${emptied([...identityHeaders(site), ...unsaidHeaders(site), ...forwarded, ...addressHeaders])}
+${emptied([...new Set([...identityHeaders(site), ...deletedHeaders(['X-Real-IP'])])])}
           # Without this header no application switches to HTTP/2, in which requests would pass unchecked (CVE-2026-88008).
           HTTP2-Settings: ""
     # BackChannel checks every request. Only the response 204 lets it pass.
@@ -59,8 +59,9 @@ ${emptied(['X-Backchannel-Token'])}
 ${service(site, upstream)}`;
 }
 
-/** Headers that only a client would set. Traefik sets X-Forwarded-For, -Proto, -Host and -Port itself. */
-const forwarded = ['X-Forwarded-Method', 'X-Forwarded-Uri', 'X-Forwarded-Prefix'] as const;
+/** Traefik sets X-Real-IP, X-Forwarded-For, -Proto, -Host and -Port itself. */
+const why =
+  "Proxies set these headers, and applications take people, addresses or paths from them. The client's are deleted.";
 
 const emptied = (names: readonly string[]): string => names.map((name) => `          ${name}: ""`).join('\n');
 
