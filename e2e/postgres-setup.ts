@@ -15,7 +15,7 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   const postgres = await openPostgres();
   // The one database that is there in any case, and that nobody else is connected to.
   const template = 'template1';
-  const env = { DATABASE_URL: `${postgres.url}/${template}`, SECRET_KEY: 'k'.repeat(32) };
+  const env = { DATABASE_URL: `${postgres.url}/${template}`, SECRET_KEY: 'a-key-for-tests-that-everybody-may-know' };
   const store = await openStore(loadConfig({ env, root: import.meta.dirname }).database);
   await store[Symbol.asyncDispose]();
   provide('postgres', { url: postgres.url, template });

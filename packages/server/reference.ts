@@ -11,7 +11,8 @@ export function envExample(): string {
   const intro = [
     "BackChannel's settings. Copy this file to .env and remove the # from the lines that you change. The value after each " +
       '= is the default. An empty value counts as not set. An environment variable wins over this file.',
-    'Put a value with spaces, # or quotes in single quotes. Relative paths start from this folder. ' +
+    `Each line is NAME=value. Put a value with spaces, # or quotes between quotes that it does not contain: ' or ". ` +
+      'Relative paths start from this folder. ' +
       `${secrets.slice(0, -1).join(', ')} and ${secrets.at(-1)} can also be read from a file: NAME_FILE=/path/of/the/file.`,
   ];
   const parts = sections.flatMap((section) => [

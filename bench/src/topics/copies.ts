@@ -19,7 +19,7 @@ export async function copies({ rounds }: { rounds: number }): Promise<void> {
   if (reason) console.log(`Two instances are not measured: there is no PostgreSQL here: ${reason}.`);
   else {
     const postgres = opened.use(await openPostgres());
-    const env = { DATABASE_URL: `${postgres.url}/postgres`, SECRET_KEY: 'k'.repeat(32) };
+    const env = { DATABASE_URL: `${postgres.url}/postgres`, SECRET_KEY: 'a-key-for-the-bench-that-everybody-may-know' };
     const [one, two] = [
       opened.use(await openBackchannel({ core: null, env })),
       opened.use(await openBackchannel({ core: null, env })),

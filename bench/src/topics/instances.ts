@@ -104,7 +104,7 @@ async function openPlaces(opened: AsyncDisposableStack, core: number | null): Pr
   );
   const database = `${postgres.url}/postgres`;
   const env = { MASTER_PASSWORD_HASH: PASSWORD_HASH, SESSION_MAX_LIVE: String(SESSION_MAX_LIVE) };
-  const shared = { ...env, DATABASE_URL: database, SECRET_KEY: 'k'.repeat(32) };
+  const shared = { ...env, DATABASE_URL: database, SECRET_KEY: 'a-key-for-the-bench-that-everybody-may-know' };
   const sqlite = opened.use(await openBackchannel({ core, folder, env }));
   const one = opened.use(await openBackchannel({ core, env: shared }));
   const other = opened.use(await openBackchannel({ core, env: shared }));

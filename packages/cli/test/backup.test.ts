@@ -135,7 +135,7 @@ test('a backup is enough to restore on another machine', async () => {
 });
 
 test('if SECRET_KEY is set, the backup has no key and says so', async () => {
-  using home = makeHome({ '.env': `${serverEnv}SECRET_KEY=${'k'.repeat(32)}\n` });
+  using home = makeHome({ '.env': `${serverEnv}SECRET_KEY=another-key-for-tests-of-the-command-line\n` });
   await using server = await startServer(home);
   await server.stop();
   const { stdout } = await home.run(['backup', 'backup.db']);

@@ -75,7 +75,7 @@ test('everything is moved: sessions stay valid, and the password, tokens, waits 
   await moved.stop();
 
   // A server with another key is rejected from the start, and one without a key does not start.
-  const otherKey = { DATABASE_URL: database.url, SECRET_KEY: 'k'.repeat(32) };
+  const otherKey = { DATABASE_URL: database.url, SECRET_KEY: 'another-key-for-tests-of-the-command-line' };
   expect(await home.run(['check-config'], { env: otherKey })).toMatchObject({
     exitCode: 1,
     stdout: expect.stringMatching(/^fault {3}SECRET_KEY: none of its keys is one that/m),
@@ -135,7 +135,9 @@ test('a move that is not possible gives one sentence, and nothing is moved', asy
 
 test('--json has the row count of every table, and the settings to change', async () => {
   await using database = await openTestDatabase();
-  using home = makeHome({ '.env': `${serverEnv}SECRET_KEY=${'s'.repeat(32)}\nMASTER_PASSWORD=a password\n` });
+  using home = makeHome({
+    '.env': `${serverEnv}SECRET_KEY=a-third-key-for-tests-of-the-command-line\nMASTER_PASSWORD=a password\n`,
+  });
   await using server = await startServer(home);
   await server.signIn('a password');
   await server.stop();

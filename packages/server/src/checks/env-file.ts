@@ -1,8 +1,8 @@
 // Where `.env` is, who can read it, and names in it that are probably typos.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseEnv } from 'node:util';
 import type { Config } from '../config/config.ts';
+import { parseDotEnv } from '../config/dot-env.ts';
 import { knownNames, settings } from '../config/settings.ts';
 import { errorCode } from '../error-code.ts';
 import { advice, checkMode, type Finding, ok } from './finding.ts';
@@ -27,7 +27,7 @@ const secretNames: ReadonlySet<string> = new Set(settings.filter(({ secret }) =>
 
 function readNames(path: string): string[] | 'missing' | 'unreadable' {
   try {
-    return Object.keys(parseEnv(readFileSync(path, 'utf8')));
+    return [...new Set(parseDotEnv(readFileSync(path, 'utf8')).names)];
   } catch (error) {
     return errorCode(error) === 'ENOENT' ? 'missing' : 'unreadable';
   }

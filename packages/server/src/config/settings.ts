@@ -69,7 +69,7 @@ export const table = {
     section: 'Sessions',
     example: randomBytes(32).toString('base64url'),
     description:
-      'The key that signs cookies, at least 32 characters. If left out, one is created and kept in ' +
+      'The key that signs cookies, at least 32 characters without white space. If left out, one is created and kept in ' +
       '`DATA_DIR/secret.key`. Several keys with commas between them are a key ring: the first signs, all verify.',
     details:
       'With PostgreSQL it must be set. To change it without signing anybody out, put the new key first and the old one ' +

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseEnv } from 'node:util';
 import { errorCode } from '../error-code.ts';
+import { parseDotEnv } from './dot-env.ts';
 import { type ConfigProblem, quoted } from './problem.ts';
 import { exampleLine, settingOf, table } from './settings.ts';
 
@@ -69,29 +69,15 @@ function readDotEnv(root: string, env: NodeJS.ProcessEnv, problems: ConfigProble
   if ('problem' in content) return content.code === 'ENOENT' ? {} : refuse(content.problem);
   if (content.text.includes('\0')) return refuse(notUtf8);
 
-  const values: NodeJS.Dict<string> = { ...parseEnv(content.text) };
-  for (const name of cutByHash(content.text)) {
-    const setting = settingOf(name);
-    if (setting === undefined || env[name]) continue;
-    // This value isn't the intended one, so it isn't checked any further.
-    delete values[name];
-    problems.push({
-      variable: name,
-      problem:
-        'in .env, a # right after other characters cuts the value off: put quotes around it, or a space before a comment',
-      example: `${name}='${setting.example}'`,
-    });
+  const parsed = parseDotEnv(content.text);
+  for (const { name, problem, quote, isMalformed } of parsed.problems) {
+    const setting = name === null ? undefined : settingOf(name);
+    // A wrong value doesn't matter where another program reads it, or where the environment wins over it.
+    if (!isMalformed && (setting === undefined || env[setting.name])) continue;
+    const example = setting ? `${name}=${quote}${setting.example}${quote}` : exampleLine('PORT');
+    problems.push({ variable: setting && name !== null ? name : '.env', problem, example });
   }
-  return values;
-}
-
-/**
- * Names of the variables whose unquoted value runs right up to a `#`. parseEnv treats the rest as a comment, so
- * MASTER_PASSWORD=a#b would silently become the password `a`.
- */
-function cutByHash(text: string): string[] {
-  const lines = text.matchAll(/^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=(?![ \t]*['"`])[^#\r\n]*(?<![ \t])#/gm);
-  return [...lines].flatMap((line) => line[1] ?? []);
+  return parsed.values;
 }
 
 const notUtf8 = 'is not UTF-8 text; save it as that';

@@ -109,6 +109,14 @@ export const SecretKeys = z.string().transform((value, context): readonly string
     const length = [...key].length;
     if (length < 32) {
       context.addIssue({ code: 'custom', message: `needs at least 32 characters, ${which} has ${length}` });
+    } else if (/\s/u.test(key)) {
+      // The output of another program may have ended up here, such as a question that npx asks.
+      context.addIssue({
+        code: 'custom',
+        message: `${which} has white space in it, which no key has that BackChannel makes`,
+      });
+    } else if (isRepetitive(key)) {
+      context.addIssue({ code: 'custom', message: `${which} is a short pattern that repeats, which is easy to guess` });
     } else if (keys.indexOf(key) < index) {
       context.addIssue({ code: 'custom', message: `${which} is the same as key ${keys.indexOf(key) + 1}` });
     }
@@ -116,11 +124,18 @@ export const SecretKeys = z.string().transform((value, context): readonly string
   return keys;
 });
 
+/** Whether a text repeats a pattern of at most eight characters. */
+function isRepetitive(text: string): boolean {
+  for (let period = 1; period <= 8; period++) if (text.slice(period) === text.slice(0, -period)) return true;
+  return false;
+}
+
 export const PlainPassword = z
   .string()
   .refine((value) => Buffer.byteLength(value) <= 72, {
     error: (issue) => `has ${Buffer.byteLength(String(issue.input))} bytes in UTF-8, and bcrypt reads no more than 72`,
   })
+  .refine((value) => !/[\r\n]/.test(value), { error: 'has a line break in it: a password is one line' })
   .refine((value) => !value.includes('\0'), { error: 'has a NUL character, where bcrypt stops reading' })
   .refine((value) => !isBcryptHash(value.trim()), { error: 'is a bcrypt hash: put it in MASTER_PASSWORD_HASH' });
 

@@ -20,7 +20,7 @@ export interface Databases {
 }
 
 /** The key that all servers of a test share, which PostgreSQL requires. */
-const SECRET_KEY = 'a key for tests that everybody may know';
+const SECRET_KEY = 'a-key-for-tests-that-everybody-may-know';
 const SQLITE_FILE = 'backchannel.db';
 
 const tables = entities.map(({ meta }) => meta.tableName);
