@@ -17,6 +17,8 @@ export const messages = {
   crossOrigin: (origin: string) =>
     `Pages of another origin (${origin}) are not allowed to do this. ` +
     'To allow this origin, add it to ALLOWED_ORIGINS. If it is your address of this server, set PUBLIC_URL to it.',
+  insecureOrigin: (publicUrl: string) =>
+    `This was sent from a page that was loaded over http, where others can change it. Use ${publicUrl} instead.`,
   payloadTooLarge: (maxBytes: number) => `The body is larger than ${maxBytes / 1024} KiB.`,
   unsupportedMediaType: (format: string, type: string) => `Send ${format} in UTF-8, with Content-Type: ${type}.`,
   internal: 'Something went wrong on the server; see its log.',

@@ -28,6 +28,8 @@ function crossOriginRefusal(request: { method: string; headers: IncomingHttpHead
   if (site === undefined && (origin === undefined || origin === config.publicUrl || isOwnHost(origin, host, config))) {
     return null;
   }
+  const isInsecure = origin?.startsWith('http:') && origin.replace(/^http:/, 'https:') === config.publicUrl;
+  if (isInsecure) return messages.insecureOrigin(config.publicUrl);
   return messages.crossOrigin(origin ?? String(site));
 }
 
@@ -37,14 +39,19 @@ export function refuseForeignOrigin(request: { method: string; headers: Incoming
   if (refusal) throw new TRPCError({ code: 'FORBIDDEN', message: refusal });
 }
 
-/** Whether the page's host is the one that the request went to. Only loopback hosts and PUBLIC_URL's host qualify. */
+/**
+ * Whether the page's host is the one that the request went to. Only loopback hosts and PUBLIC_URL's host qualify. Behind a proxy
+ * with TLS, Host does not tell the scheme, so PUBLIC_URL does: whoever can change what http sends must not write over https.
+ */
 function isOwnHost(origin: string, host: string | undefined, config: Origins): boolean {
   if (!host || !URL.canParse(origin)) return false;
   const page = new URL(origin);
   // This protects browsers, and they always send Origin in this exact spelling.
   if (page.origin !== origin) return false;
   if (page.host !== hostOf(host, page.protocol)) return false;
-  return isLoopbackOrigin(page.origin) || page.host === new URL(config.publicUrl).host;
+  if (isLoopbackOrigin(page.origin)) return true;
+  const home = new URL(config.publicUrl);
+  return page.host === home.host && (page.protocol === 'https:' || home.protocol === 'http:');
 }
 
 function hostOf(host: string, protocol: string): string | null {

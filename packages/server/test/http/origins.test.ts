@@ -13,6 +13,7 @@ import {
 } from '../support/harness.ts';
 
 const faces: Face[] = ['REST', 'tRPC'];
+const form = { 'content-type': 'application/x-www-form-urlencoded' };
 const json = { 'content-type': 'application/json' };
 const rightPassword = JSON.stringify({ password: PASSWORD });
 const writes = operations.filter(({ type }) => type === 'mutation');
@@ -31,7 +32,7 @@ afterAll(() => Promise.all([local, named, secure, closed].map((each) => each[Sym
 
 type Headers = Record<string, string | null>;
 
-/** Signs out, which has no other requirements, on both faces. PORT in a header is the server's port. */
+/** Signs out, which has no other requirements, on both faces and the page. PORT in a header is the server's port. */
 async function write(server: TestServer, headers: Headers): Promise<'passes' | 'refused'> {
   const { port } = new URL(server.url);
   const own = Object.entries(headers).map(([name, value]): [string, string | null] => [
@@ -44,6 +45,9 @@ async function write(server: TestServer, headers: Headers): Promise<'passes' | '
     if (answer.status === 200) outcomes.add('passes');
     else if (refusal(face, answer) === 'FORBIDDEN') outcomes.add('refused');
   }
+  const page = await sendRaw(server.url, 'POST /logout', { headers: { ...Object.fromEntries(own), ...form } });
+  expect([200, 403]).toContain(page.status);
+  outcomes.add(page.status === 200 ? 'passes' : 'refused');
   const [outcome, ...others] = outcomes;
   if (!outcome || others.length > 0) throw new Error('the faces differ');
   return outcome;
@@ -200,6 +204,29 @@ describe('a write without Sec-Fetch-Site', () => {
   ] as const)('where PUBLIC_URL is https, with an Origin of %s and a Host of %s: %s', async (origin, host, outcome) => {
     expect(await write(secure, { origin, host })).toBe(outcome);
   });
+
+  // Whoever can change what is sent over http must not write over https. A proxy with TLS sends the same Host for both.
+  test.each([
+    ['https', secure, 'https://auth.example.com:PORT', 'auth.example.com:PORT', 'passes'],
+    ['https', secure, 'http://auth.example.com:PORT', 'auth.example.com:PORT', 'refused'],
+    ['https', secure, 'http://auth.example.com:PORT', 'backend:8000', 'refused'],
+    ['https', secure, 'http://auth.example.com', 'auth.example.com', 'refused'],
+    ['https', secure, 'http://auth.example.com', 'auth.example.com:PORT', 'refused'],
+    ['https', secure, 'http://auth.example.com:443', 'auth.example.com:443', 'refused'],
+    ['https', secure, 'ws://auth.example.com:PORT', 'auth.example.com:PORT', 'refused'],
+    // Only a program on this machine can be in between.
+    ['https', secure, 'http://localhost:PORT', 'localhost:PORT', 'passes'],
+    ['https', secure, 'http://127.0.0.1:PORT', '127.0.0.1:PORT', 'passes'],
+    ['https', secure, 'http://localhost:PORT', 'auth.example.com:PORT', 'refused'],
+    // A proxy with TLS in front, while PUBLIC_URL is http.
+    ['http', named, 'https://auth.example.com:PORT', 'auth.example.com:PORT', 'passes'],
+    ['http', named, 'http://auth.example.com:PORT', 'auth.example.com:PORT', 'passes'],
+  ] as const)(
+    'of a page with another scheme: PUBLIC_URL $0, $2 at $3: $4',
+    async (_, server, origin, host, outcome) => {
+      expect(await write(server, { origin, host })).toBe(outcome);
+    },
+  );
 
   test('is refused if Origin appears twice', async () => {
     for (const face of faces) {

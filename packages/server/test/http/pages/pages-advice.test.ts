@@ -67,7 +67,7 @@ describe('a banner says that the address is not PUBLIC_URL', () => {
   });
 });
 
-test('a form over http is refused if the cookie would be lost, and says where to sign in', async () => {
+test('a form over http is refused if PUBLIC_URL is https, and says where to sign in', async () => {
   await using server = await startServer({ publicUrl: 'https://auth.example.com:0', ...https });
   const { host, port } = new URL(server.url);
   const send = (origin: string, to: string) =>
@@ -76,9 +76,10 @@ test('a form over http is refused if the cookie would be lost, and says where to
       body: String(new URLSearchParams({ password: PASSWORD })),
     });
   const lost = await send(`http://${host}`, host);
-  expect([lost.status, lost.headers['set-cookie']]).toEqual([400, undefined]);
+  expect([lost.status, lost.headers['set-cookie']]).toEqual([403, undefined]);
   const words = wordsOf(lost);
-  expect(words).toContain(`Sign in at ${server.url}/login.`);
+  expect(words).toContain(`Use ${server.url} instead.`);
+  expect(words).not.toContain('ALLOWED_ORIGINS');
   expect(words).toContain(`You are at http://${host},`);
   expect((await send(server.url, host)).status).toBe(303);
   // Browsers accept Secure cookies from loopback addresses.
