@@ -50,8 +50,9 @@ const launch = (here: Chromium): Promise<Browser> =>
       // Chromium's sandbox wants privileges that containers rarely grant, and the pages here are the project's own.
       '--no-sandbox',
       // No name but these resolves, so a page can't reach another host even where the machine could. Hosts of their own,
-      // under one domain, are for the tests of proxies.
-      '--host-resolver-rules=MAP *.example.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost',
+      // under one domain, are for the tests of proxies, as are names without a domain.
+      '--host-resolver-rules=MAP *.example.test 127.0.0.1, MAP nas 127.0.0.1, MAP my_nas 127.0.0.1, MAP * ~NOTFOUND, ' +
+        'EXCLUDE localhost, EXCLUDE 127.0.0.1, EXCLUDE ::1',
     ],
   });
 

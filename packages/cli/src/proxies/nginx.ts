@@ -180,7 +180,7 @@ function listen({ url, certificate }: Site): string {
   const folder = `/etc/letsencrypt/live/${hostname}`;
   const { file, key } = certificate ?? { file: `${folder}/fullchain.pem`, key: `${folder}/privkey.pem` };
   return [
-    `    listen ${portOf(url)}${isSecure ? ' ssl' : ''};`,
+    `    listen ${ownNetwork(url)}${portOf(url)}${isSecure ? ' ssl' : ''};`,
     `    server_name ${hostname};`,
     ...(isSecure && !certificate
       ? ['    # EDIT: where the certificate is (or print it with --cert FILE --key FILE)']
@@ -189,10 +189,13 @@ function listen({ url, certificate }: Site): string {
   ].join('\n');
 }
 
+/** A port alone is one of IPv4, where nobody reaches a site whose name is an IPv6 address. */
+const ownNetwork = ({ hostname }: URL): string => (hostname.startsWith('[') ? '[::]:' : '');
+
 function redirectToHttps({ url }: Site): string {
   if (url.protocol !== 'https:' || portOf(url) !== 443) return '';
   return `server {
-    listen 80;
+    listen ${ownNetwork(url)}80;
     server_name ${url.hostname};
     return 301 ${url.origin}$request_uri;
 }

@@ -1,6 +1,7 @@
 // The frame and the Content-Security-Policy that all pages share.
 import { headTags, iconUrl } from '../head.ts';
 import { type Html, html } from './html.ts';
+import { script, scriptHash } from './script.ts';
 import { style, styleHash } from './style.ts';
 
 export interface Page {
@@ -11,6 +12,10 @@ export interface Page {
   banner?: Html | null;
   /** For lists, which need more width than forms. */
   isWide?: boolean;
+  /** Where the page leads on its own, and after how many seconds, as in `0;url=https://example.com/`. */
+  refresh?: string | null;
+  /** Whether the page has the script. */
+  hasScript?: boolean;
 }
 
 const mark = html`<svg viewBox="0 0 32 32" aria-hidden="true"><rect class="tile" width="32" height="32" rx="7"/>
@@ -20,11 +25,19 @@ const head: Html = {
   markup: `${headTags}\n  <link rel="icon" href="${iconUrl}">\n  <style>${style}</style>`,
 };
 
-export function renderPage({ title, main, banner = null, isWide = false }: Page): string {
+export function renderPage({
+  title,
+  main,
+  banner = null,
+  isWide = false,
+  refresh = null,
+  hasScript = false,
+}: Page): string {
   return html`<!DOCTYPE html>
 <html lang="en">
 <head>
   ${head}
+  ${refresh === null ? null : html`<meta http-equiv="refresh" content="${refresh}">`}
   <title>${title} · BackChannel</title>
 </head>
 <body>
@@ -35,19 +48,19 @@ ${banner}
 ${main}
 </div>
 </main>
+${hasScript ? script : null}
 </body>
 </html>
 `.markup;
 }
 
 /**
- * Allows only the page's own style and icon. Chrome also checks the redirect after a form against form-action, so the return
- * address of a sign-in must be listed.
+ * Allows only the page's own style, icon and script, and forms to this server. Chrome also checks every redirect after a
+ * form against form-action, so no form may be answered with a redirect to another origin.
  */
-export function pageCsp(goesOnTo: URL | null): string {
-  const targets = goesOnTo ? `'self' ${goesOnTo.origin}` : "'self'";
+export function pageCsp({ hasScript = false }: Page): string {
   return (
-    `default-src 'none'; style-src ${styleHash}; img-src data:; ` +
-    `base-uri 'none'; form-action ${targets}; frame-ancestors 'none'`
+    `default-src 'none'; ${hasScript ? `script-src ${scriptHash}; ` : ''}style-src ${styleHash}; img-src data:; ` +
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
   );
 }

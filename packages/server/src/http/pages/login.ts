@@ -3,12 +3,15 @@ import type { ErrorDescription } from '../../errors.ts';
 import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
+import { FRAGMENT_FIELD, KEEPS_FRAGMENT } from './script.ts';
 import type { Sender } from './sent-back.ts';
 import { duration } from './time.ts';
 
 export interface LoginForm {
   /** The return address, already checked. */
   next: URL | null;
+  /** The fragment of the address, as an earlier form carried it. */
+  fragment?: string;
   /** Why forward-auth gave no return address. It is explained after the sign-in. */
   reason: NoReturn | null;
   banner: Html | null;
@@ -19,11 +22,13 @@ export interface LoginForm {
   error?: ErrorDescription | null;
 }
 
-export function loginPage({ next, reason, banner, username, remember = false, error = null }: LoginForm): Page {
+export function loginPage(options: LoginForm): Page {
+  const { next, fragment = '', reason, banner, username, remember = false, error = null } = options;
   const problem = error ? describeProblem(error) : null;
   return {
     title: problem ? `${problem.title} – Sign in` : 'Sign in',
     banner,
+    hasScript: true,
     main: html`<h1>Sign in</h1>
 ${next ? html`<p class="lead">to continue to <strong>${next.host}</strong></p>` : null}
 ${
@@ -33,6 +38,7 @@ ${
 }
 <form class="form" method="post" action="/login">
 ${next ? html`<input type="hidden" name="next" value="${next.href}">` : null}
+${next ? html`<input type="hidden" id="${FRAGMENT_FIELD}" name="${FRAGMENT_FIELD}" value="${fragment}">` : null}
 ${reason ? html`<input type="hidden" name="reason" value="${reason}">` : null}
 <input type="text" id="username" autocomplete="username" value="${username}" readonly hidden>
 <div class="field">
@@ -48,6 +54,8 @@ Keep me signed in on this device</label>
 </form>`,
   };
 }
+
+const keepsFragment: Html = { markup: KEEPS_FRAGMENT };
 
 interface Problem {
   title: string;
@@ -83,6 +91,7 @@ export function signedInPage(options: { next: URL | null; banner: Html | null; f
   return {
     title: 'You are signed in',
     banner,
+    hasScript: true,
     main: html`<h1>You are signed in</h1>
 ${
   from
@@ -91,7 +100,7 @@ ${
     : null
 }
 <div class="stack">
-${next ? html`<a class="button main" href="${next.href}">Continue to ${next.host}</a>` : null}
+${next ? html`<a ${keepsFragment} class="button main" href="${next.href}">Continue to ${next.host}</a>` : null}
 <a class="button ${next ? 'full' : 'main'}" href="/">See your sessions</a>
 <form method="post" action="/logout"><button class="full">Sign out</button></form>
 </div>`,

@@ -23,6 +23,7 @@ import { homePage, OTHERS } from './home.ts';
 import { type Page, pageCsp, renderPage } from './layout.ts';
 import { loginPage, signedInPage } from './login.ts';
 import { halfSignedOutPage, logoutPage, signedOutPage } from './logout.ts';
+import { onwardPage, ownPage, withFragment } from './onward.ts';
 import { refusalPage } from './refusal.ts';
 import { createSentBack } from './sent-back.ts';
 
@@ -37,7 +38,7 @@ interface Visit {
 
 type Reply =
   | { seeOther: string }
-  | { page: Page; status?: number; retryAfterSeconds?: number | undefined; goesOnTo?: URL | null };
+  | { page: Page; status?: number; retryAfterSeconds?: number | undefined; refresh?: string | null };
 
 type Handler = (visit: Visit) => Promise<Reply>;
 
@@ -45,6 +46,7 @@ const LoginFields = z.strictObject({
   password: z.string().default(''),
   remember: z.literal('yes').optional(),
   next: z.string().optional(),
+  fragment: z.string().default(''),
   reason: z.string().optional(),
 });
 const NoFields = z.strictObject({});
@@ -76,10 +78,16 @@ export function createPages(options: {
     const reason = asNoReturn(fieldOf(req, 'reason'));
     const banner = addressBanner(req, next);
     const session = await sessionOf(context);
-    if (!session) return { page: loginPage({ next, reason, banner, username: config.operatorName }), goesOnTo: next };
+    if (!session) return { page: loginPage({ next, reason, banner, username: config.operatorName }) };
     const { hadPass: hasPass } = await context.renewPass(session);
     const from = sentBack.find({ next: asked, reason, session, hasPass });
     return { page: signedInPage({ next, banner, from }) };
+  };
+
+  /** Leads on after a form. */
+  const goOn = (url: URL): Reply => {
+    const path = ownPage(url, config.publicUrl);
+    return path === null ? onwardPage(url) : { seeOther: path };
   };
 
   const signIn: Handler = async ({ req, res, call }) => {
@@ -87,18 +95,20 @@ export function createPages(options: {
     const fields = await readFields(LoginFields, req, res);
     const next = returnAddress.accept(fields.next);
     const reason = asNoReturn(fields.reason);
+    const { fragment } = fields;
     const remember = fields.remember !== undefined;
     try {
       await call.auth.login({ password: fields.password, remember });
+      if (next) return goOn(withFragment(next, fragment));
       // Without a return address, the sign-in page explains why the person cannot go on to the application.
-      return { seeOther: next?.href ?? (reason ? `${LOGIN_PATH}?reason=${reason}` : HOME_PATH) };
+      return { seeOther: reason ? `${LOGIN_PATH}?reason=${reason}` : HOME_PATH };
     } catch (cause) {
       const error = describeError(cause);
       if (error.status === 500) throw cause;
       logError(log, cause, { res, described: error });
       const banner = addressBanner(req, next);
-      const page = loginPage({ next, reason, banner, username: config.operatorName, remember, error });
-      return { page, status: error.status, retryAfterSeconds: error.retryAfterSeconds, goesOnTo: next };
+      const page = loginPage({ next, fragment, reason, banner, username: config.operatorName, remember, error });
+      return { page, status: error.status, retryAfterSeconds: error.retryAfterSeconds };
     }
   };
 
@@ -178,9 +188,10 @@ function send(res: Response, reply: Reply): void {
     res.end();
     return;
   }
-  const { page, status = 200, retryAfterSeconds, goesOnTo = null } = reply;
+  const { page, status = 200, retryAfterSeconds, refresh = null } = reply;
   if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds));
-  res.setHeader('Content-Security-Policy', pageCsp(goesOnTo));
+  if (refresh !== null) res.setHeader('Refresh', refresh);
+  res.setHeader('Content-Security-Policy', pageCsp(page));
   res.status(status).type('html').send(renderPage(page));
 }
 

@@ -33,6 +33,21 @@ const signedIn = {
 
 const linksOf = ({ text }: RawAnswer) =>
   [...text.matchAll(/\s(?:href|src|action|content|value)="(.*?)"/g)].map(([, value = '']) => value);
+const unescaped = (text: string) =>
+  text
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&');
+
+/** Where a browser is led after a form: by a redirect on this server, or by a page of its own. */
+function leadsTo({ status, headers, text }: RawAnswer): string | undefined {
+  if (status === 303) return headers.location?.[0];
+  const refresh = headers.refresh?.[0] ?? /http-equiv="refresh" content="(.*?)"/.exec(text)?.[1];
+  return refresh === undefined ? undefined : unescaped(refresh.replace(/^0;url=/, ''));
+}
+
 const formActionOf = ({ headers }: RawAnswer) =>
   /form-action ([^;]*)/.exec(headers['content-security-policy']?.[0] ?? '')?.[1];
 
@@ -58,20 +73,23 @@ describe('a sign-in leads to the address in next', () => {
     const server = servers[name];
     const next = withPort(server, given);
     const target = expected === null ? null : withPort(server, expected);
-    const { origin } = new URL(target ?? next);
+    const { href, origin } = new URL(target ?? next);
+    const isOwn = origin === new URL(server.url).origin;
 
     const page = await sendRaw(server.url, `GET /login?${encoded(next)}`);
     expect(page.status).toBe(200);
-    expect(formActionOf(page)).toBe(`'self' ${origin}`);
-    const hidden = /name="next" value="(.*?)"/.exec(page.text)?.[1]?.replaceAll('&amp;', '&').replaceAll('&#39;', "'");
-    const wrong = await signIn(server, hidden ?? '', 'wrong');
-    expect([wrong.status, formActionOf(wrong)]).toEqual([401, `'self' ${origin}`]);
-    const right = await signIn(server, hidden ?? '');
-    expect([right.status, right.headers.location]).toEqual([303, [new URL(target ?? next).href]]);
+    // The chain of redirects after the form never leaves this server (CSP 3, 6.4.2).
+    expect(formActionOf(page)).toBe("'self'");
+    const hidden = unescaped(/name="next" value="(.*?)"/.exec(page.text)?.[1] ?? '');
+    const wrong = await signIn(server, hidden, 'wrong');
+    expect([wrong.status, formActionOf(wrong)]).toEqual([401, "'self'"]);
+    const right = await signIn(server, hidden);
+    expect([right.status, leadsTo(right)]).toEqual(isOwn ? [303, href.slice(origin.length)] : [200, href]);
+    if (!isOwn) expect(linksOf(right).map(unescaped)).toContain(href);
 
     const again = await sendRaw(server.url, `GET /login?${encoded(next)}`, { headers: { cookie: signedIn[name] } });
     expect([again.status, again.headers.location]).toEqual([200, undefined]);
-    expect(linksOf(again).map((link) => link.replaceAll('&amp;', '&'))).toContain(right.headers.location?.[0]);
+    expect(linksOf(again).map(unescaped)).toContain(href);
   });
 });
 
@@ -186,7 +204,8 @@ describe('a foreign address is dropped, and is neither a redirect nor a link', (
       const foreign = linksOf(answer).filter((link) => !own(link) && !known.includes(link));
       expect(foreign.filter((link) => link !== `${origin}/login`)).toEqual([]);
       expect(answer.headers.location).toBeUndefined();
-      expect(answer.text).not.toMatch(/http-equiv|<script/);
+      expect(leadsTo(answer)).toBeUndefined();
+      expect(answer.text).not.toContain('http-equiv');
     };
     expectHarmless(await sendRaw(server.url, `GET /login?${encoded(next)}`));
     expectHarmless(await sendRaw(server.url, `GET /login?${encoded(next)}`, { headers: { cookie: signedIn[name] } }));
@@ -207,6 +226,42 @@ describe('a foreign address is dropped, and is neither a redirect nor a link', (
       const posted = await sendRaw(plain.url, 'POST /login', { headers: form, body });
       expect([posted.status, posted.headers.location]).toEqual([400, undefined]);
     }
+  });
+
+  test('the fragment that the browser adds changes nothing but the fragment', async () => {
+    const next = 'https://photos.example.com/html?a=1#old';
+    for (const [fragment, expected] of [
+      ['', '#old'],
+      ['#/deep/link?b=c', '#/deep/link?b=c'],
+      ['#?next=//evil.example', '#?next=//evil.example'],
+      ['@evil.example/', '#@evil.example/'],
+      ['\\evil.example', '#\\evil.example'],
+      ['#\r\nSet-Cookie: x=y', '#Set-Cookie:%20x=y'],
+      ['#"><script>alert(1)</script>', '#%22%3E%3Cscript%3Ealert(1)%3C/script%3E'],
+      ['#é;url=//evil.example', '#%C3%A9;url=//evil.example'],
+      [`#${'x'.repeat(9000)}`, '#old'],
+    ] as const) {
+      const body = String(new URLSearchParams({ password: PASSWORD, next, fragment }));
+      const answer = await sendRaw(domain.url, 'POST /login', { headers: form, body });
+      expect([answer.status, leadsTo(answer)]).toEqual([200, `https://photos.example.com/html?a=1${expected}`]);
+      expect(answer.text).not.toContain('<script>alert');
+    }
+    const body = String(new URLSearchParams({ password: PASSWORD, next: '/docs', fragment: '#//evil.example' }));
+    const own = await sendRaw(domain.url, 'POST /login', { headers: form, body });
+    expect([own.status, own.headers.location]).toEqual([303, ['/docs#//evil.example']]);
+  });
+
+  test('a page that may lead to another origin is never the target of a redirect after a form', async () => {
+    const { origin } = new URL(domain.url);
+    const app = encodeURIComponent('https://photos.example.com/');
+    for (const path of [`/login?next=${app}`, '/logout', '/docs/', '/nothing', '//photos.example.com/']) {
+      const answer = await signIn(domain, origin + path);
+      expect([path, answer.status, leadsTo(answer)]).toEqual([path, 200, origin + path]);
+    }
+    // A proxy in front may have a small buffer for headers.
+    const long = `https://photos.example.com/?${'x'.repeat(2000)}`;
+    const answer = await signIn(domain, long);
+    expect([answer.status, answer.headers.refresh, leadsTo(answer)]).toEqual([200, undefined, long]);
   });
 
   test('the query string of the form itself changes nothing', async () => {
