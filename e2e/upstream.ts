@@ -27,7 +27,8 @@ export const DOWNLOAD = Buffer.alloc(8 * 1024 * 1024, 'what is downloaded ');
 export async function openUpstream(): Promise<Upstream> {
   const recorded: Recorded[] = [];
   const open = new Set<() => void>();
-  const server = createServer((req, res) => {
+  // More than a proxy passes on, so that nothing is cut here.
+  const server = createServer({ maxHeaderSize: 128 * 1024 }, (req, res) => {
     const hash = createHash('sha256');
     let bytes = 0;
     req.on('data', (chunk: Buffer) => {

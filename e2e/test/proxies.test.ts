@@ -139,8 +139,62 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
       expect([led.status, led.headers.location]).toEqual([302, loginAddress(auth, `${app}/page?a=b`)]);
     }
     const { headers } = await client.ask(subdomains.samePort);
-    expect(headers['www-authenticate']).toBe('Bearer realm="backchannel", Basic realm="backchannel", charset="UTF-8"');
+    expect(headers['www-authenticate']).toBe('Basic realm="backchannel", charset="UTF-8", Bearer realm="backchannel"');
     expect(upstream.recorded).toEqual([]);
+  });
+
+  test('a person whose form is refused gets words and a way to sign in, also from another site; a script gets neither', async (context) => {
+    const { subdomains, ports, upstream, client } = await enter(context);
+    upstream.recorded.length = 0;
+    const accept = 'text/html,application/xhtml+xml,*/*;q=0.8';
+    for (const { app, auth } of [subdomains, { ...subdomains, app: subdomains.samePort }, ports]) {
+      const link = `<a href="${auth}/login?next=${encodeURIComponent(`${app}/`)}" target="_top">Sign in</a>`;
+      for (const headers of [
+        { ...navigation, accept, 'sec-fetch-site': 'same-origin', origin: app },
+        { ...navigation, accept, 'sec-fetch-site': 'cross-site', origin: 'https://idp.example.net' },
+        { accept },
+      ]) {
+        const refused = await client.ask(`${app}/page`, { method: 'POST', headers, body: 'a=b' });
+        expect([refused.status, refused.headers.location]).toEqual([401, undefined]);
+        expect(refused.headers['www-authenticate']).toContain('Bearer realm="backchannel"');
+        expect(refused.headers['content-type']).toMatch(/^text\/html/);
+        expect(refused.headers['cache-control']).toBe('no-store');
+        expect(String(refused.body)).toContain('It has not reached');
+        expect(String(refused.body)).toContain(link);
+      }
+      const script = { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty', accept };
+      const refused = await client.ask(`${app}/page`, { method: 'POST', headers: script, body: 'a=b' });
+      expect([refused.status, String(refused.body).includes('login')]).toEqual([401, false]);
+    }
+    expect(upstream.recorded).toEqual([]);
+  });
+
+  test('a long query and many cookies come through, for a stranger and for someone who is signed in', async (context) => {
+    const { subdomains, ports, client } = await enter(context);
+    for (const { app, auth } of [subdomains, ports]) {
+      const cookie = cookiesOf(await logIn(client, auth));
+      const path = `/list?${Array.from({ length: 200 }, (_, at) => `c[]=${100 + at}`).join('&')}`;
+      const led = await client.ask(app, { path, headers: navigation });
+      expect([led.status, led.headers.location]).toEqual([302, loginAddress(auth, app + path)]);
+      // Longer than BackChannel carries along.
+      const longer = await client.ask(app, { path: `/list?${'x'.repeat(7500)}`, headers: navigation });
+      expect([longer.status, longer.headers.location]).toEqual([302, `${auth}/login?dropped=long`]);
+
+      const theirs = Array.from({ length: 8 }, (_, at) => `theirs${at}=${String(at).repeat(2048)}`);
+      const many = theirs.join('; ');
+      expect((await client.ask(app, { path, headers: { ...navigation, cookie: many } })).status).toBe(302);
+      expect((await client.ask(app, { method: 'POST', headers: { cookie: many } })).status).toBe(401);
+      // In one header, and in several (RFC 9113, 8.2.3).
+      for (const sent of [`${many}; ${cookie}`, [...theirs, cookie]]) {
+        const seen = seenBy(await client.ask(app, { path, headers: { cookie: sent } }));
+        expect(headersOf(seen).cookie).toBe(many);
+        expect(seen.url).toBe(path);
+      }
+      // Whatever else an application's own client sends is not BackChannel's business.
+      const other = { 'x-large': 'x'.repeat(20_000) };
+      const seen = seenBy(await client.ask(app, { headers: { cookie: `${many}; ${cookie}`, ...other } }));
+      expect(headersOf(seen)).toMatchObject(other);
+    }
   });
 
   test('a body of any size and kind comes through, and is not asked for where it is refused', async (context) => {

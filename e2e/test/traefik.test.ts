@@ -31,14 +31,14 @@ async function openTraefik() {
   };
   const server = scope.use(await openServer(env));
   const block = await printBlock(env, 'traefik', 'app.example.test', 'http://127.0.0.1:3000');
-  const { address, told, cleaned, stripped } = readBlock(block);
+  const { address, asking, told, cleaned, stripped } = readBlock(block);
 
   /** What the application would get, or what the client gets instead. */
   const pass = async ({ method, uri, headers }: Request) => {
     const onward = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
     for (const name of cleaned) onward.delete(name);
     const asked = {
-      ...Object.fromEntries(onward),
+      ...Object.fromEntries([...onward].filter(([name]) => asking.includes(name))),
       'x-forwarded-for': '203.0.113.7',
       'x-forwarded-host': 'app.example.test',
       'x-forwarded-method': method,
@@ -73,13 +73,14 @@ function readBlock(block: string) {
       header.toLowerCase(),
     );
   const verify = below('app-example-test-verify');
+  const listed = (key: string) =>
+    [...below(key, `${verify}\n`).matchAll(/- ([\w-]+)/g)].map(([, name = '']) => name.toLowerCase());
   expect(verify).toContain('trustForwardHeader: false');
   expect(below('middlewares')).toMatch(/-clean\n.*-verify\n.*-strip/);
   return {
     address: /address: "(.*)"/.exec(verify)?.[1] ?? '',
-    told: [...below('authResponseHeaders', `${verify}\n`).matchAll(/- ([\w-]+)/g)].map(([, name = '']) =>
-      name.toLowerCase(),
-    ),
+    asking: listed('authRequestHeaders'),
+    told: listed('authResponseHeaders'),
     cleaned: emptied('app-example-test-clean'),
     stripped: emptied('app-example-test-strip'),
   };

@@ -2,7 +2,7 @@
 import { basicToken, bearerToken, ourCookies } from './credentials.ts';
 import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import type { Site } from './site.ts';
-import { deletedPatterns, identityHeaders } from './stripped.ts';
+import { deletedPatterns, identityHeaders, verifyIgnores } from './stripped.ts';
 
 export function caddyBlock(site: Site): string {
   const { url, upstream, publicUrl, words } = site;
@@ -44,6 +44,7 @@ ${guarded(site)}		# BackChannel checks every request. Only the response 204 lets
 		forward_auth ${site.open.length > 0 ? '@backchannel_guarded ' : ''}${backchannel.host} {
 			uri /api/v1/auth/verify?redirect=1${basic ? '&basic=1' : ''}
 			copy_headers ${identityHeaders(site).join(' ')}
+${verifyIgnores.map((name) => `			header_up -${name}`).join('\n')}
 		}
 
 		# Credentials that the application must not see: BackChannel's cookies and tokens. A token can be a bearer token, or the

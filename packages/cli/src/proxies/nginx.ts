@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { basicToken, bearerToken, ourCookies } from './credentials.ts';
 import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import { portOf, type Site } from './site.ts';
-import { deletedHeaders, identityHeaders } from './stripped.ts';
+import { deletedHeaders, identityHeaders, verifyReads } from './stripped.ts';
 
 export function nginxBlock(site: Site): string {
   return `${head(site)}\n\n${site.upstream ? application(site, site.upstream) : own(site)}`;
@@ -75,6 +75,7 @@ ${listen(site)}
     auth_request /backchannel-verify;
 ${identity.map((name) => `    auth_request_set ${variable(name)} $upstream_http_${lowered(name)};`).join('\n')}
     auth_request_set $bc_sign_in $upstream_http_location;
+    auth_request_set $bc_refusal $upstream_http_content_type;
     error_page 401 = @backchannel_sign_in;
 
     # These headers tell the application who the caller is, and from where. They replace the client's.
@@ -119,14 +120,31 @@ ${site.open.length > 0 ? allowed(variables.isPublic) : ''}        proxy_pass htt
 ${verifyReads.map((name) => `        proxy_set_header ${name} $http_${lowered(name)};`).join('\n')}
     }
 
-    # Only page loads in a browser are redirected to the sign-in page. Other requests get the 401.
+    # A browser that loads a page is sent to sign in. A person who sent a form gets words and a link. Programs get the 401.
     location @backchannel_sign_in {
-        if ($bc_sign_in = "") {
+        default_type text/html;
+        add_header Cache-Control no-store always;
+        if ($bc_sign_in) {
+            return 302 $bc_sign_in;
+        }
+        if ($bc_refusal !~ "^text/html") {
             return 401;
         }
-        return 302 $bc_sign_in;
+        return 401 '${refusedPage(site)}';
     }
 }`;
+}
+
+/** The words of BackChannel's own page: nginx passes on no body of a check. It contains no apostrophe and no dollar sign. */
+function refusedPage({ url, publicUrl }: Site): string {
+  const signIn = `${publicUrl.origin}/login?next=${encodeURIComponent(`${url.origin}/`)}`;
+  return (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">' +
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Sign in first</title><h1>Sign in first</h1>' +
+    '<p>You are not signed in, or your browser did not say so because another site sent this request. ' +
+    `It has not reached ${url.host}.</p><p><a href="${signIn}" target="_top">Sign in</a>. ` +
+    'If you sent a form, go back to it afterwards and send it again.</p></html>'
+  );
 }
 
 /**
@@ -150,20 +168,6 @@ const allowed = (condition: string): string => `        if (${condition}) {
             return 204;
         }
 `;
-
-/** The client's headers that BackChannel reads when it checks a request. */
-const verifyReads = [
-  'Cookie',
-  'Authorization',
-  'X-Backchannel-Token',
-  'Accept',
-  'X-Requested-With',
-  'Sec-Fetch-Mode',
-  'Sec-Fetch-Dest',
-  'Sec-Fetch-Site',
-  'User-Agent',
-  'X-Request-Id',
-] as const;
 
 /** For applications with many cookies. BackChannel accepts 48 KiB of headers, and sends less than 16 KiB. */
 const largeHeaders = `    large_client_header_buffers 2 23k;

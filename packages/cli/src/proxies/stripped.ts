@@ -11,6 +11,32 @@ export const identityHeaders = ({ email }: Pick<Site, 'email'>): readonly string
   'X-Auth-Session',
 ];
 
+/** The client's headers that BackChannel reads when it checks a request. A proxy need not send it any others. */
+export const verifyReads = [
+  'Cookie',
+  'Authorization',
+  'X-Backchannel-Token',
+  'Accept',
+  'X-Requested-With',
+  'Sec-Fetch-Mode',
+  'Sec-Fetch-Dest',
+  'Sec-Fetch-Site',
+  'User-Agent',
+  'X-Request-Id',
+] as const;
+
+/** Of the headers that it does not read: those that many clients send, for a proxy that can only leave out what it can name. */
+export const verifyIgnores = [
+  'Referer',
+  'Origin',
+  'Accept-*',
+  'Cache-Control',
+  'Content-*',
+  'If-*',
+  'Range',
+  'Sec-Ch-*',
+] as const;
+
 interface Trusted {
   /** Who sets the headers or takes them for granted, and where that is written. */
   readonly source: string;

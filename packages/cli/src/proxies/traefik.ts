@@ -2,7 +2,7 @@
 // inspect Authorization. The block and its advice explain the consequences.
 import { ambiguousPath } from './public-paths.ts';
 import type { Site } from './site.ts';
-import { deletedHeaders, identityHeaders } from './stripped.ts';
+import { deletedHeaders, identityHeaders, verifyReads } from './stripped.ts';
 
 export function traefikBlock(site: Site): string {
   const { url, upstream, publicUrl, words } = site;
@@ -47,6 +47,8 @@ ${emptied([...new Set([...identityHeaders(site), ...deletedHeaders(['X-Real-IP']
       forwardAuth:
         address: "${backchannel.origin}/api/v1/auth/verify?redirect=1${basic ? '&basic=1' : ''}"
         trustForwardHeader: false
+        authRequestHeaders:
+${verifyReads.map((header) => `          - ${header}`).join('\n')}
         authResponseHeaders:
 ${identityHeaders(site)
   .map((header) => `          - ${header}`)

@@ -15,3 +15,14 @@ export function isNavigation(headers: IncomingHttpHeaders, method: string | unde
   }
   return mode === 'navigate' && (destination === undefined || destination === 'document');
 }
+
+/**
+ * Whether a person will look at the response, whatever the method: a browser navigates to it, or puts it into a frame (Fetch
+ * Metadata, W3C).
+ */
+export function isForPerson(headers: IncomingHttpHeaders): boolean {
+  const isSilent = ['sec-fetch-mode', 'sec-fetch-dest', 'sec-fetch-site'].every((name) => headers[name] === undefined);
+  if (!isSilent && headers['sec-fetch-mode'] !== 'navigate') return false;
+  if (headers['x-requested-with'] !== undefined) return false;
+  return new Negotiator({ headers }).mediaType(['application/json', 'text/html']) === 'text/html';
+}

@@ -14,11 +14,12 @@ import { readProxyToken } from '../bearer.ts';
 import { type ClientAddress, createPeerTrust, peerOf } from '../client-address.ts';
 import type { Cookies } from '../cookies.ts';
 import { setSecurityHeaders } from '../headers.ts';
-import { isNavigation } from '../navigation.ts';
+import { isForPerson, isNavigation } from '../navigation.ts';
 import { LOGIN_PATH, VERIFY_PATH } from '../paths.ts';
 import { type IdentifyRequest, requestIdOf } from '../request-id.ts';
-import type { NoReturn, ReturnAddress } from '../return-address.ts';
+import { MAX_LOGIN_ADDRESS_BYTES, type NoReturn, type ReturnAddress } from '../return-address.ts';
 import { type OriginalRequest, readOriginalRequest } from './original-request.ts';
+import { refusedPage } from './refused-page.ts';
 
 /** Why a request is refused, for the log. */
 type Reason =
@@ -88,26 +89,42 @@ export function createVerify(options: {
       res.writeHead(302, { 'Content-Length': '0' }).end();
       return;
     }
-    const basic = query.get('basic') === '1' ? ', Basic realm="backchannel", charset="UTF-8"' : '';
-    res.setHeader('WWW-Authenticate', `Bearer realm="backchannel"${basic}`);
+    // Basic comes first, and both are in one line: some clients read only the first challenge, and some proxies pass on only the
+    // first line.
+    const basic = query.get('basic') === '1' ? 'Basic realm="backchannel", charset="UTF-8", ' : '';
+    res.setHeader('WWW-Authenticate', `${basic}Bearer realm="backchannel"`);
+    if (original && !back && isForPerson(req.headers)) {
+      const front = returnAddress.accept(URL.parse('/', original.address ?? '')?.href);
+      const page = refusedPage({ signIn: signInAddress(front ? { next: front.href } : {}), host: original.hostname });
+      res.writeHead(401, { 'Content-Type': 'text/html; charset=utf-8' }).end(page);
+      return;
+    }
     sendJson(res, 401, { message: messages.signInFirst, code: 'UNAUTHORIZED' });
   };
 
-  /** Where the browser signs in, with the address to return to, or with the reason why there is none. */
-  const findWayBack = (original: OriginalRequest | null): { location: string; missing: NoReturn | null } => {
-    const address = returnAddress.accept(original?.address);
-    const missing = ((): NoReturn | null => {
-      if (address) return null;
-      if (original === null) return 'proxy-not-trusted';
-      if (original.address === null) return 'address-not-told';
-      // If the host's front page could be followed, the problem is the rest of the address.
-      return returnAddress.accept(URL.parse('/', original.address)?.href) ? 'address-not-usable' : 'host-not-allowed';
-    })();
+  const signInAddress = (parameters: Record<string, string>): string => {
     const location = new URL(login);
-    if (address) location.searchParams.set('next', address.href);
-    if (missing) location.searchParams.set('reason', missing);
-    return { location: location.href, missing };
+    for (const [name, value] of Object.entries(parameters)) location.searchParams.set(name, value);
+    return location.href;
   };
+
+  /** Where the browser signs in, with the address to return to, or with the reason why there is none. */
+  const findWayBack = (
+    original: OriginalRequest | null,
+  ): { location: string; missing: NoReturn | 'address-too-long' | null } => {
+    if (original === null) return giveUp('proxy-not-trusted');
+    if (original.address === null) return giveUp('address-not-told');
+    const address = returnAddress.accept(original.address);
+    const location = address && signInAddress({ next: address.href });
+    if (location && location.length <= MAX_LOGIN_ADDRESS_BYTES) return { location, missing: null };
+    // If the host's front page could be followed, the problem is the rest of the address.
+    if (!returnAddress.accept(URL.parse('/', original.address)?.href)) return giveUp('host-not-allowed');
+    const isLong = signInAddress({ next: original.address }).length > MAX_LOGIN_ADDRESS_BYTES;
+    if (!location && !isLong) return giveUp('address-not-usable');
+    return { location: signInAddress({ dropped: 'long' }), missing: 'address-too-long' };
+  };
+
+  const giveUp = (missing: NoReturn) => ({ location: signInAddress({ reason: missing }), missing });
 
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const { headers } = req;

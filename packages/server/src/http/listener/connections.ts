@@ -7,8 +7,11 @@ import type { Duplex } from 'node:stream';
 import type { RequestLog } from '../../repeated-lines.ts';
 import { type Crowded, createShares } from './shares.ts';
 
-/** For the request line and all headers together, in bytes. It is Node's default, fixed here so that it stays. */
-const MAX_HEADER_BYTES = 16 * 1024;
+/**
+ * For the request line and all headers together, in bytes. Proxies send the cookies of the application when they ask
+ * forward-auth, which can be many. If every connection sends as much and no more, they take 192 MiB together.
+ */
+const MAX_HEADER_BYTES = 48 * 1024;
 
 export interface ConnectionLimits {
   /** For the headers. Without it, a client that sends one byte a second holds a connection for hours (Slowloris). */

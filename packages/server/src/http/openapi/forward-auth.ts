@@ -43,11 +43,23 @@ export function describeForwardAuth(options: {
           'The request is refused, comes from a browser that navigates, and has `redirect=1`. Location is the sign-in page.',
         headers: { Location: { ...location, required: true } },
       },
-      401: describeRefusal('NotSignedIn', { 'WWW-Authenticate': challenge, Location: location }),
+      401: withPage(describeRefusal('NotSignedIn', { 'WWW-Authenticate': challenge, Location: location })),
       ...errors.ofFailures(),
     },
   };
 }
+
+/** A person gets words and a link where a redirect does not help: after sending a form, or in a frame. */
+const withPage = (refusal: oas31.ResponseObject): oas31.ResponseObject => ({
+  ...refusal,
+  content: {
+    ...refusal.content,
+    'text/html': {
+      schema: { type: 'string' },
+      example: '<!doctype html><title>Sign in first</title><a href="https://auth.example.com/login">Sign in</a>',
+    },
+  },
+});
 
 const flag = (name: string, description: string): oas31.ParameterObject => ({
   name,
@@ -67,7 +79,7 @@ const proxyHeader = (name: string, description: string, example: string): oas31.
 
 const parameters: oas31.ParameterObject[] = [
   flag('redirect', 'Responds to navigating browsers with 302 instead of 401, for Caddy and Traefik.'),
-  flag('basic', 'Also offers HTTP Basic in a 401, for programs that support nothing else.'),
+  flag('basic', 'Also offers HTTP Basic in a 401, first, for programs that support nothing else.'),
   {
     name: 'X-Backchannel-Token',
     in: 'header',
@@ -119,14 +131,17 @@ const identity: Record<string, oas31.HeaderObject> = {
 };
 
 const challenge: oas31.HeaderObject = {
-  description: 'With `basic=1`, also a challenge for HTTP Basic.',
+  description:
+    'With `basic=1`, first a challenge for HTTP Basic: `Basic realm="backchannel", charset="UTF-8", Bearer …`.',
   required: true,
   schema: { type: 'string' },
   example: 'Bearer realm="backchannel"',
 };
 
 const location: oas31.HeaderObject = {
-  description: 'The sign-in page, with the address to return to. Only for navigating browsers (RFC 9110, 10.2.2).',
+  description:
+    'The sign-in page, with the address to return to. Only for navigating browsers (RFC 9110, 10.2.2). It has at most 7,500 ' +
+    'bytes: a longer address to return to is left out.',
   schema: { type: 'string', format: 'uri' },
   example: 'https://auth.example.com/login?next=https%3A%2F%2Fphotos.example.com%2Falbums%3Fyear%3D2026',
 };
