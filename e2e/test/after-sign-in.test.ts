@@ -146,6 +146,34 @@ describe.each(['nginx', 'caddy'] as const)('through %s', (name) => {
     }
   });
 
+  test('a service worker that fetches navigations itself does not keep anyone from signing in', async (context) => {
+    const { plain } = await enter(context);
+    const { auth = '', app = '' } = plain[0] ?? {};
+    await using browser = await openBrowser(context);
+    const page = await newPage(browser);
+    await page.goto(`${app}/page`);
+    await signIn(page);
+    await page.waitForURL(`${app}/page`);
+    // As a text, because these tests know no types of browsers.
+    await page.evaluate(`(async () => {
+      const isInControl = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve));
+      await navigator.serviceWorker.register('/worker.js');
+      await isInControl;
+    })()`);
+    await page.reload();
+    expect(await page.textContent('h1')).toBe('Application');
+
+    await page.context().clearCookies();
+    await page.reload();
+    expect(page.url()).toContain(`${auth}/login?next=`);
+    await signIn(page);
+    await page.waitForURL(`${app}/page`);
+    expect(await page.textContent('h1')).toBe('Application');
+    // What the worker fetches for itself is no navigation.
+    await page.context().clearCookies();
+    expect(await page.evaluate(async () => (await fetch('/page', { redirect: 'manual' })).status)).toBe(401);
+  });
+
   test('a fragment cannot change where signing in leads', async (context) => {
     const place = await enter(context);
     await using browser = await openBrowser(context);
@@ -180,10 +208,19 @@ async function signIn(page: Page, password = PASSWORD): Promise<void> {
   await page.keyboard.press('Enter');
 }
 
+const worker = `
+addEventListener('install', () => skipWaiting());
+addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+addEventListener('fetch', (event) => {
+  if (event.request.mode === 'navigate') event.respondWith(fetch(event.request));
+});
+`;
+
 /** An application that redirects where it is told to, and shows a page at any other path. */
 async function openApplication(): Promise<AsyncDisposable & { url: string }> {
   const server = createServer((req, res) => {
     const { pathname, searchParams } = new URL(req.url ?? '', 'http://application');
+    if (pathname === '/worker.js') return res.setHeader('Content-Type', 'text/javascript').end(worker);
     if (pathname === '/go') return res.writeHead(302, { Location: searchParams.get('to') ?? '/' }).end();
     return res
       .setHeader('Content-Type', 'text/html')

@@ -3,6 +3,12 @@ import type { IncomingHttpHeaders } from 'node:http';
 import Negotiator from 'negotiator';
 
 /**
+ * What a navigation that fills a tab is for. A service worker that fetches a navigation itself says `empty`, and no script
+ * can make any other request say `navigate` (Fetch, 5.4).
+ */
+const destinations: readonly unknown[] = [undefined, 'document', 'empty'];
+
+/**
  * Whether a browser navigates to this address, so that a sign-in page can replace the requested one (Fetch Metadata, W3C).
  * Programs, and requests made by pages, get a plain 401 instead.
  */
@@ -11,9 +17,11 @@ export function isNavigation(headers: IncomingHttpHeaders, method: string | unde
   const mode = headers['sec-fetch-mode'];
   const destination = headers['sec-fetch-dest'];
   if (mode === undefined && destination === undefined && headers['sec-fetch-site'] === undefined) {
+    // Scripts that announce themselves do not show pages to anybody.
+    if (headers['x-requested-with'] !== undefined) return false;
     return new Negotiator({ headers }).mediaType(['application/json', 'text/html']) === 'text/html';
   }
-  return mode === 'navigate' && (destination === undefined || destination === 'document');
+  return mode === 'navigate' && destinations.includes(destination);
 }
 
 /**
