@@ -174,6 +174,12 @@ describe('advice', () => {
       /the two hosts share no domain/,
     ],
     [
+      'names under one domain, if strangers share the only one',
+      ['app.duckdns.org', 'x'],
+      { ...subdomains, PUBLIC_URL: 'https://auth.duckdns.org', COOKIE_DOMAIN: '' },
+      /the two hosts share no domain of your own/,
+    ],
+    [
       'names under one domain, for a host outside COOKIE_DOMAIN',
       ['app.example.net', 'x'],
       subdomains,

@@ -16,7 +16,7 @@ export const messages = {
   throttled: (seconds: number) => `Too many wrong passwords; try again in ${seconds} s.`,
   crossOrigin: (origin: string) =>
     `Pages of another origin (${origin}) are not allowed to do this. ` +
-    'To allow this origin, add it to ALLOWED_ORIGINS. If it is your address of this server, set PUBLIC_URL to it.',
+    'PUBLIC_URL and ALLOWED_ORIGINS list the origins that are.',
   insecureOrigin: (publicUrl: string) =>
     `This was sent from a page that was loaded over http, where others can change it. Use ${publicUrl} instead.`,
   payloadTooLarge: (maxBytes: number) => `The body is larger than ${maxBytes / 1024} KiB.`,

@@ -1,7 +1,8 @@
 // Advice for the person who pastes a block: the settings that BackChannel needs for it, and what the block can't do.
-import { commonDomain, isLoopbackOrigin } from '@backchannel/server/address';
+import { isLoopbackOrigin } from '@backchannel/server/address';
 import { createTrust } from '@backchannel/server/client-address';
 import type { Config } from '@backchannel/server/config';
+import { commonDomain } from '@backchannel/server/public-suffix';
 import { isCovered, type Site } from './site.ts';
 
 export type ProxyName = 'nginx' | 'caddy' | 'traefik';
@@ -37,7 +38,9 @@ function adviseCookies(site: Site, config: Config): string[] {
   const parent = url.protocol === 'https:' ? commonDomain(url.hostname, publicUrl.hostname) : null;
   if (parent) return [`${where}. Set COOKIE_DOMAIN=${parent} and sign in again.`];
   if (url.protocol === 'https:') {
-    return [`${where}: the two hosts share no domain. Use names under one domain, and set COOKIE_DOMAIN to it.`];
+    return [
+      `${where}: the two hosts share no domain of your own. Use names under one domain of yours, and set COOKIE_DOMAIN to it.`,
+    ];
   }
   return [
     `${where}. Over http, use the same host name at another port: ${publicUrl.hostname}:PORT. For separate names, such as ` +

@@ -41,17 +41,6 @@ export function isUnder(hostname: string, domain: string): boolean {
   return hostname === domain || hostname.endsWith(`.${domain}`);
 }
 
-/** The longest domain of two labels or more that both host names are under, or null. */
-export function commonDomain(one: string, other: string): string | null {
-  const labels = one.split('.').reverse();
-  const shared: string[] = [];
-  for (const [index, label] of other.split('.').reverse().entries()) {
-    if (labels[index] !== label) break;
-    shared.unshift(label);
-  }
-  return shared.length >= 2 && !/^\d+$/.test(shared.at(-1) ?? '') ? shared.join('.') : null;
-}
-
 /**
  * Parses an origin (RFC 6454) and nothing more: scheme, host and perhaps a port.
  * @returns the origin as browsers spell it, or why the value is none

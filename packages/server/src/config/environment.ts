@@ -1,6 +1,7 @@
 /** The schema of all settings together: text in, values out, and what must hold between two settings. */
 import * as z from 'zod';
 import { isUnder } from './address.ts';
+import { isTooWide } from './public-suffix.ts';
 import { type Field, table, type Values } from './settings.ts';
 
 type Shape = { [F in Field]: (typeof table)[F]['schema'] };
@@ -25,6 +26,15 @@ export const Environment = z.object(shape).check(
   rule('cookieDomain', ['publicUrl'], {
     holds: (env) => env.cookieDomain === null || isHttpsUnder(env.publicUrl, env.cookieDomain),
     problem: 'needs PUBLIC_URL to be https and at this domain or under it, such as PUBLIC_URL=https://auth.example.com',
+  }),
+  rule('cookieDomain', ['publicUrl'], {
+    holds: ({ cookieDomain, publicUrl }) => {
+      if (cookieDomain === null || publicUrl === null) return true;
+      const { hostname } = new URL(publicUrl);
+      return !isUnder(hostname, cookieDomain) || !isTooWide(cookieDomain, hostname);
+    },
+    problem:
+      'is above a public suffix, under which strangers have names: use the domain below that suffix, such as example.com',
   }),
 );
 

@@ -8,6 +8,7 @@ import { isHost, isNetwork, parseOrigin } from './address.ts';
 import { diagnoseHash, isBcryptHash, parseBcryptHash } from './bcrypt-hash.ts';
 import { type PostgresAddress, parsePostgresUrl } from './postgres-url.ts';
 import { quoted } from './problem.ts';
+import { isPublicSuffix } from './public-suffix.ts';
 
 /** Plain digits only: "1e3", " 5", "5.5", "+5" and "007" are more likely mistakes than numbers. */
 export function wholeNumber(min: number, max: number, why: { below?: string; above?: string } = {}) {
@@ -89,6 +90,12 @@ export const CookieDomain = z.string().transform((value, context) => {
   const domain = new URL(parsed.origin).hostname;
   if (isIP(domain) !== 0) return refuse(`${domain} is an IP address, and those have no subdomains`);
   if (!domain.includes('.')) return refuse(`${quoted(domain)} is a single label, for which browsers keep no cookie`);
+  if (isPublicSuffix(domain)) {
+    return refuse(
+      `${domain} is a public suffix, under which strangers have names and for which browsers keep no cookie: use your own ` +
+        `domain, such as yours.${domain}`,
+    );
+  }
   return domain;
 });
 

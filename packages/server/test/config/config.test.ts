@@ -475,6 +475,11 @@ describe('addresses', () => {
     ['.Example.COM', 'https://auth.example.com'],
     ['example.com', 'https://example.com:8443'],
     ['bücher.example', 'https://auth.xn--bcher-kva.example'],
+    // By the list's default rule, each unknown last label would be a suffix.
+    ['box.lan', 'https://auth.box.lan'],
+    ['nas.home.arpa', 'https://auth.nas.home.arpa'],
+    ['me.duckdns.org', 'https://auth.me.duckdns.org'],
+    ['example.co.uk', 'https://auth.example.co.uk'],
   ])('COOKIE_DOMAIN %s is good for %s', (COOKIE_DOMAIN, PUBLIC_URL) => {
     const domain = new URL(PUBLIC_URL).hostname.replace(/^auth\./, '');
     expect(load({ COOKIE_DOMAIN, PUBLIC_URL }).cookieDomain).toBe(domain);
@@ -496,6 +501,16 @@ describe('addresses', () => {
     ['*.example.com', 'https://auth.example.com'],
     ['..example.com', 'https://auth.example.com'],
     ['user@example.com', 'https://auth.example.com'],
+    // Domains under which strangers have names.
+    ['co.uk', 'https://auth.example.co.uk'],
+    ['github.io', 'https://auth.github.io'],
+    ['duckdns.org', 'https://me.duckdns.org'],
+    ['.DuckDNS.org', 'https://auth.me.duckdns.org'],
+    ['ts.net', 'https://nas.tail1234.ts.net'],
+    ['foo.ck', 'https://auth.foo.ck'],
+    ['个人.hk', 'https://auth.me.xn--ciqpn.hk'],
+    ['home.arpa', 'https://auth.home.arpa'],
+    ['amazonaws.com', 'https://auth.s3.amazonaws.com'],
   ])('COOKIE_DOMAIN %s is refused beside PUBLIC_URL %s', (COOKIE_DOMAIN, PUBLIC_URL) => {
     expect(problem({ COOKIE_DOMAIN, PUBLIC_URL })).toMatch(/^COOKIE_DOMAIN: /);
   });

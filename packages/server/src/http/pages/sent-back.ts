@@ -2,7 +2,7 @@
 // It is only advice and never affects access.
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../clock.ts';
-import { commonDomain, isUnder } from '../../config/address.ts';
+import { isUnder } from '../../config/address.ts';
 import type { Config } from '../../config/config.ts';
 import type { SessionRow } from '../../store/entities.ts';
 import type { NoReturn } from '../return-address.ts';
@@ -40,20 +40,16 @@ export function createSentBack(
     return now - before < SOON_MS;
   };
 
-  /** Why the cookie cannot reach a host. The host comes from a link, which anyone may have written. */
+  /**
+   * Why the cookie cannot reach a host. Anyone may have written the link that the host comes from, so no setting is advised
+   * with a value from it.
+   */
   const obstacle = ({ protocol, host, hostname }: URL): Html | null => {
     const { cookieDomain } = config;
-    if (hostname !== home.hostname && cookieDomain === null) {
-      const advice = config.secureCookies
-        ? html`Set <code>COOKIE_DOMAIN=${commonDomain(hostname, home.hostname) ?? 'their common parent domain'}</code> if
-every name under it is yours.`
-        : html`To sign in for both, set COOKIE_DOMAIN, which requires an https PUBLIC_URL.`;
-      return html`${host} has a different host name from ${home.hostname}, and COOKIE_DOMAIN is not set, so a sign-in here is
-only valid for ${home.hostname}. ${advice}`;
-    }
-    if (hostname !== home.hostname && cookieDomain !== null && !isUnder(hostname, cookieDomain)) {
-      return html`${host} is neither ${home.hostname} nor under COOKIE_DOMAIN (${cookieDomain}), so a sign-in here is not valid
-there. Give the application a name under ${cookieDomain}.`;
+    if (hostname !== home.hostname && !(cookieDomain !== null && isUnder(hostname, cookieDomain))) {
+      const domain = cookieDomain === null ? 'COOKIE_DOMAIN, which is not set' : `COOKIE_DOMAIN (${cookieDomain})`;
+      return html`${host} is neither ${home.hostname} nor under ${domain}. A sign-in here is not valid there. If it is an
+application of yours, run <code>backchannel proxy-config</code> for it, which says what to set. If not, do not go there.`;
     }
     if (protocol === 'http:' && config.secureCookies) {
       return html`You opened ${host} over http, and the cookie is only sent over https. Use https there. If you did, configure
