@@ -59,7 +59,7 @@ async function openPlace(name: ProxyName, scope: AsyncDisposableStack): Promise<
     openServer(secure),
     openServer(plain),
     printBlock(secure, name, ...files),
-    printBlock(secure, name, `app.example.test:${port}`, upstream.url, ...opened, ...files),
+    printBlock(secure, name, `app.example.test:${port}`, upstream.url, ...opened, '--preflight', ...files),
     printBlock(secure, name, `auth.example.test:${otherPort}`, upstream.url, '--basic', ...files),
     printBlock(plain, name, `localhost:${httpPort}`, upstream.url),
     printBlock({ ...secure, PUBLIC_URL: ownBlock }, name, '--backchannel', upstream.url, ...files),
@@ -194,6 +194,76 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
       const other = { 'x-large': 'x'.repeat(20_000) };
       const seen = seenBy(await client.ask(app, { headers: { cookie: `${many}; ${cookie}`, ...other } }));
       expect(headersOf(seen)).toMatchObject(other);
+    }
+  });
+
+  test('a CORS preflight reaches the application without sign-in where that was asked for, and nothing else does', async (context) => {
+    const { subdomains, ports, upstream, client } = await enter(context);
+    const cookie = cookiesOf(await logIn(client, subdomains.auth));
+    const preflight = { origin: 'https://other.example.test', 'access-control-request-method': 'DELETE' };
+    const added = {
+      cookie,
+      'remote-user': 'mallory',
+      'x-forwarded-user': 'mallory',
+      'x-http-method-override': 'DELETE',
+      'x-http-method': 'DELETE',
+      'x-method-override': 'DELETE',
+    };
+    const ask = async (url: string, method: string, headers: Record<string, string>) =>
+      (await client.ask(`${url}/api/items`, { method, headers })).status;
+    upstream.recorded.length = 0;
+    expect(await ask(subdomains.app, 'OPTIONS', { ...preflight, ...added })).toBe(200);
+    const [seen, ...more] = upstream.recorded;
+    expect(more).toEqual([]);
+    expect(seen).toMatchObject({ method: 'OPTIONS', url: '/api/items' });
+    expect(headersOf(seen)).toMatchObject(preflight);
+    expect(JSON.stringify(headersOf(seen))).not.toMatch(/mallory|alice|override|x-http-method|x-auth|cookie/);
+
+    upstream.recorded.length = 0;
+    for (const method of ['GET', 'HEAD', 'POST', 'DELETE', 'PROPFIND']) {
+      expect([
+        method,
+        await ask(subdomains.app, method, { ...preflight, 'x-http-method-override': 'OPTIONS' }),
+      ]).not.toContain(200);
+    }
+    const { origin, 'access-control-request-method': asked } = preflight;
+    for (const headers of [{ origin }, { 'access-control-request-method': asked }, { ...preflight, origin: '' }, {}]) {
+      expect(await ask(subdomains.app, 'OPTIONS', headers)).toBe(401);
+    }
+    for (const app of [subdomains.samePort, ports.app]) expect(await ask(app, 'OPTIONS', preflight)).toBe(401);
+    expect(upstream.recorded).toEqual([]);
+    // Someone who is signed in is not held up by it, and keeps the header.
+    const signedIn = await client.ask(subdomains.app, {
+      method: 'POST',
+      headers: { cookie, 'x-http-method-override': 'PUT' },
+    });
+    expect(headersOf(seenBy(signedIn))).toMatchObject({ 'x-http-method-override': 'PUT', 'remote-user': 'alice' });
+  });
+
+  test('hosts with an underscore, and IPv6 addresses, are protected like any other', async (context) => {
+    if ((await findProxy(name)) === null) return context.skip(`skipped: no ${name} here`);
+    await using rest = new AsyncDisposableStack();
+    const upstream = rest.use(await openUpstream());
+    const client = createClient({ ca: '' });
+    const [first = 0, second = 0, third = 0, fourth = 0] = await findFreePorts(4);
+    const common = { MASTER_PASSWORD: PASSWORD, TRUSTED_PROXIES: '127.0.0.1,::1' };
+    const places = [
+      {
+        env: { ...common, HOST: '::1', PORT: String(first), PUBLIC_URL: `http://[::1]:${first}` },
+        host: `[::1]:${second}`,
+      },
+      { env: { ...common, PORT: String(third), PUBLIC_URL: `http://my_nas:${third}` }, host: `my_nas:${fourth}` },
+    ];
+    const blocks = await Promise.all(places.map(({ env, host }) => printBlock(env, name, host, upstream.url)));
+    for (const { env } of places) rest.use(await openServer(env));
+    rest.use(await openProxy(name, blocks));
+    for (const { env, host } of places) {
+      const app = `http://${host}`;
+      const led = await client.ask(`${app}/any`, { headers: navigation });
+      expect([led.status, led.headers.location]).toEqual([302, loginAddress(env.PUBLIC_URL, `${app}/any`)]);
+      const cookie = cookiesOf(await logIn(client, env.PUBLIC_URL));
+      const seen = seenBy(await client.ask(`${app}/any`, { headers: { ...navigation, cookie } }));
+      expect(headersOf(seen)).toMatchObject({ host, 'x-forwarded-host': host, 'remote-user': 'operator' });
     }
   });
 

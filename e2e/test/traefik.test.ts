@@ -195,3 +195,32 @@ test('the rule for public paths matches no spelling that Traefik sends on with w
     expect(matches({ host: 'app.example.test', path: each?.path ?? '' }), each?.onward).toBe(false);
   }
 });
+
+test('the rule for preflights matches OPTIONS with Origin and Access-Control-Request-Method, and nothing else', async () => {
+  const rules = await rulesOf('--preflight');
+  const [guarded = '', rule = ''] = [rules.get('app-example-test'), rules.get('app-example-test-preflight')];
+  expect(rule.length).toBeGreaterThan(guarded.length);
+  const matches = parseRule(rule);
+  const headers = { origin: 'https://other.example.test', 'access-control-request-method': 'DELETE' };
+  const preflight = { host: 'app.example.test', path: '/api', method: 'OPTIONS', headers };
+  expect(matches(preflight)).toBe(true);
+  for (const other of [
+    ...['GET', 'POST', 'HEAD', 'options'].map((method) => ({ method })),
+    { headers: { origin: headers.origin } },
+    { headers: { 'access-control-request-method': 'DELETE' } },
+    { headers: { ...headers, origin: '' } },
+    { headers: {} },
+    { host: 'other.example.test' },
+  ]) {
+    expect(matches({ ...preflight, ...other }), JSON.stringify(other)).toBe(false);
+  }
+  expect((await rulesOf()).has('app-example-test-preflight')).toBe(false);
+});
+
+test('the rule for a host matches IPv6 addresses, with the port and without', async () => {
+  const server = { PUBLIC_URL: 'http://[::1]:8000' };
+  const block = await printBlock(server, 'traefik', '[::1]:9000', 'http://127.0.0.1:3000');
+  const matches = parseRule(/rule: ['"](.*)['"]$/m.exec(block)?.[1] ?? '');
+  for (const host of ['[::1]', '::1']) expect(matches({ host, path: '/' })).toBe(true);
+  expect(matches({ host: '::2', path: '/' })).toBe(false);
+});

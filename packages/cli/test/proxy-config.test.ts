@@ -308,6 +308,7 @@ describe('a value that cannot go into a configuration', () => {
       ['auth.example.com', 'x'],
       "auth.example.com is BackChannel's own address, PUBLIC_URL. For its block, leave out UPSTREAM",
     ],
+    [['--preflight'], '--preflight is for an application. BackChannel answers its own preflights'],
     [['--public', '/x'], '--public is for paths of an application. BackChannel guards its own paths'],
     [
       ['a.b', 'x', 'y'],

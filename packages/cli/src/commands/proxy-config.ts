@@ -15,6 +15,10 @@ const options = {
     multiple: true,
     about: 'a public path: /hook, or /share/ and everything below it; repeatable',
   },
+  preflight: {
+    type: 'boolean',
+    about: 'pass CORS preflights to the application without sign-in, for pages of another application that call it',
+  },
   basic: { type: 'boolean', about: 'offer HTTP Basic, for programs that support nothing else' },
   backchannel: {
     type: 'string',

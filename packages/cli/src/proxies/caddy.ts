@@ -2,7 +2,7 @@
 import { basicToken, bearerToken, ourCookies } from './credentials.ts';
 import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import type { Site } from './site.ts';
-import { deletedPatterns, identityHeaders, verifyIgnores } from './stripped.ts';
+import { deletedPatterns, identityHeaders, methodOverrides, verifyIgnores } from './stripped.ts';
 
 export function caddyBlock(site: Site): string {
   const { url, upstream, publicUrl, words } = site;
@@ -41,7 +41,7 @@ ${deleted(identityHeaders(site), '		')}
 		request_header @backchannel_socket Connection Upgrade
 
 ${guarded(site)}		# BackChannel checks every request. Only the response 204 lets it pass.
-		forward_auth ${site.open.length > 0 ? '@backchannel_guarded ' : ''}${backchannel.host} {
+		forward_auth ${site.open.length > 0 || site.preflight ? '@backchannel_guarded ' : ''}${backchannel.host} {
 			uri /api/v1/auth/verify?redirect=1${basic ? '&basic=1' : ''}
 			copy_headers ${identityHeaders(site).join(' ')}
 ${verifyIgnores.map((name) => `			header_up -${name}`).join('\n')}
@@ -76,17 +76,40 @@ const deleted = (identity: readonly string[], indent: string): string =>
  * Matches everything except the public paths. It compares the raw URI, because the application receives it as it is; Caddy's
  * own `path` compares it decoded and tidied up.
  */
-function guarded({ open }: Site): string {
-  if (open.length === 0) return '';
+function guarded({ open, preflight }: Site): string {
+  if (open.length === 0 && !preflight) return '';
   const uri = '{http.request.uri}';
   const isOpen = open.map((path) => `${uri}.matches(r"${publicTarget(path)}")`).join(' || ');
-  return `		# Public: no sign-in needed. It is needed for any spelling that the application may read as another path, such as
-		# /a/..;/b.
-		@backchannel_guarded {
-			not expression \`(${isOpen}) && !${uri}.matches(r"(?i)${ambiguousTarget}")\`
-		}
-`;
+  const lines = [
+    ...(open.length === 0
+      ? []
+      : [
+          '# Public: no sign-in needed. It is needed for any spelling that the application may read as another path, such as',
+          '# /a/..;/b.',
+        ]),
+    ...(preflight
+      ? [
+          '# CORS preflights: no sign-in needed. They are passed on without a header that would make another method out of OPTIONS.',
+          '@backchannel_preflight {',
+          ...isPreflight,
+          '}',
+          ...methodOverrides.map((name) => `request_header @backchannel_preflight -${name}`),
+        ]
+      : []),
+    '@backchannel_guarded {',
+    ...(open.length === 0 ? [] : [`	not expression \`(${isOpen}) && !${uri}.matches(r"(?i)${ambiguousTarget}")\``]),
+    ...(preflight ? ['	not {', ...isPreflight.map((line) => `	${line}`), '	}'] : []),
+    '}',
+  ];
+  return lines.map((line) => `		${line}\n`).join('');
 }
+
+/** A browser sends a preflight without cookies (Fetch, 4.8), so nobody could sign in for it. */
+const isPreflight = [
+  '	method OPTIONS',
+  '	header_regexp Origin "^[^ ]+$"',
+  '	header_regexp Access-Control-Request-Method "^[^ ]+$"',
+];
 
 /** Caddy serves a name without a scheme over https, at the default port. */
 const address = ({ origin, protocol, port, host }: URL): string =>

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { basicToken, bearerToken, ourCookies } from './credentials.ts';
 import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import { portOf, type Site } from './site.ts';
-import { deletedHeaders, identityHeaders, verifyReads } from './stripped.ts';
+import { deletedHeaders, identityHeaders, methodOverrides, verifyReads } from './stripped.ts';
 
 export function nginxBlock(site: Site): string {
   return `${head(site)}\n\n${site.upstream ? application(site, site.upstream) : own(site)}`;
@@ -68,7 +68,7 @@ map $bc_upgrade $bc_connection {
     websocket upgrade;
 }
 
-${publicMap(site, variables)}${redirectToHttps(site)}server {
+${publicMap(site, variables)}${preflightMap(site)}${redirectToHttps(site)}server {
 ${listen(site)}
 
     # BackChannel checks every request. Only the response 204 lets it pass.
@@ -86,7 +86,7 @@ ${forwarded(site)}
     proxy_set_header Cookie ${variables.cookies};
     proxy_set_header Authorization $bc_authorization;
     proxy_set_header X-Backchannel-Token "";
-${deleted(identity)}
+${overrides(site)}${deleted(identity)}
     # No buffering and no size limit, for large uploads and downloads, events and WebSockets. Large headers, for many cookies.
 ${largeHeaders}    proxy_http_version 1.1;
     proxy_set_header Upgrade $bc_upgrade;
@@ -103,7 +103,7 @@ ${upstream.protocol === 'https:' ? upstreamTls : ''}
 
     location = /backchannel-verify {
         internal;
-${site.open.length > 0 ? allowed(variables.isPublic) : ''}        proxy_pass http://${group}/api/v1/auth/verify${basic ? '?basic=1' : ''};
+${site.open.length > 0 ? allowed(variables.isPublic) : ''}${site.preflight ? allowed('$bc_preflight') : ''}        proxy_pass http://${group}/api/v1/auth/verify${basic ? '?basic=1' : ''};
         proxy_pass_request_body off;
         proxy_pass_request_headers off;
         proxy_http_version 1.1;
@@ -218,6 +218,9 @@ const forwarded = ({ url }: Site): string =>
     .map(([name, value]) => `    proxy_set_header ${name} ${value};`)
     .join('\n');
 
+const overrides = ({ preflight }: Site): string =>
+  preflight ? methodOverrides.map((name) => `    proxy_set_header ${name} ${variable(name)};\n`).join('') : '';
+
 /** nginx knows no wildcards. It drops names with _ or . by default. */
 const deleted = (identity: readonly string[]): string => `
     # Other proxies set these headers, and applications take people, addresses or paths from them. The client's are deleted.
@@ -243,6 +246,26 @@ function cookiePattern(site: Site): string {
   const kept = [`(?<${first}>[^;]*+(?&other)*+)`, ...more.map((run) => `(?<${run}>(?&other)*+)`)];
   return `${define}^(?&ours)*+(?:;\\s*+|$)${kept.join('(?&ours)*+')}(?&ours)*+$`;
 }
+
+/** A browser sends a preflight without cookies (Fetch, 4.8), so nobody could sign in for it. */
+const preflightMap = ({ preflight }: Site): string =>
+  preflight
+    ? `# CORS preflights: no sign-in needed. They are passed on without a header that would make another method out of OPTIONS.
+map "$request_method $http_access_control_request_method $http_origin" $bc_preflight {
+    default "";
+    "~^OPTIONS [^ ]+ [^ ]+$" 1;
+}
+${methodOverrides
+  .map(
+    (name) => `map $bc_preflight $bc_${lowered(name)} {
+    default "";
+    "" $http_${lowered(name)};
+}
+`,
+  )
+  .join('')}
+`
+    : '';
 
 interface Names {
   readonly cookies: string;

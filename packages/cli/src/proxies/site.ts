@@ -17,6 +17,8 @@ export interface Site {
   readonly cookies: readonly string[];
   /** Public paths. A slash at the end includes everything below. */
   readonly open: readonly string[];
+  /** Whether CORS preflights need no sign-in. */
+  readonly preflight: boolean;
   /** Whether HTTP Basic is offered. */
   readonly basic: boolean;
   /** Whether applications receive an email address. */
@@ -28,6 +30,7 @@ export interface Site {
 }
 
 export interface SiteOptions {
+  preflight?: boolean | undefined;
   basic?: boolean | undefined;
   backchannel?: string | undefined;
   cert?: string | undefined;
@@ -54,9 +57,12 @@ export function readSite(
   const backchannel = readBackchannel(config, options.backchannel);
   const certificate = readCertificate(options, url);
   const open = readOpen(options.public ?? [], { isOwn });
+  if (isOwn && options.preflight)
+    throw badUsage('--preflight is for an application. BackChannel answers its own preflights');
   const words = [
     ...(behind ? [url.host, behind.origin] : []),
     ...open.flatMap((path) => ['--public', path]),
+    ...(options.preflight ? ['--preflight'] : []),
     ...(options.basic ? ['--basic'] : []),
     ...(options.backchannel === undefined ? [] : ['--backchannel', backchannel.origin]),
     ...(certificate ? ['--cert', certificate.file, '--key', certificate.key] : []),
@@ -68,6 +74,7 @@ export function readSite(
     publicUrl,
     cookies: ownCookieNames(config),
     open,
+    preflight: options.preflight === true,
     basic: options.basic === true,
     email: config.operatorEmail !== null,
     certificate,

@@ -37,6 +37,9 @@ export const verifyIgnores = [
   'Sec-Ch-*',
 ] as const;
 
+/** Headers that make another method out of the request's. A browser's preflight has none (Fetch, 4.8). */
+export const methodOverrides = ['X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override'] as const;
+
 interface Trusted {
   /** Who sets the headers or takes them for granted, and where that is written. */
   readonly source: string;

@@ -2,7 +2,7 @@
 // inspect Authorization. The block and its advice explain the consequences.
 import { ambiguousPath } from './public-paths.ts';
 import type { Site } from './site.ts';
-import { deletedHeaders, identityHeaders, verifyReads } from './stripped.ts';
+import { deletedHeaders, identityHeaders, methodOverrides, verifyReads } from './stripped.ts';
 
 export function traefikBlock(site: Site): string {
   const { url, upstream, publicUrl, words } = site;
@@ -33,7 +33,7 @@ function application(site: Site, upstream: URL): string {
 # Traefik can't remove BackChannel's cookies, or a token in Authorization: the application receives them.
 http:
   routers:
-${router(site, [`${name}-clean`, `${name}-verify`, `${name}-strip`])}${openRouter(site)}
+${router(site, [`${name}-clean`, `${name}-verify`, `${name}-strip`])}${openRouter(site)}${preflightRouter(site)}
   middlewares:
     # ${why}
     ${name}-clean:
@@ -58,7 +58,7 @@ ${identityHeaders(site)
       headers:
         customRequestHeaders:
 ${emptied(['X-Backchannel-Token'])}
-${service(site, upstream)}`;
+${preflightMiddleware(site)}${service(site, upstream)}`;
 }
 
 /** Traefik sets X-Real-IP, X-Forwarded-For, -Proto, -Host and -Port itself. */
@@ -77,10 +77,34 @@ function openRouter(site: Site): string {
   return `\n    ${note}\n    # Traefik 2 does not know PathRegexp. It reports an error and asks for sign-in everywhere.\n${router(site, [`${name}-clean`, `${name}-strip`], { suffix: '-public', rule })}`;
 }
 
+/** A browser sends a preflight without cookies (Fetch, 4.8), so nobody could sign in for it. */
+function preflightRouter(site: Site): string {
+  if (!site.preflight) return '';
+  const name = nameOf(site.url);
+  const [origin, method] = ['Origin', 'Access-Control-Request-Method'].map(
+    (each) => `HeaderRegexp(\`${each}\`, \`^[^ ]+$\`)`,
+  );
+  const rule = ` && Method(\`OPTIONS\`) && ${origin} && ${method}`;
+  const middlewares = [`${name}-clean`, `${name}-strip`, `${name}-preflight`];
+  return `\n    # CORS preflights: no sign-in needed.\n${router(site, middlewares, { suffix: '-preflight', rule })}`;
+}
+
+const preflightMiddleware = ({ url, preflight }: Site): string =>
+  preflight
+    ? `    # A preflight is passed on without a header that would make another method out of OPTIONS.
+    ${nameOf(url)}-preflight:
+      headers:
+        customRequestHeaders:
+${emptied(methodOverrides)}
+`
+    : '';
+
 function router({ url }: Site, middlewares: readonly string[], { suffix, rule } = { suffix: '', rule: '' }): string {
   const name = nameOf(url);
   const isSecure = url.protocol === 'https:';
-  const host = `Host(\`${url.hostname}\`)`;
+  // Traefik compares an IPv6 address without brackets, if the request names a port.
+  const bare = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const host = bare === url.hostname ? `Host(\`${bare}\`)` : `(Host(\`${url.hostname}\`) || Host(\`${bare}\`))`;
   return `    ${name}${suffix}:
       rule: ${rule ? `'${host}${rule}'` : `"${host}"`}
       # EDIT: the entry point that listens on port ${url.port || (isSecure ? '443' : '80')}${isSecure ? ', and the certificate resolver' : ''}
