@@ -3,7 +3,7 @@ import { type Logger, pino } from 'pino';
 import type { Config } from './config/config.ts';
 import { errorCode } from './error-code.ts';
 import { StoreUnavailableError } from './store/unavailable.ts';
-import { escapeControlCharacters } from './text.ts';
+import { escapeControlCharacters, hidePlainTokens } from './text.ts';
 
 export type Log = Logger;
 
@@ -17,7 +17,8 @@ export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Log {
     serializers: { err: serializeError },
     redact: ['*.authorization', '*.cookie', '*.password', 'authorization', 'cookie', 'password'],
   };
-  const write = (line: string) => process.stderr.write(line);
+  // Whatever has a token in it, such as the message of an error, does not get past here.
+  const write = (line: string) => process.stderr.write(hidePlainTokens(line));
   return pino(options, config.logFormat === 'json' ? { write } : { write: (line: string) => write(prettyLine(line)) });
 }
 

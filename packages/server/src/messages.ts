@@ -19,6 +19,7 @@ export const messages = {
     'PUBLIC_URL and ALLOWED_ORIGINS list the origins that are.',
   insecureOrigin: (publicUrl: string) =>
     `This was sent from a page that was loaded over http, where others can change it. Use ${publicUrl} instead.`,
+  invalidHost: 'A request needs exactly one valid Host header, which is the host of its address.',
   payloadTooLarge: (maxBytes: number) => `The body is larger than ${maxBytes / 1024} KiB.`,
   unsupportedMediaType: (format: string, type: string) => `Send ${format} in UTF-8, with Content-Type: ${type}.`,
   internal: 'Something went wrong on the server; see its log.',

@@ -17,11 +17,12 @@ import { createVerify } from './forward-auth/verify.ts';
 import { cors } from './guard.ts';
 import { noStore, securityHeaders } from './headers.ts';
 import { createHealth } from './health.ts';
+import { checkHost, refuseInvalidHost } from './host.ts';
 import { createTurns } from './listener/turns.ts';
 import type { Metrics } from './metrics.ts';
 import { createObserver } from './observe.ts';
 import { createPages } from './pages/pages.ts';
-import { API_PATH, isVerify, TRPC_PATH } from './paths.ts';
+import { API_PATH, isVerify, pathOf, TRPC_PATH } from './paths.ts';
 import { createRequestIds } from './request-id.ts';
 import { createRest } from './rest.ts';
 import { createReturnAddress } from './return-address.ts';
@@ -54,9 +55,14 @@ export function createApp(options: {
   app.enable('strict routing');
 
   app.use(securityHeaders);
+  // It refuses an invalid Host itself, in its own envelope.
+  app.use(TRPC_PATH, noStore, cors(config), createTrpc(faces));
+  app.use((req, _res, next) => {
+    refuseInvalidHost(req);
+    next();
+  });
   app.use(createHealth({ store, isDraining }));
   app.use(API_PATH, noStore, cors(config), createRest(faces));
-  app.use(TRPC_PATH, noStore, cors(config), createTrpc(faces));
   const pages = createPages({ ...faces, returnAddress, clock: services.clock });
   app.use(pages.known);
   app.use(createDocs({ config, router: appRouter, createContext }));
@@ -71,21 +77,13 @@ export function createApp(options: {
   const verify = createVerify({ config, cookies, clientAddress, returnAddress, services, log, identify });
   const takeTurn = createTurns();
   return (req, res) => {
+    checkHost(req, res);
     req.url = pathOf(req.url ?? '');
     observe?.(req, res);
     if (isVerify(req.url)) return verify(req, res);
     identify(req, res);
     takeTurn(req.method, () => app(req, res));
   };
-}
-
-/**
- * The path and query of a request target. Some clients send an absolute URI (RFC 9112, 3.2.2), of which only the path
- * matters. A # is not allowed in a target (RFC 3986, 3.5). It is encoded because Express would cut the path there.
- */
-function pathOf(target: string): string {
-  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replaceAll('#', '%23');
-  return path === '' || path.startsWith('?') ? `/${path}` : path;
 }
 
 /** Express's own refusals, such as a path that is not valid percent-encoding, carry a status below 500. */

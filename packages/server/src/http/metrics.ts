@@ -5,14 +5,18 @@
 import type { RequestListener } from 'node:http';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { bracketed } from '../config/address.ts';
+import { messages } from '../messages.ts';
 import type { RequestLog } from '../repeated-lines.ts';
 import { hashingLanes } from '../services/password/hashing.ts';
 import type { Services } from '../services/services.ts';
 import type { Store } from '../store/database.ts';
 import { version } from '../version.ts';
+import { sendJson } from './answer.ts';
+import { hasValidHost } from './host.ts';
 import { createConnections } from './listener/connections.ts';
 import { listen, stopListening } from './listener/listen.ts';
 import type { Observed } from './observe.ts';
+import { pathOf } from './paths.ts';
 
 /** In seconds: from a check in the gate's memory to a request that waits for bcrypt. */
 const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -56,9 +60,13 @@ export async function openMetrics(options: {
 
 function answer(registry: Registry): RequestListener {
   return async (req, res) => {
-    const path = req.url?.replace(/\?.*/s, '');
+    const path = pathOf(req.url ?? '').replace(/\?.*/s, '');
     const refuse = (status: number, headers: Record<string, string> = {}) =>
       res.writeHead(status, { 'Content-Length': '0', ...headers }).end();
+    if (!hasValidHost(req)) {
+      res.shouldKeepAlive = false;
+      return sendJson(res, 400, { message: messages.invalidHost, code: 'BAD_REQUEST' });
+    }
     if (path !== '/metrics') return refuse(404);
     if (req.method !== 'GET' && req.method !== 'HEAD') return refuse(405, { Allow: 'GET, HEAD' });
     try {

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AnyTRPCRouter } from '@trpc/server';
 import type { Log } from '../log.ts';
+import { hideTokens } from '../text.ts';
 import type { ClientAddress } from './client-address.ts';
 import { requestIdOf } from './request-id.ts';
 import { createTargets, type Target } from './target.ts';
@@ -21,11 +22,7 @@ const isFrequent = ({ face }: Target) => face === 'verify' || face === 'probe';
 /** Longer paths are cut in the log, in characters. */
 const MAX_PATH = 200;
 
-const withoutSecrets = (url: string) =>
-  url
-    .replace(/\?.*/s, '')
-    .replace(/bct_.*/s, 'bct_…')
-    .slice(0, MAX_PATH);
+const withoutSecrets = (url: string) => hideTokens(url.replace(/\?.*/s, '')).replace(/\?.*/s, '').slice(0, MAX_PATH);
 
 /**
  * Watches a request until it is finished. Null if neither the log nor the metrics need it, so that it costs nothing.

@@ -22,3 +22,12 @@ export const READY_PATH = '/readyz';
 /** Whether a request target is the forward-auth endpoint. */
 export const isVerify = (url: string): boolean =>
   url.startsWith(VERIFY_PATH) && (url.length === VERIFY_PATH.length || url[VERIFY_PATH.length] === '?');
+
+/**
+ * The path and query of a request target. Some clients send an absolute URI (RFC 9112, 3.2.2), of which only the path
+ * matters. A # is not allowed in a target (RFC 3986, 3.5). It is encoded because Express would cut the path there.
+ */
+export function pathOf(target: string): string {
+  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replaceAll('#', '%23');
+  return path === '' || path.startsWith('?') ? `/${path}` : path;
+}

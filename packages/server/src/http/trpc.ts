@@ -10,6 +10,7 @@ import { logError, refuseMethod, sendJson } from './answer.ts';
 import { readJsonText, readQuery, refuseFields } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';
+import { refuseInvalidHost } from './host.ts';
 
 const MAX_BATCH = 10;
 
@@ -22,6 +23,7 @@ export function createTrpc(options: {
   const { router, config, createContext, log } = options;
 
   const answer = async (req: Request, res: Response): Promise<void> => {
+    refuseInvalidHost(req);
     const path = procedurePath(req);
     const method = req.method === 'HEAD' ? 'GET' : req.method;
     if (method !== 'GET' && method !== 'POST') return refuseMethod(req, res, ['GET', 'POST']);

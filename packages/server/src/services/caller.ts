@@ -1,5 +1,5 @@
 // Who is calling, in the form that is kept in sessions and events. No control characters get past this file.
-import { escapeControlCharacters } from '../text.ts';
+import { escapeControlCharacters, hideTokens } from '../text.ts';
 
 const USER_AGENT_MAX_CHARACTERS = 512;
 
@@ -10,7 +10,7 @@ export interface Caller {
   readonly requestId?: string | undefined;
 }
 
-/** The caller as events and sessions keep it. The User-Agent is escaped and cut. */
+/** The caller as events and sessions keep it. The User-Agent is escaped and cut, and has no API token in it. */
 export function describeCaller(options: {
   ip: string | null;
   userAgent: string | undefined;
@@ -19,7 +19,7 @@ export function describeCaller(options: {
   const { ip, userAgent, requestId } = options;
   return {
     ip,
-    userAgent: userAgent ? escapeControlCharacters(userAgent).slice(0, USER_AGENT_MAX_CHARACTERS) : null,
+    userAgent: userAgent ? escapeControlCharacters(hideTokens(userAgent)).slice(0, USER_AGENT_MAX_CHARACTERS) : null,
     requestId,
   };
 }

@@ -71,7 +71,7 @@ describe('every kind of response has the security headers and does not name the 
     ['GET //', 404, {}],
     ['GET /%ff%zz', 404, {}],
     ['OPTIONS *', 404, {}],
-    ['GET http://[bad/nothing', 404, {}],
+    ['GET http://[bad/nothing', 400, {}],
     ['GET /api/v1/auth/status#x', 404, {}],
   ] as const)('%s: %i', async (line, status, options) => {
     const answer = await sendRaw(server.url, line, options as Parameters<typeof sendRaw>[2]);

@@ -14,6 +14,7 @@ import { readProxyToken } from '../bearer.ts';
 import { type ClientAddress, createPeerTrust, peerOf } from '../client-address.ts';
 import type { Cookies } from '../cookies.ts';
 import { setSecurityHeaders } from '../headers.ts';
+import { refuseInvalidHost } from '../host.ts';
 import { isForPerson, isNavigation } from '../navigation.ts';
 import { LOGIN_PATH, VERIFY_PATH } from '../paths.ts';
 import { type IdentifyRequest, requestIdOf } from '../request-id.ts';
@@ -127,6 +128,7 @@ export function createVerify(options: {
   const giveUp = (missing: NoReturn) => ({ location: signInAddress({ reason: missing }), missing });
 
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    refuseInvalidHost(req);
     const { headers } = req;
     if (headers['x-original-url'] !== undefined || headers['x-original-method'] !== undefined) {
       const reported = originalOf(req);

@@ -51,6 +51,8 @@ export function createConnections(options: {
   };
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
+    // Node would respond without a body; host.ts refuses it in the API's shape.
+    requireHostHeader: false,
     headersTimeout: headersPatienceMs,
     requestTimeout: requestPatienceMs,
     connectionsCheckingInterval: checkEveryMs,

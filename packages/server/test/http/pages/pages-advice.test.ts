@@ -47,7 +47,7 @@ describe('a banner says that the address is not PUBLIC_URL', () => {
       'https://127.0.0.1:PORT',
     ],
     ['no proxy, over http', tls, { host: 'nas:PORT' }, 'http://nas:PORT'],
-    ['an invalid Host', local, { host: 'a b"><b>' }, null],
+    ['an empty Host', local, { host: '' }, null],
     ['an invalid scheme', { ...tls, ...trusting }, { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'x' }, null],
   ])('%s', async (_what, config, headers, asked) => {
     await using server = await startServer(config);
