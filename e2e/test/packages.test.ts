@@ -345,6 +345,8 @@ describe('the command line', () => {
     await using part = await openPartOf(project, [
       '@backchannel/cli',
       '@backchannel/server',
+      '@zxcvbn-ts/dictionary-compression',
+      '@zxcvbn-ts/language-common',
       'fastest-levenshtein',
       ...readdirSync(join(project.folder, 'node_modules/@node-rs')).map((name) => `@node-rs/${name}`),
     ]);

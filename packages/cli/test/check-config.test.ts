@@ -113,7 +113,8 @@ describe('the password', () => {
   test('in plain text gets advice to hash it, and to make it longer', async () => {
     const short = await texts({ MASTER_PASSWORD: 'short' });
     expect(short).toMatch(/^ok password: MASTER_PASSWORD is in effect\n/);
-    expect(short).toMatch(/^advice MASTER_PASSWORD: .*5 characters/m);
+    expect(short).toMatch(/^advice MASTER_PASSWORD: .*at least 8 characters/m);
+    expect(await texts({ MASTER_PASSWORD: 'a short one' })).toMatch(/^advice MASTER_PASSWORD: .*11 characters/m);
     expect(short).toMatch(/^advice MASTER_PASSWORD: .*hash-master/m);
     expect(await texts({ MASTER_PASSWORD: password })).not.toMatch(/characters/);
   });
@@ -134,7 +135,21 @@ describe('the password', () => {
   test('that is a hash of the built-in one is found', async () => {
     const hash = await hashPassword('admin123', { cost: 10 });
     expect(await texts({ MASTER_PASSWORD_HASH: hash })).toMatch(/^advice MASTER_PASSWORD_HASH: is admin123/m);
-    expect(await texts({ MASTER_PASSWORD: 'admin123' })).toMatch(/^advice MASTER_PASSWORD: is admin123/m);
+    expect(await texts({ MASTER_PASSWORD: 'admin123' })).toMatch(/^advice MASTER_PASSWORD: admin123 is the built-in/m);
+  });
+
+  test('that could not be set as a new one is a fault if others can try it', async () => {
+    const hash = await hashPassword('admin123', { cost: 10 });
+    const places = [{ HOST: '0.0.0.0', PUBLIC_URL: 'http://nas:8000' }, { PUBLIC_URL: 'https://auth.example.com' }];
+    for (const place of places) {
+      for (const MASTER_PASSWORD of ['admin123', 'short', 'password1']) {
+        expect(await texts({ MASTER_PASSWORD, ...place })).toMatch(/^fault MASTER_PASSWORD: /m);
+      }
+      expect(await texts({ MASTER_PASSWORD_HASH: hash, ...place })).toMatch(
+        /^fault MASTER_PASSWORD_HASH: is admin123/m,
+      );
+      expect(await texts({ MASTER_PASSWORD: 'a fine one', ...place })).not.toMatch(/^fault /m);
+    }
   });
 
   test('that is not configured is reported', async () => {
@@ -189,7 +204,7 @@ describe('the key and the data', () => {
   });
 
   test('a configured key is used, and several keys are counted', () => {
-    const key = (letter: string) => letter.repeat(32);
+    const key = (letter: string) => `${letter}-key-of-thirty-two-characters!!`;
     const texts = (SECRET_KEY: string) => textsOf(checkSecretKey(load({ SECRET_KEY })));
     expect(texts(key('a'))).toBe('ok SECRET_KEY: is set');
     expect(texts(`${key('a')},${key('b')}`)).toMatch(/^ok SECRET_KEY: is a ring of 2/);
@@ -334,7 +349,10 @@ describe('the addresses', () => {
 });
 
 test('an unreachable PostgreSQL is a fault that hides the password, and an unencrypted connection gets advice', async () => {
-  const env = { DATABASE_URL: 'postgresql://bc:hunter2@localhost:1/bc', SECRET_KEY: 'k'.repeat(32) };
+  const env = {
+    DATABASE_URL: 'postgresql://bc:hunter2@localhost:1/bc',
+    SECRET_KEY: 'another-key-for-tests-of-the-command-line',
+  };
   const { stdout, stderr, exitCode } = await check(env);
   expect(exitCode).toBe(1);
   const [fault] = about(stdout, 'fault', 'database');

@@ -90,22 +90,32 @@ describe('beside a running server', () => {
     const token = await makeToken();
     const { headers } = await server.signIn(second);
     expect(await server.statusFor(token)).toBe(200);
-    const { stdout, stderr } = await set('short', '--revoke-tokens', '--json');
+    const { stdout, stderr } = await set('a short one', '--revoke-tokens', '--json');
     const { sessionsEnded, warnings, ...rest } = JSON.parse(stdout);
     expect(rest).toEqual({ changed: true, tokensRevoked: 2, tokensLeft: 0 });
     expect(sessionsEnded).toBeGreaterThan(0);
-    expect(warnings).toEqual([expect.stringMatching(/5 characters/)]);
+    expect(warnings).toEqual([expect.stringMatching(/11 characters/)]);
     expect(stderr).toBe('');
     await untilRefused(token);
     await untilRefused(headers);
   });
 
+  test.each([
+    ['short', 'A new password needs at least 8 characters.'],
+    ['admin123', 'admin123 is the built-in password, which everyone knows.'],
+    ['Password1', 'The password is one of the most common ones, which attackers try first.'],
+  ])('a new password may not be %s', async (next, why) => {
+    const { stdout, stderr, exitCode } = await set(next);
+    expect({ stdout, stderr, exitCode }).toEqual({ stdout: '', stderr: `${why}\n`, exitCode: 1 });
+    expect(await server.tryPassword(next)).toBe(401);
+  });
+
   test('a short password is set with a warning', async () => {
-    const { stdout, stderr, exitCode } = await set('shorter', '--revoke-tokens');
+    const { stdout, stderr, exitCode } = await set('a shorter one', '--revoke-tokens');
     expect(stdout).toBe('The password is set: 0 sessions ended, 0 tokens revoked.\n');
-    expect(stderr).toMatch(/^The password has 7 characters; [^\n]+\n$/);
+    expect(stderr).toMatch(/^The password has 13 characters; [^\n]+\n$/);
     expect(exitCode).toBe(0);
-    expect(await server.tryPassword('shorter')).toBe(200);
+    expect(await server.tryPassword('a shorter one')).toBe(200);
   });
 });
 

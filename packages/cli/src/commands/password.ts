@@ -1,7 +1,7 @@
 // `backchannel password set`: sets a new master password. Access to the machine is enough; it does not ask for the old one.
 import { existsSync } from 'node:fs';
 import type { Config } from '@backchannel/server/config';
-import { hashForms, hashPassword, passwordWarnings } from '@backchannel/server/password';
+import { hashForms, hashPassword, newPasswordProblem, passwordWarnings } from '@backchannel/server/password';
 import { defineCommand, defineGroup, type Result } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { counted } from '../counted.ts';
@@ -22,6 +22,8 @@ const set = defineCommand({
     // Check this before you have to type a password.
     if (isStored) refuseUnusable(config);
     const input = await readPassword(given, { twice: true, toType: true });
+    const problem = newPasswordProblem(input.password);
+    if (problem) throw refusal(problem);
     const advice = [...passwordWarnings(input.password), ...input.advice];
     const result = isStored
       ? await setStored(config, input.password, { revokeTokens })

@@ -1,15 +1,19 @@
 // Which password is in effect, and how strong it is.
 
+import { isLoopback, isLoopbackOrigin } from '../config/address.ts';
 import { type Config, isInstalled, nameOfDatabase } from '../config/config.ts';
 import { settingOf } from '../config/settings.ts';
 import { type EffectivePassword, effectivePassword, matchesEffective } from '../services/password/effective.ts';
-import { BUILT_IN_PASSWORD, hashForms, passwordWarnings } from '../services/password/hashing.ts';
+import { hashForms } from '../services/password/hashing.ts';
+import { BUILT_IN_PASSWORD, newPasswordProblem, passwordWarnings } from '../services/password/rules.ts';
 import type { CheckedDatabase } from './database.ts';
 import { advice, type Finding, ok } from './finding.ts';
 
 /** From this cost on, checking a password takes seconds. */
 const SLOW_COST = 15;
 const LOWEST_COST = 10;
+
+type CheckedConfig = Pick<Config, 'bcryptCost' | 'host' | 'publicUrl'>;
 
 /** The two digits after `$2b$`. */
 const costOf = (hash: string): number => Number(hash.slice(4, 6));
@@ -18,7 +22,7 @@ const costOf = (hash: string): number => Number(hash.slice(4, 6));
  * The findings without bcrypt, because a start waits for them. `effective` is null for a stored password that was not
  * read.
  */
-export function checkPassword(config: Pick<Config, 'bcryptCost'>, effective: EffectivePassword | null): Finding[] {
+export function checkPassword(config: CheckedConfig, effective: EffectivePassword | null): Finding[] {
   const kept = ok('password', 'the one stored in the database is in effect');
   if (effective === null) return [kept];
   switch (effective.origin) {
@@ -31,7 +35,7 @@ export function checkPassword(config: Pick<Config, 'bcryptCost'>, effective: Eff
         ),
       ];
     case 'MASTER_PASSWORD':
-      return [ok('password', `${effective.origin} is in effect`), ...checkPlain(effective.plain)];
+      return [ok('password', `${effective.origin} is in effect`), ...checkPlain(effective.plain, config)];
     case 'MASTER_PASSWORD_HASH':
       return [
         ok('password', `${effective.origin} is in effect`),
@@ -60,22 +64,26 @@ export async function checkEffectivePassword(
   // A slow hash already has its finding, and trying it would take too long.
   const isQuick = 'hash' in effective && costOf(effective.hash) < SLOW_COST;
   if (isQuick && (await matchesEffective(BUILT_IN_PASSWORD, effective))) {
-    findings.push(isBuiltIn(effective.origin === 'stored' ? 'password' : effective.origin));
+    const about = effective.origin === 'stored' ? 'password' : effective.origin;
+    findings.push(weak(about, `is ${BUILT_IN_PASSWORD}, which everyone knows: choose your own`, config));
   }
   return findings;
 }
 
 const neither = 'neither MASTER_PASSWORD_HASH nor MASTER_PASSWORD is set';
 
-const isBuiltIn = (about: string): Finding =>
-  advice(about, `is ${BUILT_IN_PASSWORD}, which everyone knows: choose your own`);
+/** A password that could not be set as a new one. It is a fault if others can try it. */
+function weak(about: string, text: string, { host, publicUrl }: CheckedConfig): Finding {
+  const isForThisMachineOnly = isLoopback(host) && isLoopbackOrigin(publicUrl);
+  return { level: isForThisMachineOnly ? 'advice' : 'fault', about, text };
+}
 
-function checkPlain(plain: string): Finding[] {
+function checkPlain(plain: string, config: CheckedConfig): Finding[] {
   const about = 'MASTER_PASSWORD';
+  const problem = newPasswordProblem(plain);
   return [
-    ...passwordWarnings(plain).map((text) => advice(about, text)),
+    ...(problem ? [weak(about, problem, config)] : passwordWarnings(plain).map((text) => advice(about, text))),
     advice(about, 'is in plain text; `backchannel hash-master --env` prints a line to replace it with'),
-    ...(plain === BUILT_IN_PASSWORD ? [isBuiltIn(about)] : []),
   ];
 }
 

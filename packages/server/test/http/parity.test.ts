@@ -49,7 +49,7 @@ const inputs: Record<string, MakeInput> = {
   'auth.login': async () => ({ password: OWN_PASSWORD }),
   'auth.hashPassword': async () => ({ password: 'mynewpassword' }),
   'auth.stepUp': async () => ({ password: OWN_PASSWORD }),
-  'auth.changePassword': async () => ({ current: OWN_PASSWORD, new: OWN_PASSWORD }),
+  'auth.changePassword': async () => ({ current: OWN_PASSWORD, new: 'another one' }),
   'auth.sessions.revoke': async (server) => ({ id: (await openSession(server)).id }),
   'auth.tokens.create': async () => ({ name: 'script', scope: 'read' }),
   'auth.tokens.revoke': async (server) => ({ id: (await makeToken(server, 'full')).id }),
@@ -281,9 +281,12 @@ interface Call {
 
 /** Runs every caller in turn on a new server, the same way for both faces, so that their responses can be compared. */
 async function callByEach(row: Row, face: Face) {
-  await using server = await startOwnServer();
+  await using shared = await startOwnServer();
   const outcomes: ({ caller: string } & Outcome)[] = [];
   for (const { caller, arrive } of everyCaller) {
+    // The next caller signs in with the old password.
+    await using own = row.name === 'auth.changePassword' ? await startOwnServer() : null;
+    const server = own ?? shared;
     const headers = await arrive(server);
     const input = await inputs[row.name]?.(server);
     const answer = await call(server, face, row, { headers, ...(input ? { input } : {}) });

@@ -281,7 +281,10 @@ describe('however the tries come', () => {
     expect((await client.rest('POST', '/auth/password', { current: WRONG, new: 'another one' })).status).toBe(403);
     const answer = await batch(client, [
       ...Array.from({ length: 5 }, () => ['auth.stepUp', { password: WRONG }] as [string, unknown]),
-      ...Array.from({ length: 5 }, () => ['auth.changePassword', { current: WRONG, new: 'x' }] as [string, unknown]),
+      ...Array.from(
+        { length: 5 },
+        () => ['auth.changePassword', { current: WRONG, new: 'another one' }] as [string, unknown],
+      ),
     ]);
     expect(tally(codesOf(answer))).toEqual({ FORBIDDEN: 3, TOO_MANY_REQUESTS: 7 });
     const refused = [
@@ -453,7 +456,9 @@ describe('a browser that has signed in before', () => {
     await owner.signIn();
     await failTimes(6, server.client());
     for (const expected of [403, 403, 403, 403, 403, 429]) {
-      expect((await owner.rest('POST', '/auth/password', { current: WRONG, new: 'x' })).status).toBe(expected);
+      expect((await owner.rest('POST', '/auth/password', { current: WRONG, new: 'another one' })).status).toBe(
+        expected,
+      );
     }
     expect(await failuresOf(server, 'ip:127.0.0.1')).toBe(5);
   });
@@ -468,7 +473,7 @@ describe('events', () => {
     await client.signIn();
     const { id } = (await client.rest('GET', '/auth/me')).body.session;
     await client.rest('POST', '/auth/step-up', { password: WRONG }, headers);
-    await client.rest('POST', '/auth/password', { current: WRONG, new: 'x' }, headers);
+    await client.rest('POST', '/auth/password', { current: WRONG, new: 'another one' }, headers);
     const caller = { ip: '198.51.100.7', userAgent: 'curl/8.5.0 \\u009b', tokenId: null, detail: null };
     expect(await eventsOf(server, 'login.failed')).toEqual([expect.objectContaining({ ...caller, sessionId: null })]);
     expect(await eventsOf(server, 'step-up.failed')).toEqual([

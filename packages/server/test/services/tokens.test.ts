@@ -186,7 +186,7 @@ describe('a token', () => {
     'auth.login': { password: PASSWORD },
     'auth.hashPassword': { password: 'x' },
     'auth.stepUp': { password: PASSWORD },
-    'auth.changePassword': { current: PASSWORD, new: 'y' },
+    'auth.changePassword': { current: PASSWORD, new: 'another one' },
     'auth.tokens.create': { name: 'x', scope: 'full' },
   };
 

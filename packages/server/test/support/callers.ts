@@ -1,5 +1,5 @@
 // Every kind of caller that the API tells apart, made over the API itself: what its requests carry in their headers.
-import { BUILT_IN_PASSWORD } from '../../src/services/password/hashing.ts';
+import { BUILT_IN_PASSWORD } from '../../src/services/password/rules.ts';
 import { startServer, type TestServer } from './harness.ts';
 
 /** Of a server whose password may be changed, and of the document's examples. */

@@ -3,7 +3,14 @@ import { TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import { RetryLaterError } from '../../errors.ts';
 import { messages } from '../../messages.ts';
-import { hashForms, PASSWORD_MAX_BYTES, passwordProblem, passwordWarnings } from '../../services/password/hashing.ts';
+import { hashForms } from '../../services/password/hashing.ts';
+import {
+  NEW_PASSWORD_MIN_CHARACTERS,
+  newPasswordProblem,
+  PASSWORD_MAX_BYTES,
+  passwordProblem,
+  passwordWarnings,
+} from '../../services/password/rules.ts';
 import type { Refusal } from '../../services/sign-in/attempts.ts';
 import type { Proof } from '../../services/sign-in/proofs.ts';
 import type { SignedOut } from '../../services/sign-in/sign-in.ts';
@@ -20,6 +27,22 @@ export const Password = z
     examples: ['admin123'],
     format: 'password',
     minLength: 1,
+    maxLength: PASSWORD_MAX_BYTES,
+  });
+
+const NewPassword = z
+  .string()
+  .superRefine((password, context) => {
+    const problem = newPasswordProblem(password);
+    if (problem) context.addIssue({ code: 'custom', message: problem });
+  })
+  .meta({
+    description:
+      `At least ${NEW_PASSWORD_MIN_CHARACTERS} characters, at most 72 bytes in UTF-8, without NUL. Not the built-in password, ` +
+      'and none of the most common ones.',
+    examples: ['correct horse battery staple'],
+    format: 'password',
+    minLength: NEW_PASSWORD_MIN_CHARACTERS,
     maxLength: PASSWORD_MAX_BYTES,
   });
 
@@ -69,7 +92,7 @@ export const hashPassword = operatorProcedure
       hash: z.string().meta({ description: 'The bcrypt hash.', examples: [example.hash] }),
       base64: z.string().meta({ description: 'The hash in base64.', examples: [example.base64] }),
       env: z.string().meta({ description: 'The whole `.env` line, quoted.', examples: [example.env] }),
-      warnings: z.array(z.string()).meta({ examples: [passwordWarnings('admin123')] }),
+      warnings: z.array(z.string()).meta({ examples: [['admin123 is the built-in password, which everyone knows.']] }),
     }),
   )
   .mutation(async ({ ctx, input }) => {
@@ -97,7 +120,7 @@ export const changePassword = sessionProcedure
   .input(
     z.strictObject({
       current: Password,
-      new: Password.meta({ examples: ['correct horse battery staple'] }),
+      new: NewPassword,
       revokeTokens: z
         .boolean()
         .optional()

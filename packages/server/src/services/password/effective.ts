@@ -1,7 +1,8 @@
 // Which master password is in effect: the one rule of precedence, for the server, the command line and the checks.
 import { createHash } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
-import { BUILT_IN_PASSWORD, verifyPassword } from './hashing.ts';
+import { verifyPassword } from './hashing.ts';
+import { BUILT_IN_PASSWORD } from './rules.ts';
 
 /**
  * The password in effect, by where it comes from. `stored` is kept in the database, and so is `generated`, which this start

@@ -1,38 +1,13 @@
 // bcrypt: what it can hash, and a queue that limits how much of it runs at once. It knows no database and no requests.
 import { availableParallelism } from 'node:os';
 import { hash as bcryptHash, verify as bcryptVerify } from '@node-rs/bcrypt';
+import { passwordProblem } from './rules.ts';
 
-/** bcrypt ignores everything after this many bytes, so a longer password would be cut silently. */
-export const PASSWORD_MAX_BYTES = 72;
-/** The seed's password, for trying things out on a loopback address only. */
-export const BUILT_IN_PASSWORD = 'admin123';
-/** A shorter password gets a warning and is not refused (NIST SP 800-63B-4, 3.1.1.2). Counted in code points. */
-const PASSWORD_ADVISED_CHARACTERS = 15;
+// With this file, what programs outside use of passwords.
+export { newPasswordProblem, passwordProblem, passwordWarnings } from './rules.ts';
+
 /** The default cost of new hashes. Each step doubles the work; OWASP asks for at least 10. */
 const DEFAULT_BCRYPT_COST = 12;
-
-/** Why bcrypt cannot hash this password, or null if it can. */
-export function passwordProblem(password: string): string | null {
-  if (password.length === 0) return 'The password is empty.';
-  if (password.includes('\0')) return 'The password contains a NUL character, where bcrypt would stop reading.';
-  // A lone surrogate has no UTF-8 form: every one of them would be hashed as the same replacement character.
-  if (!password.isWellFormed()) return 'The password is not valid Unicode.';
-  const bytes = Buffer.byteLength(password);
-  if (bytes > PASSWORD_MAX_BYTES) {
-    return `The password is ${bytes} bytes long in UTF-8; bcrypt reads at most ${PASSWORD_MAX_BYTES}.`;
-  }
-  return null;
-}
-
-/** What is unwise about a password that works. */
-export function passwordWarnings(password: string): string[] {
-  const characters = [...password].length;
-  if (characters >= PASSWORD_ADVISED_CHARACTERS) return [];
-  return [
-    `The password has ${characters} character${characters === 1 ? '' : 's'}; a password that is the only factor should have at least ` +
-      `${PASSWORD_ADVISED_CHARACTERS} (NIST SP 800-63B-4).`,
-  ];
-}
 
 /**
  * Hashes a password with bcrypt (`$2b$`).

@@ -92,20 +92,20 @@ describe('a change of the password', () => {
     await using server = await startServer({ password: { from: 'database', builtInAllowed: false } });
     const generated = server.services.password.generated ?? '';
     const owner = await signedIn(server, generated);
-    expect((await change(owner, { current: generated, new: 'second' })).status).toBe(200);
-    expect((await change(owner, { current: generated, new: 'third' })).status).toBe(403);
-    expect((await change(owner, { current: 'second', new: 'third' })).status).toBe(200);
+    expect((await change(owner, { current: generated, new: 'a second one' })).status).toBe(200);
+    expect((await change(owner, { current: generated, new: 'a third one' })).status).toBe(403);
+    expect((await change(owner, { current: 'a second one', new: 'a third one' })).status).toBe(200);
     for (const [password, expected] of [
       [generated, 401],
-      ['second', 401],
-      ['third', 200],
+      ['a second one', 401],
+      ['a third one', 200],
     ] as const) {
       expect(await login(server, password)).toBe(expected);
     }
     // The built-in one does not come back where it would be allowed.
     await server.restart(kept());
     expect(await login(server, OLD)).toBe(401);
-    expect(await login(server, 'third')).toBe(200);
+    expect(await login(server, 'a third one')).toBe(200);
     expect(await status(owner)).toBe(200);
   });
 
@@ -123,6 +123,12 @@ describe('a change of the password', () => {
   });
 
   test.each([
+    ['a new one of 7 characters', { new: 'sevenup' }, 'new'],
+    ['a new one of 7 characters in 14 UTF-16 units', { new: '🔑'.repeat(7) }, 'new'],
+    ['the built-in one', { new: 'admin123' }, 'new'],
+    ['the built-in one in capitals', { new: 'ADMIN123' }, 'new'],
+    ['a common one', { new: 'password1' }, 'new'],
+    ['a common one in another case', { new: 'QwertyUiop' }, 'new'],
     ['a new one of 73 bytes', { new: 'x'.repeat(73) }, 'new'],
     ['a new one with a NUL', { new: 'a\0b' }, 'new'],
     ['an empty new one', { new: '' }, 'new'],
@@ -244,13 +250,13 @@ describe('two changes at once', () => {
     const owners = [await signedIn(server), await signedIn(server)] as const;
     const checks = holdNext(server.services.attempts, 'prove');
     const [late, early] = owners;
-    const first = change(late, { new: 'new 0' });
+    const first = change(late, { new: 'new password 0' });
     await checks.reached;
-    expect((await change(early, { new: 'new 1' })).body.sessionsEnded).toBe(1);
+    expect((await change(early, { new: 'new password 1' })).body.sessionsEnded).toBe(1);
     checks.release();
     // Both its session and what it gave as the current password are of the past.
     expect([401, 403]).toContain((await first).status);
-    expect(await opening(server, [OLD, 'new 0', 'new 1'])).toEqual(['new 1']);
+    expect(await opening(server, [OLD, 'new password 0', 'new password 1'])).toEqual(['new password 1']);
     expect(await status(late)).toBe(401);
     expect(await status(early)).toBe(200);
     expect(await eventsOf(early, 'password.changed')).toHaveLength(1);
@@ -260,14 +266,16 @@ describe('two changes at once', () => {
     await using server = await startServer(kept());
     const owner = await signedIn(server);
     const answer = await owner.rest('POST', '/../../trpc/auth.changePassword,auth.changePassword?batch=1', {
-      0: { current: OLD, new: 'new 0' },
-      1: { current: OLD, new: 'new 1' },
+      0: { current: OLD, new: 'new password 0' },
+      1: { current: OLD, new: 'new password 1' },
     });
     const outcomes = answer.body.map(
       (each: { error?: { data: { code: string } } }) => each.error?.data.code ?? 'changed',
     );
     expect(outcomes.toSorted()).toEqual(['FORBIDDEN', 'changed']);
-    expect(await opening(server, [OLD, 'new 0', 'new 1'])).toEqual([`new ${outcomes.indexOf('changed')}`]);
+    expect(await opening(server, [OLD, 'new password 0', 'new password 1'])).toEqual([
+      `new password ${outcomes.indexOf('changed')}`,
+    ]);
     expect(await status(owner)).toBe(200);
   });
 
@@ -275,10 +283,11 @@ describe('two changes at once', () => {
     await using one = await startServer(kept());
     await using two = await startServer(kept(), { dataDir: one.config.dataDir });
     const owners = [await signedIn(one), await signedIn(two)];
-    const answers = await Promise.all(owners.map((owner, index) => change(owner, { new: `new ${index}` })));
+    const answers = await Promise.all(owners.map((owner, index) => change(owner, { new: `new password ${index}` })));
     const winner = answers.findIndex((answer) => answer.status === 200);
     expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1);
-    for (const server of [one, two]) expect(await opening(server, [OLD, 'new 0', 'new 1'])).toEqual([`new ${winner}`]);
+    for (const server of [one, two])
+      expect(await opening(server, [OLD, 'new password 0', 'new password 1'])).toEqual([`new password ${winner}`]);
   });
 });
 
