@@ -19,7 +19,7 @@ serveJobs(async ({ database, tokens }: FillTokensJob): Promise<object> => {
 });
 
 /** A statement that makes a token of each row of `list`, which has `i` and `secret_sha256`. */
-const insertFrom = (list: string) => `insert into tokens
+const insertFrom = (list: string) => `insert into backchannel_tokens
   (id, name, scope, hosts, prefix, secret_sha256, created_at, request_count)
   select 'bench' || i, 'bench ' || i, 'proxy', '[]', 'bct_bench', secret_sha256, ${Date.now()}, 0 from ${list}`;
 

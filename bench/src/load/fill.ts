@@ -19,12 +19,12 @@ serveJobs(async ({ file, sessions, events }: FillJob): Promise<{ bytes: number }
   db.pragma('cache_size = -400000');
   const now = Date.now();
   db.exec(`with recursive n (i) as (select 1 union all select i + 1 from n where i < ${sessions})
-    insert into sessions (id, secret_sha256, password_fingerprint, remembered, created_at, last_seen_at, ended_at,
+    insert into backchannel_sessions (id, secret_sha256, password_fingerprint, remembered, created_at, last_seen_at, ended_at,
       request_count, ip, user_agent)
     select lower(hex(randomblob(12))), lower(hex(randomblob(22))), 'none', i % 2, ${now} - i * 1000, ${now} - i * 900,
       ${now} - i * 500, i % 1000, '198.51.100.7', '${USER_AGENT}' from n`);
   db.exec(`with recursive n (i) as (select 1 union all select i + 1 from n where i < ${events})
-    insert into events (id, at, type, ip, user_agent)
+    insert into backchannel_events (id, at, type, ip, user_agent)
     select printf('%012x', ${now} - i * 2000) || '0000' || lower(hex(randomblob(4))), ${now} - i * 2000,
       case i % 4 when 0 then 'login.succeeded' when 1 then 'login.failed' when 2 then 'logout' else 'session.revoked' end,
       '198.51.100.7', '${USER_AGENT}' from n`);

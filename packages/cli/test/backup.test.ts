@@ -79,7 +79,9 @@ test('a backup beside a busy server restores the state at the time of the backup
     expect(await again.statusFor(later.headers)).toBe(401);
     const rows = (file: string) => {
       const db = new Sqlite(file, { readonly: true });
-      const counts = ['sessions', 'events'].map((table) => db.prepare(`select count(*) from ${table}`).pluck().get());
+      const counts = ['backchannel_sessions', 'backchannel_events'].map((table) =>
+        db.prepare(`select count(*) from ${table}`).pluck().get(),
+      );
       db.close();
       return counts;
     };
@@ -252,13 +254,15 @@ describe('with one backup', () => {
     const count = () => {
       const db = new Sqlite(file);
       expect(db.pragma('integrity_check', { simple: true })).toBe('ok');
-      const sessions = Number(db.prepare('select count(*) from sessions where ended_at is null').pluck().get());
+      const sessions = Number(
+        db.prepare('select count(*) from backchannel_sessions where ended_at is null').pluck().get(),
+      );
       db.close();
       return sessions;
     };
     const codes: unknown[] = [];
     for (let kill = 0; kill < 5; kill++) {
-      change(file, 'update sessions set ended_at = 1');
+      change(file, 'update backchannel_sessions set ended_at = 1');
       expect(count()).toBe(0);
       let changes = 0;
       const child = spawn(process.execPath, [home.bin, 'restore', backup], { cwd: home.root, env: environment });

@@ -236,7 +236,9 @@ describe('the database', () => {
     const file = join(home.root, 'newer.db');
     {
       await using store = await openStore({ engine: 'sqlite', file });
-      await store.write((em) => em.execute("insert into migrations (name) values ('9999-later')", [], 'run'));
+      await store.write((em) =>
+        em.execute("insert into backchannel_migrations (name) values ('9999-later')", [], 'run'),
+      );
     }
     expect((await lookInto(file)).text).toMatch(/^fault database: a newer version .*\(9999-later\)/);
   });

@@ -35,7 +35,7 @@ test('everything is moved: sessions stay valid, and the password, tokens, waits 
   }
   // More rows than fit into one statement.
   const db = new Sqlite(file);
-  const insert = db.prepare(`insert into events (id, at, type) values (?, ?, 'logout')`);
+  const insert = db.prepare(`insert into backchannel_events (id, at, type) values (?, ?, 'logout')`);
   for (let n = 0; n < 1234; n++) insert.run(`000000000${String(n).padStart(15, '0')}`, n);
   db.close();
   const untouched = digest(file);
@@ -59,7 +59,7 @@ test('everything is moved: sessions stay valid, and the password, tokens, waits 
   const after = await eventsOf(moved, headers);
   expect(after.filter(({ at }: { at: string }) => at > '2000').slice(-before.length)).toEqual(before);
   await using other = await openElsewhere(database);
-  expect(await other.run('select count(*) as n from events where at < 1234')).toEqual([{ n: 1234 }]);
+  expect(await other.run('select count(*) as n from backchannel_events where at < 1234')).toEqual([{ n: 1234 }]);
 
   // The command line works on PostgreSQL, too.
   const sessions = await home.run(['sessions', 'list', '--json'], { env });
@@ -109,9 +109,9 @@ test('a move that is not possible gives one sentence, and nothing is moved', asy
   expect(await refused([database.url.replace(/\/[^/]*$/, '/nowhere')])).toMatch(/there is no database "nowhere"/);
 
   await using other = await openElsewhere(database);
-  await other.run("insert into events (id, at, type) values ('e', 1, 'logout')");
+  await other.run("insert into backchannel_events (id, at, type) values ('e', 1, 'logout')");
   expect(await refused([database.url])).toMatch(/is not empty \(events: 1\): use an empty database/);
-  await other.run('delete from events');
+  await other.run('delete from backchannel_events');
 
   // Fails in the middle of the move: PostgreSQL can't store this value.
   const edit = (change: (db: Sqlite.Database) => void) => {
@@ -120,12 +120,12 @@ test('a move that is not possible gives one sentence, and nothing is moved', asy
     db.close();
   };
   edit((db) => {
-    db.exec(`insert into events (id, at, type) values ('good', 1, 'logout')`);
-    db.prepare(`insert into events (id, at, type, detail) values ('bad', 2, 'logout', ?)`).run('a\0b');
+    db.exec(`insert into backchannel_events (id, at, type) values ('good', 1, 'logout')`);
+    db.prepare(`insert into backchannel_events (id, at, type, detail) values ('bad', 2, 'logout', ?)`).run('a\0b');
   });
   expect(await refused([database.url])).toMatch(/^Could not move .*: invalid byte sequence.* Nothing was moved\.\n$/);
-  expect(await other.run('select * from events')).toEqual([]);
-  edit((db) => db.exec("delete from events where id = 'bad'"));
+  expect(await other.run('select * from backchannel_events')).toEqual([]);
+  edit((db) => db.exec("delete from backchannel_events where id = 'bad'"));
   {
     await using store = await openStore({ engine: 'sqlite', file });
     await store.orm.migrator.down();

@@ -175,7 +175,7 @@ describe('events', () => {
   test('never put a control character on the terminal', async () => {
     const detail = '\u001b]0;title\u0007\u009b2J\n\u202egnp\u2028x';
     const hostile = ['f'.repeat(24), Date.now(), 'logout', '\u001b[1m', '\u009b', detail];
-    const change = 'insert into events (id, at, type, ip, user_agent, detail) values (?, ?, ?, ?, ?, ?)';
+    const change = 'insert into backchannel_events (id, at, type, ip, user_agent, detail) values (?, ?, ?, ?, ?, ?)';
     await using store = await openStore({ engine: 'sqlite', file });
     await store.write((em) => em.execute(change, hostile, 'run'));
     const { stdout } = await run('events', '--limit', '1');
@@ -183,7 +183,7 @@ describe('events', () => {
     const asJson = (await run('events', '--limit', '1', '--json')).stdout;
     for (const text of [stdout, asJson]) expect(text.replaceAll('\n', '')).toMatch(/^[\x20-\x7e]+$/);
     expect(JSON.parse(asJson).events[0].detail).toBe(detail);
-    await store.write((em) => em.execute('delete from events where id = ?', [hostile[0]], 'run'));
+    await store.write((em) => em.execute('delete from backchannel_events where id = ?', [hostile[0]], 'run'));
   });
 
   test.each([
@@ -232,7 +232,8 @@ describe('the throttle', () => {
     expect(await json('throttle', 'clear', '127.0.0.1')).toEqual({ cleared: 1 });
     const networks = ['ip:2001:db8:1:2::/64', 'ip:2001:db8:1::/48', 'ip:2001:db8:9::/48'];
     await using store = await openStore({ engine: 'sqlite', file });
-    const change = 'insert into throttle (source, failures, first_at, last_at, told_at) values (?, 1, 0, ?, 0)';
+    const change =
+      'insert into backchannel_throttle (source, failures, first_at, last_at, told_at) values (?, 1, 0, ?, 0)';
     await store.write(async (em) => {
       for (const source of networks) await em.execute(change, [source, Date.now()], 'run');
     });

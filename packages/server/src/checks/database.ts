@@ -52,11 +52,12 @@ export async function checkDatabase({ database }: Pick<Config, 'database'>): Pro
   }
 }
 
-function checkState({ applied, pending, unknown }: DatabaseState): Finding[] {
+function checkState({ applied, pending, unknown, problem }: DatabaseState): Finding[] {
   if (unknown.length > 0) {
     const text = `a newer version has used this database (${unknown.join(', ')}), so this version will not start: run the newer one`;
     return [{ level: 'fault', about, text }];
   }
+  if (problem !== null) return [{ level: 'fault', about, text: problem }];
   if (pending.length > 0) {
     const copies = applied.length > 0 ? ', and copies it first' : '';
     return [advice(about, `is from an older version: the next start applies ${pending.join(', ')}${copies}`)];

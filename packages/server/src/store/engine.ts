@@ -1,9 +1,9 @@
 // The interface that each database engine implements for the store, and the ORM that they share.
-import { Migrator } from '@mikro-orm/migrations';
 import { type AbstractSqlDriver, type Configuration, MikroORM, type SqlEntityManager } from '@mikro-orm/sql';
 import type { Dialect } from 'kysely';
 import { entities } from './entities.ts';
-import { migrations } from './migrations/index.ts';
+import { LEDGER } from './ledger.ts';
+import { migrationsList, migratorExtension } from './migrations/migrator.ts';
 
 /** One unit of work on the database, on any engine. */
 export type EntityManager = SqlEntityManager;
@@ -51,8 +51,8 @@ export async function openOrm(
     entities,
     dbName: options.dbName,
     driverOptions: options.dialect,
-    extensions: [Migrator],
-    migrations: { migrationsList: migrations, snapshot: false, silent: true, tableName: 'migrations' },
+    extensions: [migratorExtension],
+    migrations: { migrationsList, snapshot: false, silent: true, tableName: LEDGER },
     disableIdentityMap: true,
     serialization: { forceObject: true },
     logger: () => {},

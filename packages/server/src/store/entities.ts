@@ -1,16 +1,17 @@
 // The tables, as MikroORM sees them. Times are in milliseconds since 1970 UTC. Secrets are stored only as SHA-256.
 import { defineEntity, type InferEntity, p } from '@mikro-orm/core';
+import { nameOf } from './names.ts';
 
 export const SessionEntity = defineEntity({
   name: 'Session',
-  tableName: 'sessions',
+  tableName: nameOf('sessions'),
   properties: {
     id: p.text().primary(),
-    secretSha256: p.text().unique('sessions_secret_sha256_unique'),
+    secretSha256: p.text().unique(nameOf('sessions_secret_sha256_unique')),
     passwordFingerprint: p.text(),
     remembered: p.boolean(),
     createdAt: p.bigint('number'),
-    lastSeenAt: p.bigint('number').index('sessions_last_seen_at_index'),
+    lastSeenAt: p.bigint('number').index(nameOf('sessions_last_seen_at_index')),
     endedAt: p.bigint('number').strictNullable(),
     requestCount: p.bigint('number'),
     ip: p.text().strictNullable(),
@@ -18,13 +19,13 @@ export const SessionEntity = defineEntity({
     /** When the session was last stepped up by entering the password again; null if it never was. */
     steppedUpAt: p.bigint('number').strictNullable(),
   },
-  indexes: [{ name: 'sessions_ended_at_created_at_index', properties: ['endedAt', 'createdAt'] }],
+  indexes: [{ name: nameOf('sessions_ended_at_created_at_index'), properties: ['endedAt', 'createdAt'] }],
 });
 export type SessionRow = InferEntity<typeof SessionEntity>;
 
 export const EventEntity = defineEntity({
   name: 'Event',
-  tableName: 'events',
+  tableName: nameOf('events'),
   properties: {
     /** Grows with time. Lists are ordered by id, newest first, and a page's cursor is an id. */
     id: p.text().primary(),
@@ -36,14 +37,14 @@ export const EventEntity = defineEntity({
     tokenId: p.text().strictNullable(),
     detail: p.text().strictNullable(),
   },
-  indexes: [{ name: 'events_type_id_index', properties: ['type', 'id'] }],
+  indexes: [{ name: nameOf('events_type_id_index'), properties: ['type', 'id'] }],
 });
 export type EventRow = InferEntity<typeof EventEntity>;
 
 /** One bcrypt hash per origin: `environment` for a plain MASTER_PASSWORD, `stored` for one that was set or generated here. */
 export const PasswordEntity = defineEntity({
   name: 'Password',
-  tableName: 'passwords',
+  tableName: nameOf('passwords'),
   properties: {
     origin: p.text().primary(),
     hash: p.text(),
@@ -53,7 +54,7 @@ export const PasswordEntity = defineEntity({
 
 export const TokenEntity = defineEntity({
   name: 'Token',
-  tableName: 'tokens',
+  tableName: nameOf('tokens'),
   properties: {
     id: p.text().primary(),
     name: p.text(),
@@ -61,7 +62,7 @@ export const TokenEntity = defineEntity({
     /** A JSON list of host names; empty for any. */
     hosts: p.text(),
     prefix: p.text(),
-    secretSha256: p.text().unique('tokens_secret_sha256_unique'),
+    secretSha256: p.text().unique(nameOf('tokens_secret_sha256_unique')),
     createdAt: p.bigint('number'),
     expiresAt: p.bigint('number').strictNullable(),
     lastUsedAt: p.bigint('number').strictNullable(),
@@ -75,7 +76,7 @@ export type TokenRow = InferEntity<typeof TokenEntity>;
 /** How often a source has failed to sign in. services/throttle.ts turns these counts into waits. */
 export const ThrottleEntity = defineEntity({
   name: 'Throttle',
-  tableName: 'throttle',
+  tableName: nameOf('throttle'),
   properties: {
     source: p.text().primary(),
     failures: p.bigint('number'),
@@ -90,11 +91,11 @@ export type ThrottleRow = InferEntity<typeof ThrottleEntity>;
 /** A browser that has signed in before, by the SHA-256 of the secret in its device cookie. */
 export const DeviceEntity = defineEntity({
   name: 'Device',
-  tableName: 'devices',
+  tableName: nameOf('devices'),
   properties: {
     secretSha256: p.text().primary(),
     /** Its latest session. When that session is revoked, the device is forgotten. */
-    sessionId: p.text().index('devices_session_id_index'),
+    sessionId: p.text().index(nameOf('devices_session_id_index')),
     createdAt: p.bigint('number'),
     lastSeenAt: p.bigint('number'),
   },
@@ -103,7 +104,7 @@ export const DeviceEntity = defineEntity({
 /** A server that uses a shared database, or did until recently. Times are on the database's clock. */
 export const InstanceEntity = defineEntity({
   name: 'Instance',
-  tableName: 'instances',
+  tableName: nameOf('instances'),
   properties: {
     /** Random, new at each start. */
     id: p.text().primary(),
@@ -120,7 +121,7 @@ export type InstanceRow = InferEntity<typeof InstanceEntity>;
 /** The ids of the keys that the last started instance signs and verifies with. Every cookie names the id of its key. */
 export const SigningKeyEntity = defineEntity({
   name: 'SigningKey',
-  tableName: 'signing_keys',
+  tableName: nameOf('signing_keys'),
   properties: { id: p.text().primary() },
 });
 

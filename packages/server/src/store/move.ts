@@ -9,6 +9,7 @@ import type { PostgresAddress } from '../config/postgres-url.ts';
 import { openStore } from './database.ts';
 import { entities } from './entities.ts';
 import { inspectDatabase } from './inspect.ts';
+import { nameOf, topicOf } from './names.ts';
 import { connect } from './postgresql/connection.ts';
 import { asStoreError } from './unavailable.ts';
 
@@ -28,8 +29,8 @@ const ROWS_PER_STATEMENT = 500;
 
 const tables = entities.map(({ meta }) => meta.tableName);
 /** This table and `instances` belong to servers that share a database. They have no rows in a file. */
-const KEYS_TABLE = 'signing_keys';
-const movedTables = tables.filter((table) => table !== KEYS_TABLE && table !== 'instances');
+const KEYS_TABLE = nameOf('signing_keys');
+const movedTables = tables.filter((table) => table !== KEYS_TABLE && table !== nameOf('instances'));
 
 /**
  * Creates the tables in `target` and fills them from `file`. `keyIds` are the ids of the keys that sign sessions now. A
@@ -58,7 +59,7 @@ export async function moveDatabase(
     // Reads one snapshot of the file, even if another process writes to it.
     source.exec('begin');
     const rows: Record<string, number> = {};
-    for (const table of movedTables) rows[table] = await copyTable(source, client, table);
+    for (const table of movedTables) rows[topicOf(table)] = await copyTable(source, client, table);
     source.exec('commit');
     for (const id of keyIds) await client.query(`insert into ${KEYS_TABLE} (id) values ($1)`, [id]);
     await client.query('commit');
@@ -100,7 +101,7 @@ async function refuseRows(client: pg.Client, { shown }: PostgresAddress): Promis
   const filled: string[] = [];
   for (const table of tables) {
     const count = await countRows(client, table);
-    if (count > 0) filled.push(`${table}: ${count}`);
+    if (count > 0) filled.push(`${topicOf(table)}: ${count}`);
   }
   if (filled.length === 0) return;
   throw new MoveError(`${shown} is not empty (${filled.join(', ')}): use an empty database.`);
@@ -127,7 +128,7 @@ async function copyTable(source: Sqlite.Database, client: pg.Client, table: stri
   if (batch.length > 0) await write(batch);
   const written = await countRows(client, table);
   if (written !== read)
-    throw new MoveError(`Only ${written} of the ${read} rows of ${table} arrived; nothing was moved.`);
+    throw new MoveError(`Only ${written} of the ${read} rows of ${topicOf(table)} arrived; nothing was moved.`);
   return written;
 }
 

@@ -362,7 +362,7 @@ test('passwords and cookies are never logged, at any level', async () => {
         await sendRaw(open.url, `POST ${path}`, { headers: { ...json, cookie: client.cookie }, body });
       }
     }
-    if (table === 'sessions') await db.run('alter table sessions rename to elsewhere');
+    if (table === 'sessions') await db.run('alter table backchannel_sessions rename to elsewhere');
     open.advance(1000);
     await sendRaw(open.url, 'GET /api/v1/auth/me', { headers: { cookie: client.cookie } });
   }
@@ -380,7 +380,7 @@ describe('an unexpected failure', () => {
     const client = broken.client();
     await client.signIn();
     await using db = await openElsewhere(broken);
-    await db.run('alter table sessions rename to elsewhere');
+    await db.run('alter table backchannel_sessions rename to elsewhere');
     broken.advance(1000);
 
     for (const operation of operations.filter(({ access }) => access !== 'anyone')) {
@@ -402,7 +402,7 @@ describe('an unexpected failure', () => {
     });
     expect(readError('tRPC', 400, malformed.json).message).toBe('The input is not valid JSON.');
 
-    await db.run('alter table elsewhere rename to sessions');
+    await db.run('alter table elsewhere rename to backchannel_sessions');
     expect((await client.rest('GET', '/auth/me')).status).toBe(200);
   });
 
@@ -411,7 +411,7 @@ describe('an unexpected failure', () => {
     const client = broken.client();
     await client.signIn();
     await using db = await openElsewhere(broken);
-    await db.run("update events set type = 'not a type'");
+    await db.run("update backchannel_events set type = 'not a type'");
     const rest = await client.rest('GET', '/client/dashboard');
     expect([rest.status, codeIn('REST', rest), rest.body.issues]).toEqual([500, 'INTERNAL_SERVER_ERROR', undefined]);
     const rpc = await client.trpc('query', 'client.dashboard');

@@ -91,14 +91,14 @@ describe('every kind of response has the security headers and does not name the 
     const client = broken.client();
     await client.signIn();
     await using db = await openElsewhere(broken);
-    await db.run('alter table sessions rename to elsewhere');
+    await db.run('alter table backchannel_sessions rename to elsewhere');
     broken.advance(1000);
     for (const path of ['/api/v1/auth/me', '/trpc/auth.me']) {
       const answer = await sendRaw(broken.url, `GET ${path}`, { headers: { cookie: client.cookie } });
       expect(answer.status).toBe(500);
       expect(answer.headers).toMatchObject({ ...security, 'cache-control': ['no-store'] });
     }
-    await db.run("delete from migrations where name = '0001-seed'");
+    await db.run("delete from backchannel_migrations where name = '0001-seed'");
     const ready = await sendRaw(broken.url, 'GET /readyz');
     expect([ready.status, ready.json]).toEqual([503, { status: 'unavailable', missing: ['migrations'] }]);
     expect(ready.headers).toMatchObject({ ...security, 'cache-control': ['no-store'] });

@@ -324,9 +324,9 @@ describe('GET /auth/verify', () => {
       if (standing !== 'fresh session') continue;
       await using database = await openElsewhere(server);
       server.advance(2000);
-      await database.run('alter table sessions rename to elsewhere');
+      await database.run('alter table backchannel_sessions rename to elsewhere');
       expect(await check(server, headers)).toBe(500);
-      await database.run('alter table elsewhere rename to sessions');
+      await database.run('alter table elsewhere rename to backchannel_sessions');
       const torn = await tearTable(server, 'sessions');
       expect(await check(server, headers)).toBe(503);
       await torn.mend();
@@ -571,9 +571,9 @@ async function replayDatabaseFailures(server: TestServer, _operation: Operation,
   const { headers } = await openSession(server);
   await using database = await openElsewhere(server);
   server.advance(2000);
-  await database.run('alter table sessions rename to elsewhere');
+  await database.run('alter table backchannel_sessions rename to elsewhere');
   expect((await check(server, { headers })).status).toBe(500);
-  await database.run('alter table elsewhere rename to sessions');
+  await database.run('alter table elsewhere rename to backchannel_sessions');
   const torn = await tearTable(server, 'sessions');
   server.advance(2000);
   expect((await check(server, { headers })).status).toBe(503);

@@ -208,7 +208,9 @@ function expectEvents(dataDir: string, memory: Memory): void {
   const counts = new Map(
     (
       db
-        .prepare('select type, session_id, token_id, count(*) as count from events group by type, session_id, token_id')
+        .prepare(
+          'select type, session_id, token_id, count(*) as count from backchannel_events group by type, session_id, token_id',
+        )
         .all() as { type: string; session_id: string | null; token_id: string | null; count: number }[]
     ).map((row) => [`${row.type} ${row.token_id ?? row.session_id}`, row.count]),
   );
@@ -325,7 +327,7 @@ testOnSqlite(
     const db = new Sqlite(file, { readonly: true });
     const countOf = (where: string, ...values: string[]) =>
       db
-        .prepare(`select count(*) from events where ${where}`)
+        .prepare(`select count(*) from backchannel_events where ${where}`)
         .pluck()
         .get(...values);
     expect(countOf("detail = 'the other program'")).toBe(Number(lines.at(-1)));

@@ -286,7 +286,7 @@ test('what else keeps it from starting is one sentence, too', async () => {
   writeFileSync(join(keyless, 'secret.key'), '');
   const newer = newFolder();
   const store = await openStore({ engine: 'sqlite', file: join(newer, 'backchannel.db') });
-  await store.write((em) => em.execute("insert into migrations (name) values ('9999-later')", [], 'run'));
+  await store.write((em) => em.execute("insert into backchannel_migrations (name) values ('9999-later')", [], 'run'));
   await store[Symbol.asyncDispose]();
   const cases: [Record<string, string>, RegExp][] = [
     [{ DATA_DIR: newer }, /^DATABASE_URL: a newer BackChannel has used \S+ \(9999-later\): run that version/],

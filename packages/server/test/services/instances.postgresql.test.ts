@@ -128,7 +128,7 @@ describe('what is done once for all', () => {
     await client.rest('POST', '/auth/logout');
     const rows = async () => {
       await using other = await openElsewhere(two);
-      return await other.run('select id from sessions');
+      return await other.run('select id from backchannel_sessions');
     };
     await two.services.tasks.run('cleanup');
     expect(await rows()).toHaveLength(1);
@@ -253,8 +253,8 @@ describe('two passwords', () => {
     await using one = await startFirst();
     await using other = await openElsewhere(one);
     await other.run(
-      `insert into instances (id, host, password, joined_at, seen_at)
-       select 'killed', 'elsewhere', 'another password', 0, max(seen_at) from instances`,
+      `insert into backchannel_instances (id, host, password, joined_at, seen_at)
+       select 'killed', 'elsewhere', 'another password', 0, max(seen_at) from backchannel_instances`,
     );
     await one[Symbol.asyncDispose]();
     await one.restart();
@@ -265,7 +265,7 @@ describe('two passwords', () => {
     await using one = await startFirst(plain('the same one'));
     await one[Symbol.asyncDispose]();
     await using other = await openElsewhere(one);
-    await other.run('delete from passwords');
+    await other.run('delete from backchannel_passwords');
     const servers = await Promise.all([1, 2, 3].map(() => beside(one)));
     for (const server of servers) {
       expect((await server.client().rest('POST', '/auth/login', { password: 'the same one' })).status).toBe(200);
@@ -279,7 +279,7 @@ test('a password that is made where none is set is shown by one of those that st
   await using one = await startFirst();
   await one[Symbol.asyncDispose]();
   await using other = await openElsewhere(one);
-  await other.run('delete from passwords');
+  await other.run('delete from backchannel_passwords');
   const servers = await Promise.all([1, 2, 3].map(() => beside(one, unset)));
   const [made, ...more] = servers.flatMap(({ services }) => services.password.generated ?? []);
   expect(more).toEqual([]);

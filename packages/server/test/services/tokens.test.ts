@@ -41,7 +41,7 @@ const revoke = (face: Face, client: TestClient, id: string) =>
 /** What the database says of a token, without asking the server to write down what it knows. */
 async function rowOf(server: TestServer, id: string) {
   await using elsewhere = await openElsewhere(server);
-  const [row] = await elsewhere.run('select * from tokens where id = ?', [id]);
+  const [row] = await elsewhere.run('select * from backchannel_tokens where id = ?', [id]);
   return row;
 }
 

@@ -46,7 +46,7 @@ test('a change says how many rows it met, and meets no others', async () => {
       await update(em, DeviceEntity, { secretSha256: 'a', sessionId: 's' }, { lastSeenAt: 2, sessionId: 't' }),
     ).toBe(1);
     expect(await update(em, DeviceEntity, { secretSha256: 'a', sessionId: 's' }, { lastSeenAt: 3 })).toBe(0);
-    expect((await run(em, 'delete from devices where secret_sha256 = ?', ['nobody'])).affected).toBe(0);
+    expect((await run(em, 'delete from backchannel_devices where secret_sha256 = ?', ['nobody'])).affected).toBe(0);
   });
   expect(await store.read((em) => em.find(DeviceEntity, {}, { orderBy: { secretSha256: 'asc' } }))).toEqual([
     { ...device, lastSeenAt: 2, sessionId: 't' },

@@ -46,7 +46,7 @@ test.each<[string, (path: string, has: { backup: string; file: string }) => void
     "a newer version's",
     (path, { backup }) => {
       copyFileSync(backup, path);
-      change(path, "insert into migrations (name, executed_at) values ('9999-later', '')");
+      change(path, "insert into backchannel_migrations (name) values ('9999-later')");
     },
     /was made by a newer BackChannel \(9999-later\): restore it with that version\.$/,
   ],

@@ -86,7 +86,7 @@ test('several starters on one older database: it is migrated once, and every cop
   }
   for (const name of copiesOf(file)) {
     const db = new Sqlite(join(file, '../backups', name), { readonly: true });
-    expect(db.prepare('select name from migrations').pluck().all()).toEqual(earlier);
+    expect(db.prepare('select name from backchannel_migrations').pluck().all()).toEqual(earlier);
     db.close();
   }
 });
@@ -97,7 +97,7 @@ test('a database that a newer version was at work on is refused, with the way ba
   await (await open(file))[Symbol.asyncDispose]();
   const [name] = copiesOf(file);
   const db = new Sqlite(file);
-  db.exec("insert into migrations (name, executed_at) values ('9999-later', '')");
+  db.exec("insert into backchannel_migrations (name) values ('9999-later')");
   db.close();
   const refusal = await open(file).catch((error: unknown) => error);
   expect(refusal).toBeInstanceOf(UpgradeError);
@@ -116,6 +116,6 @@ test('where no copy can be made, nothing is migrated and a sentence says why', a
     new RegExp(`^DATABASE_URL: .* must be copied to .*backups before ${latest} `),
   );
   const db = new Sqlite(file);
-  expect(db.prepare('select name from migrations').pluck().all()).toEqual(earlier);
+  expect(db.prepare('select name from backchannel_migrations').pluck().all()).toEqual(earlier);
   db.close();
 });

@@ -90,7 +90,7 @@ function onPostgres({ url, template }: ProvidedContext['postgres']): Databases {
       name,
       `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid();
        truncate ${tables.join()};
-       select from migrations`,
+       select from backchannel_migrations`,
     );
     if (results.at(-1)?.rowCount !== migrations.length) throw new Error('other migrations than before');
   };

@@ -55,7 +55,7 @@ async function tablesOf(of: Of, other: OtherProgram): Promise<string[]> {
       ? "sqlite_schema where type = 'table' and name not like 'sqlite%'"
       : "(select table_name as name from information_schema.tables where table_schema = 'public') as tables";
   const rows = await other.run<{ name: string }>(`select name from ${from}`);
-  return rows.map(({ name }) => name).filter((name) => name !== 'migrations');
+  return rows.map(({ name }) => name).filter((name) => name !== 'backchannel_migrations');
 }
 
 /** Blocks all other writers, but not readers, until it is released. */
@@ -76,10 +76,11 @@ function releaseBy(other: OtherProgram): { release(): Promise<void> } {
 }
 
 /**
- * A database that fails in the middle of a request: until `mend`, reads and writes of `table` fail, and everything else
+ * A database that fails in the middle of a request: until `mend`, reads and writes of a table (`sessions`) fail, and everything else
  * works. SQLite finds the file damaged; PostgreSQL waits for a lock until its timeout.
  */
-export async function tearTable(of: Of, table: string): Promise<{ mend(): Promise<void> }> {
+export async function tearTable(of: Of, topic: string): Promise<{ mend(): Promise<void> }> {
+  const table = `backchannel_${topic}`;
   if (of.config.database.engine === 'sqlite') return tearSqliteTable(of.config.database.file, table);
   const other = await openElsewhere(of);
   await other.run(`begin; lock table ${table} in access exclusive mode`);
@@ -110,7 +111,8 @@ function rootPage(db: Sqlite.Database, which: string): number {
 }
 
 /** Makes every insert into a table fail with its own error, until `mend`. */
-export async function refuseInserts(of: Of, table: string): Promise<{ mend(): Promise<void> }> {
+export async function refuseInserts(of: Of, topic: string): Promise<{ mend(): Promise<void> }> {
+  const table = `backchannel_${topic}`;
   const other = await openElsewhere(of);
   const isSqlite = of.config.database.engine === 'sqlite';
   if (isSqlite) {

@@ -10,7 +10,7 @@ const [file = ''] = process.argv.slice(2);
 const never = new Int32Array(new SharedArrayBuffer(4));
 const db = new Sqlite(file, { timeout: 10_000 });
 const insert = db.prepare(
-  `insert into events (id, at, type, ip, user_agent, session_id, token_id, detail)
+  `insert into backchannel_events (id, at, type, ip, user_agent, session_id, token_id, detail)
    values (?, ?, 'logout', null, null, null, null, 'the other program')`,
 );
 // Ids begin with their time. These are in the future, so that tidying up leaves them.

@@ -1,23 +1,24 @@
-import { Migration } from '@mikro-orm/migrations';
+import type { StoreMigration } from './migration.ts';
 
 /** Sessions, events and password hashes. */
-export class Migration0001Seed extends Migration {
-  override up(): void {
-    this.addSql(`create table sessions (
+export const seed: StoreMigration = {
+  name: '0001-seed',
+  up: ({ p, flag }) => [
+    `create table ${p}sessions (
       id text not null primary key,
       secret_sha256 text not null,
       password_fingerprint text not null,
-      remembered ${this.driver.getPlatform().getBooleanTypeDeclarationSQL()} not null,
+      remembered ${flag} not null,
       created_at bigint not null,
       last_seen_at bigint not null,
       ended_at bigint null,
       request_count bigint not null,
       ip text null,
       user_agent text null
-    )`);
-    this.addSql('create unique index sessions_secret_sha256_unique on sessions (secret_sha256)');
-    this.addSql('create index sessions_last_seen_at_index on sessions (last_seen_at)');
-    this.addSql(`create table events (
+    )`,
+    `create unique index ${p}sessions_secret_sha256_unique on ${p}sessions (secret_sha256)`,
+    `create index ${p}sessions_last_seen_at_index on ${p}sessions (last_seen_at)`,
+    `create table ${p}events (
       id text not null primary key,
       at bigint not null,
       type text not null,
@@ -26,18 +27,13 @@ export class Migration0001Seed extends Migration {
       session_id text null,
       token_id text null,
       detail text null
-    )`);
-    this.addSql('create index events_type_id_index on events (type, id)');
-    this.addSql(`create table passwords (
+    )`,
+    `create index ${p}events_type_id_index on ${p}events (type, id)`,
+    `create table ${p}passwords (
       origin text not null primary key,
       hash text not null,
       changed_at bigint not null
-    )`);
-  }
-
-  override down(): void {
-    this.addSql('drop table passwords');
-    this.addSql('drop table events');
-    this.addSql('drop table sessions');
-  }
-}
+    )`,
+  ],
+  down: ({ p }) => [`drop table ${p}passwords`, `drop table ${p}events`, `drop table ${p}sessions`],
+};

@@ -1,10 +1,11 @@
-import { Migration } from '@mikro-orm/migrations';
+import type { StoreMigration } from './migration.ts';
 
 /** API tokens, the throttle's counts, known devices, and what a session needs for step-up. */
-export class Migration0002Operate extends Migration {
-  override up(): void {
-    this.addSql('alter table sessions add column stepped_up_at bigint null');
-    this.addSql(`create table tokens (
+export const operate: StoreMigration = {
+  name: '0002-operate',
+  up: ({ p }) => [
+    `alter table ${p}sessions add column stepped_up_at bigint null`,
+    `create table ${p}tokens (
       id text not null primary key,
       name text not null,
       scope text not null,
@@ -17,28 +18,27 @@ export class Migration0002Operate extends Migration {
       last_used_ip text null,
       request_count bigint not null,
       ended_at bigint null
-    )`);
-    this.addSql('create unique index tokens_secret_sha256_unique on tokens (secret_sha256)');
-    this.addSql(`create table throttle (
+    )`,
+    `create unique index ${p}tokens_secret_sha256_unique on ${p}tokens (secret_sha256)`,
+    `create table ${p}throttle (
       source text not null primary key,
       failures bigint not null,
       first_at bigint not null,
       last_at bigint not null,
       told_at bigint not null
-    )`);
-    this.addSql(`create table devices (
+    )`,
+    `create table ${p}devices (
       secret_sha256 text not null primary key,
       session_id text not null,
       created_at bigint not null,
       last_seen_at bigint not null
-    )`);
-    this.addSql('create index devices_session_id_index on devices (session_id)');
-  }
-
-  override down(): void {
-    this.addSql('drop table devices');
-    this.addSql('drop table throttle');
-    this.addSql('drop table tokens');
-    this.addSql('alter table sessions drop column stepped_up_at');
-  }
-}
+    )`,
+    `create index ${p}devices_session_id_index on ${p}devices (session_id)`,
+  ],
+  down: ({ p }) => [
+    `drop table ${p}devices`,
+    `drop table ${p}throttle`,
+    `drop table ${p}tokens`,
+    `alter table ${p}sessions drop column stepped_up_at`,
+  ],
+};

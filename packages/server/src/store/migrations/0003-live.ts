@@ -1,12 +1,8 @@
-import { Migration } from '@mikro-orm/migrations';
+import type { StoreMigration } from './migration.ts';
 
 /** An index that finds live sessions by their creation time quickly, however many have ended. */
-export class Migration0003Live extends Migration {
-  override up(): void {
-    this.addSql('create index sessions_ended_at_created_at_index on sessions (ended_at, created_at)');
-  }
-
-  override down(): void {
-    this.addSql('drop index sessions_ended_at_created_at_index');
-  }
-}
+export const live: StoreMigration = {
+  name: '0003-live',
+  up: ({ p }) => [`create index ${p}sessions_ended_at_created_at_index on ${p}sessions (ended_at, created_at)`],
+  down: ({ p }) => [`drop index ${p}sessions_ended_at_created_at_index`],
+};

@@ -16,7 +16,7 @@ class UnknownCommitError extends StoreUnavailableError {
  * Without it, a transaction would only find out at its commit that it conflicts with another, and under load some would
  * never succeed. LOCK takes no snapshot (PostgreSQL, LOCK, Notes), so the next statement sees the latest committed state.
  */
-const WRITE_LOCK = 'lock table signing_keys in share row exclusive mode';
+const WRITE_LOCK = 'lock table backchannel_signing_keys in share row exclusive mode';
 /** The error codes of engines that have no such lock. There, the transaction that conflicts is retried. */
 const noWriteLock = /^(?:0A000|42601)$/;
 

@@ -5,11 +5,13 @@ import { PostgresDialect, type PostgresPool } from 'kysely';
 import type { PostgresAddress } from '../../config/postgres-url.ts';
 import { errorCode } from '../../error-code.ts';
 import { type Engine, type Orm, openOrm } from '../engine.ts';
-import { compareMigrations } from '../migrations/index.ts';
+import { readAsync } from '../reading.ts';
 import { retry } from '../retry.ts';
+import { readState } from '../state.ts';
 import { DatabaseUrlError, UpgradeError } from '../unavailable.ts';
 import { connect, ReadOnlyHostError } from './connection.ts';
 import { isLost } from './guard.ts';
+import { refusePlace } from './place.ts';
 import { createPool } from './pool.ts';
 
 /** After this time without a response, the database may be gone, in milliseconds. */
@@ -66,15 +68,18 @@ async function migrateAlone(address: PostgresAddress, orm: Orm): Promise<void> {
   const lock = await connect(address, { isPatient: true });
   try {
     await lock.query(`begin; set local statement_timeout = ${MIGRATION_PATIENCE_MS}`);
-    await lock.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]).catch((error: unknown) => {
+    await lock.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]).catch(async (error: unknown) => {
       if (!['0A000', '42883'].includes(errorCode(error))) throw error;
+      await lock.query('rollback');
     });
-    const executed = await orm.migrator.getExecuted();
-    const { pending, unknown } = compareMigrations(executed.map(({ name }) => name));
+    await refusePlace(lock, address);
+    // Not on the connection with the lock: it would keep these tables locked, too.
+    const { pending, unknown, problem } = await readAsync(readState('postgresql'), (sql) => orm.em.execute(sql));
     if (unknown.length > 0) {
       const text = `a newer BackChannel has used ${address.shown} (${unknown.join(', ')})`;
       throw new UpgradeError(`DATABASE_URL: ${text}: run that version or a newer one`);
     }
+    if (problem !== null) throw new UpgradeError(`DATABASE_URL: ${address.shown} ${problem}`);
     if (pending.length === 0) return;
     // On a connection without time limits, because changing a large table takes long.
     const unlimited = await openOrmOn(address, createPool({ ...address, poolSize: 1 }, { isPatient: true }));
@@ -121,9 +126,9 @@ function inWords(address: PostgresAddress, error: unknown): unknown {
     return say(`${shown} rejects user ${user} (${reason}); check the password`);
   }
   if (code === '42501') {
-    return say(
-      `${user} may not create tables in ${shown} (${reason}); as its owner: GRANT CREATE ON SCHEMA public TO ${user}`,
-    );
+    const schema = /permission denied for schema (\S+)/.exec(reason)?.[1];
+    const grant = schema ? `GRANT USAGE, CREATE ON SCHEMA ${schema} TO` : 'give its tables to';
+    return say(`${user} may not create or change tables in ${shown} (${reason}); as its owner: ${grant} ${user}`);
   }
   if (/unsupported startup parameter: (?:statement|idle_in_transaction_session)_timeout/.test(reason)) {
     return say(`${shown} is a pooler that does not pass on time limits (${reason}); add statement_timeout=0`);

@@ -4,10 +4,13 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type Sqlite from 'better-sqlite3';
 import { errorCode } from '../../error-code.ts';
 import { hasTable } from '../inspect.ts';
+import { nameOf } from '../names.ts';
 import { type Contents, CopyError, draftCopy } from './copy.ts';
 
 /** The table that only backups have. */
-const TABLE = 'backup';
+const TABLE = nameOf('backup');
+/** Its name up to 0.1. */
+const EARLIER_TABLE = 'backup';
 
 /**
  * Writes a complete backup of the database `from` to `to`, with mode 0600. On failure it leaves no file.
@@ -33,11 +36,12 @@ export function writeBackup(
 
 /** Removes the key from a backup, which leaves an ordinary database. Returns the key, or null if there is none. */
 export function takeSecretKey(db: Sqlite.Database): string | null {
-  if (!hasTable(db, TABLE)) return null;
-  const key = db.prepare(`select secret_key from ${TABLE}`).pluck().get();
+  const table = [TABLE, EARLIER_TABLE].find((name) => hasTable(db, name));
+  if (table === undefined) return null;
+  const key = db.prepare(`select secret_key from ${table}`).pluck().get();
   // Otherwise the key would stay in the file's free pages.
   db.pragma('secure_delete = ON');
-  db.exec(`drop table ${TABLE}`);
+  db.exec(`drop table ${table}`);
   return typeof key === 'string' ? key : null;
 }
 

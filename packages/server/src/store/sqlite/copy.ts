@@ -86,14 +86,16 @@ function finishAndCheck(from: string, draft: string, finish: (db: Sqlite.Databas
   try {
     const faults = db.pragma('integrity_check', { simple: true });
     if (faults !== 'ok') throw new CopyError(`${from} is damaged: ${faults}.`);
-    const { applied, pending } = inspectOpen(db);
+    const { applied, pending, prefix } = inspectOpen(db);
     const [first] = migrations;
     const schema = applied.at(-1);
     if (schema === undefined || applied[0] !== first?.name)
       throw new CopyError(`${from} is not a BackChannel database.`);
     finish(db);
-    const count = (table: string, where = 'true') =>
-      hasTable(db, table) ? Number(db.prepare(`select count(*) from ${table} where ${where}`).pluck().get()) : 0;
+    const count = (topic: string, where = 'true') => {
+      const table = `${prefix}${topic}`;
+      return hasTable(db, table) ? Number(db.prepare(`select count(*) from ${table} where ${where}`).pluck().get()) : 0;
+    };
     return {
       schema,
       pending,

@@ -105,7 +105,7 @@ const isDamage = (error: unknown) => /^SQLITE_(NOTADB|CORRUPT)/.test(errorCode(e
 
 function tryCarryOver(current: Sqlite.Database, restored: Sqlite.Database): Since {
   try {
-    return hasTable(current, 'events') ? carryOver(current, restored) : nothing;
+    return inspectOpen(current).applied.length > 0 ? carryOver(current, restored) : nothing;
   } catch (error) {
     if (isDamage(error)) return unreadable;
     throw error;
@@ -117,20 +117,26 @@ function tryCarryOver(current: Sqlite.Database, restored: Sqlite.Database): Sinc
  * deleted soon after they end.
  */
 function carryOver(current: Sqlite.Database, restored: Sqlite.Database): Since {
-  const latestChange = (db: Sqlite.Database) =>
-    Number(db.prepare("select coalesce(max(at), 0) from events where type = 'password.changed'").pluck().get());
+  const names = new Map([current, restored].map((db) => [db, inspectOpen(db).prefix]));
+  const nameIn = (db: Sqlite.Database, topic: string) => `${names.get(db)}${topic}`;
+  const latestChange = (db: Sqlite.Database) => {
+    const sql = `select coalesce(max(at), 0) from ${nameIn(db, 'events')} where type = 'password.changed'`;
+    return Number(db.prepare(sql).pluck().get());
+  };
   const changedAt = latestChange(current);
   const isPasswordOlder = changedAt > latestChange(restored);
-  const end = (table: string, condition: string, value: string | number) =>
-    hasTable(restored, table)
+  const end = (topic: string, condition: string, value: string | number) => {
+    const table = nameIn(restored, topic);
+    return hasTable(restored, table)
       ? restored.prepare(`update ${table} set ended_at = created_at where ended_at is null and ${condition}`).run(value)
           .changes
       : 0;
+  };
   // Sessions are bound to the password, so a change ended all earlier sessions.
   let keptEnded = isPasswordOlder ? end('sessions', 'created_at < ?', changedAt) : 0;
   const ended = current
     .prepare<[], { sessionId: string | null; tokenId: string | null; type: string }>(
-      `select session_id as sessionId, token_id as tokenId, type from events
+      `select session_id as sessionId, token_id as tokenId, type from ${nameIn(current, 'events')}
        where type in ('session.revoked', 'logout', 'token.revoked')`,
     )
     .all();

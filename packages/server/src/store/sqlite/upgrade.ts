@@ -19,8 +19,9 @@ const folderOf = (file: string) => join(dirname(file), 'backups');
  * @throws UpgradeError if its schema is newer, or if it cannot be copied
  */
 export function prepareUpgrade(file: string): void {
-  const { applied, pending, unknown } = inspectDatabase(file);
+  const { applied, pending, unknown, problem } = inspectDatabase(file);
   if (unknown.length > 0) throw new UpgradeError(newerText(file, unknown));
+  if (problem !== null) throw new UpgradeError(`DATABASE_URL: ${file} ${problem}`);
   const [next] = pending;
   if (applied.length === 0 || next === undefined) return;
   const folder = folderOf(file);

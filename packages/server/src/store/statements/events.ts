@@ -29,7 +29,7 @@ export async function countEventsBetweenWithin(
   const starts = bounds.slice(0, -1);
   const ranges = starts.map(() => '(?, ?)').join(', ');
   const statement = `with ranges (first_id, next_id) as (values ${ranges}) select first_id as first,
-    (select count(*) from events where type = ? and id >= first_id and id < next_id) as count from ranges`;
+    (select count(*) from backchannel_events where type = ? and id >= first_id and id < next_id) as count from ranges`;
   const parameters = starts.flatMap((start, index) => [start, bounds[index + 1] ?? start]);
   const rows = await em.execute<{ first: string; count: number | string }[]>(statement, [...parameters, type]);
   const counts = new Map(rows.map(({ first, count }) => [first, Number(count)]));

@@ -16,7 +16,7 @@ export const writeHeartbeatWithin = (
   { id, host, password, joinedAt, seenAt }: InstanceRow,
 ): Promise<unknown> =>
   em.execute(
-    `insert into instances (id, host, password, joined_at, seen_at) values (?, ?, ?, ?, ?)
+    `insert into backchannel_instances (id, host, password, joined_at, seen_at) values (?, ?, ?, ?, ?)
      on conflict (id) do update set seen_at = excluded.seen_at`,
     [id, host, password, joinedAt, seenAt],
     'run',

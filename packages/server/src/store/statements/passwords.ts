@@ -12,7 +12,7 @@ export async function readHashWithin(em: EntityManager, origin: KeptHash): Promi
 /** Writes a hash. `at` is in milliseconds since 1970. */
 export const writeHashWithin = (em: EntityManager, origin: KeptHash, { hash, at }: { hash: string; at: number }) =>
   em.execute(
-    `insert into passwords (origin, hash, changed_at) values (?, ?, ?)
+    `insert into backchannel_passwords (origin, hash, changed_at) values (?, ?, ?)
      on conflict (origin) do update set hash = excluded.hash, changed_at = excluded.changed_at`,
     [origin, hash, at],
     'run',
@@ -25,7 +25,7 @@ export async function writeFirstHashWithin(
   { hash, at }: { hash: string; at: number },
 ): Promise<string | null> {
   await em.execute(
-    'insert into passwords (origin, hash, changed_at) values (?, ?, ?) on conflict (origin) do nothing',
+    'insert into backchannel_passwords (origin, hash, changed_at) values (?, ?, ?) on conflict (origin) do nothing',
     [origin, hash, at],
     'run',
   );

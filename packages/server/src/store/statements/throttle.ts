@@ -15,8 +15,8 @@ export async function lockCountsWithin(
   const values = sources.map(() => '(?, 0, ?, ?, 0)').join(', ');
   await run(
     em,
-    `insert into throttle (source, failures, first_at, last_at, told_at) values ${values}
-     on conflict (source) do update set failures = throttle.failures`,
+    `insert into backchannel_throttle (source, failures, first_at, last_at, told_at) values ${values}
+     on conflict (source) do update set failures = backchannel_throttle.failures`,
     sources.flatMap((source) => [source, now, now]),
   );
   return findBy(em, ThrottleEntity, 'source', sources);
@@ -24,8 +24,8 @@ export async function lockCountsWithin(
 
 /** Subtracts one failure of a source. */
 export const uncountOneWithin = (em: EntityManager, source: string) =>
-  run(em, 'update throttle set failures = failures - 1 where source = ? and failures > 0', [source]);
+  run(em, 'update backchannel_throttle set failures = failures - 1 where source = ? and failures > 0', [source]);
 
 /** Deletes the count of a source. */
 export const clearCountWithin = (em: EntityManager, source: string) =>
-  run(em, 'delete from throttle where source = ?', [source]);
+  run(em, 'delete from backchannel_throttle where source = ?', [source]);

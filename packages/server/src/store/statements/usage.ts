@@ -1,5 +1,6 @@
 // Last use and request counts of sessions and tokens, many rows in one statement.
 import type { EntityManager } from '../engine.ts';
+import { nameOf } from '../names.ts';
 
 export interface WrittenUse {
   readonly id: string;
@@ -21,14 +22,15 @@ export function addUsesWithin(
 ): Promise<unknown> {
   // The casts are for PostgreSQL, which treats every parameter in a VALUES list as text.
   const values = uses.map(() => '(?, cast(? as bigint), ?, cast(? as bigint))').join(', ');
+  const table = nameOf(`${kind}s`);
   const seen = kind === 'session' ? 'last_seen_at' : 'last_used_at';
-  const isLater = `used.at > coalesce(${kind}s.${seen}, 0)`;
-  const ip = kind === 'token' ? `last_used_ip = case when ${isLater} then used.ip else tokens.last_used_ip end,` : '';
+  const isLater = `used.at > coalesce(${table}.${seen}, 0)`;
+  const ip = kind === 'token' ? `last_used_ip = case when ${isLater} then used.ip else ${table}.last_used_ip end,` : '';
   const statement = `with used (id, at, ip, requests) as (values ${values})
-    update ${kind}s set ${ip}
-      ${seen} = case when ${isLater} then used.at else ${kind}s.${seen} end,
+    update ${table} set ${ip}
+      ${seen} = case when ${isLater} then used.at else ${table}.${seen} end,
       request_count = request_count + used.requests
-    from used where ${kind}s.id = used.id`;
+    from used where ${table}.id = used.id`;
   const parameters = uses.flatMap(({ id, at, ip, requests }) => [id, at, ip, requests]);
   return em.execute(statement, parameters, 'run');
 }

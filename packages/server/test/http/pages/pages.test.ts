@@ -472,7 +472,7 @@ describe('every page', () => {
     await client.signIn();
     server.advance(1000);
     await using db = await openElsewhere(server);
-    await db.run('alter table sessions rename to elsewhere');
+    await db.run('alter table backchannel_sessions rename to elsewhere');
     for (const answer of [await client.page('/'), await client.page('/login', { password: PASSWORD })]) {
       expect([answer.status, headingOf(answer)]).toEqual([500, 'Something went wrong']);
       expectPage(answer);

@@ -187,7 +187,9 @@ describe('a session', () => {
     const client = server.client();
     await client.signIn();
     await using database = await openElsewhere(server);
-    const [kept] = await database.run<{ hash: string }>("select hash from passwords where origin = 'environment'");
+    const [kept] = await database.run<{ hash: string }>(
+      "select hash from backchannel_passwords where origin = 'environment'",
+    );
     await server.restart({ password: { from: 'MASTER_PASSWORD_HASH', hash: kept?.hash ?? '' } });
     expect((await client.rest('GET', '/auth/me')).status).toBe(200);
     expect((await server.client().signIn()).status).toBe(200);
