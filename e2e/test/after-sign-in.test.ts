@@ -131,6 +131,21 @@ describe.each(['nginx', 'caddy'] as const)('through %s', (name) => {
     }
   });
 
+  test('the query arrives as the browser sends it', async (context) => {
+    const { app } = await enter(context);
+    await using browser = await openBrowser(context);
+    for (const query of ['left={"expr":"{job=\\"api\\"}"}&c=d+e', `\\\\evil.example|^\`'<ü>%5c`, 'x'.repeat(6000)]) {
+      const page = await newPage(browser);
+      // What the browser itself makes of it is what the application should get.
+      const expected = new URL(`${app}/html?${query}`).href;
+      await page.goto(`${app}/html?${query}`);
+      expect(page.url()).toContain('/login?next=');
+      await signIn(page);
+      await page.waitForURL((url) => url.href === expected);
+      await page.context().close();
+    }
+  });
+
   test('the fragment of the address is there again after signing in, even after a wrong password', async (context) => {
     const place = await enter(context);
     await using browser = await openBrowser(context);

@@ -3,14 +3,17 @@
 import { isHost, isUnder } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 
-/** Longer addresses are refused, in characters. People do not come from such addresses. */
-const MAX_LENGTH = 2048;
-
-/** The longest `/login?next=…` address that forward-auth sends, in bytes. It fits the buffers that nginx has by default. */
+/** The longest `/login?next=…` address, in bytes. It fits the buffers that nginx has by default. */
 export const MAX_LOGIN_ADDRESS_BYTES = 7500;
 
 /** Why there is no return address. Forward-auth logs the reason and passes it to `/login`, which explains it. */
-const noReturns = ['proxy-not-trusted', 'address-not-told', 'address-not-usable', 'host-not-allowed'] as const;
+const noReturns = [
+  'proxy-not-trusted',
+  'address-not-told',
+  'address-too-long',
+  'address-not-usable',
+  'host-not-allowed',
+] as const;
 export type NoReturn = (typeof noReturns)[number];
 
 /** Reads the reason that a page was given. Null if it is not one of the known reasons. */
@@ -21,7 +24,7 @@ export interface ReturnAddress {
   /**
    * Returns the address in `next` if it may be followed, else null. Its scheme is http or https, and only https if PUBLIC_URL
    * uses https. Its host is PUBLIC_URL's host name (on any port), COOKIE_DOMAIN, or a subdomain of COOKIE_DOMAIN. A path
-   * without a host is on this server.
+   * without a host is on this server. Its query is data: it may contain whatever browsers send there.
    */
   accept(next: string | null | undefined): URL | null;
 }
@@ -29,14 +32,15 @@ export interface ReturnAddress {
 export function createReturnAddress(config: Pick<Config, 'publicUrl' | 'cookieDomain'>): ReturnAddress {
   const home = new URL(config.publicUrl);
   const { cookieDomain } = config;
-  // URLs allow more characters in host names than DNS. A ; would end a directive of the page's Content-Security-Policy.
+  // URLs allow more characters in host names than DNS.
   const isOurs = (hostname: string) =>
     hostname === home.hostname || (cookieDomain !== null && isUnder(hostname, cookieDomain) && isHost(hostname));
 
   return {
     accept: (next) => {
-      // Browsers read \ as / and skip tabs and line breaks. Addresses with any of these, or with a space, are refused.
-      if (!next || next.length > MAX_LENGTH || /[^!-~]|\\/.test(next)) return null;
+      // Browsers skip tabs and line breaks, and before the query they read \ as /. Addresses with any of these, or with a
+      // space, are refused.
+      if (!next || next.length > MAX_LOGIN_ADDRESS_BYTES || !/^[!-[\]-~]+(?:[?#][!-~]*)?$/.test(next)) return null;
       const isPath = next.startsWith('/') && !next.startsWith('//');
       const url = URL.parse(isPath ? home.origin + next : next);
       if (url === null || !isOurs(url.hostname)) return null;

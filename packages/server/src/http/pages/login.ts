@@ -32,6 +32,11 @@ export function loginPage(options: LoginForm): Page {
     main: html`<h1>Sign in</h1>
 ${next ? html`<p class="lead">to continue to <strong>${next.host}</strong></p>` : null}
 ${
+  reason === 'address-too-long'
+    ? html`<p class="lead">The address you came from is too long to return to. Open it again after signing in.</p>`
+    : null
+}
+${
   problem
     ? html`<div class="note bad" id="problem" role="alert"><p><strong>${problem.title}.</strong> ${problem.advice}</p></div>`
     : null

@@ -17,7 +17,7 @@ import { refuseForeignOrigin } from '../guard.ts';
 import { isNavigation } from '../navigation.ts';
 import { HOME_PATH, LOGIN_PATH, LOGOUT_PATH, SESSIONS_PATH } from '../paths.ts';
 import { requestIdOf } from '../request-id.ts';
-import { asNoReturn, type ReturnAddress } from '../return-address.ts';
+import { asNoReturn, MAX_LOGIN_ADDRESS_BYTES, type ReturnAddress } from '../return-address.ts';
 import { createAddressBanner, refuseLostCookie } from './address.ts';
 import { homePage, OTHERS } from './home.ts';
 import { type Page, pageCsp, renderPage } from './layout.ts';
@@ -73,9 +73,11 @@ export function createPages(options: {
   const sentBack = createSentBack(config, clock);
 
   const showLogin: Handler = async ({ req, context }) => {
-    const asked = fieldOf(req, 'next');
+    const isTooLong = config.publicUrl.length + req.url.length > MAX_LOGIN_ADDRESS_BYTES;
+    const asked = isTooLong ? null : fieldOf(req, 'next');
     const next = returnAddress.accept(asked);
-    const reason = asNoReturn(fieldOf(req, 'reason'));
+    const isDropped = isTooLong || fieldOf(req, 'dropped') === 'long';
+    const reason = isDropped ? 'address-too-long' : asNoReturn(fieldOf(req, 'reason'));
     const banner = addressBanner(req, next);
     const session = await sessionOf(context);
     if (!session) return { page: loginPage({ next, reason, banner, username: config.operatorName }) };

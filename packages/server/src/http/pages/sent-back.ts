@@ -81,8 +81,9 @@ cookies for domains under which anyone can register a name, such as co.uk.`,
     'proxy-not-trusted': html`The proxy is not trusted, so the address you came from is unknown. Add the proxy to TRUSTED_PROXIES.`,
     'address-not-told': html`The proxy does not report the address you came from. Configure it to send X-Forwarded-Proto, -Host and
 -Uri, as <code>backchannel proxy-config</code> prints it.`,
-    'address-not-usable': html`The address you came from is too long, or it contains a \\, a space or characters that are not encoded, so it is not
-followed. Open it again; you are signed in.`,
+    'address-too-long': html`The address you came from is too long to return to. Open it again; you are signed in.`,
+    'address-not-usable': html`The address you came from contains a space, characters that are not encoded or, before its query, a \\, so it
+is not followed. Open it again; you are signed in.`,
     'host-not-allowed': html`Its host is neither ${home.hostname} nor under ${config.cookieDomain ?? 'COOKIE_DOMAIN, which is not set'}, or you
 opened it over http while PUBLIC_URL uses https. A sign-in here is not valid there and cannot lead back to it.`,
   };

@@ -497,6 +497,18 @@ describe('a refused browser', () => {
       expect(answer.headers.location?.[0]).toMatch(/\/login\?reason=(host-not-allowed|address-not-told)$/);
   });
 
+  test('comes back to whatever browsers send in a query, which is only data there', async () => {
+    for (const query of ['path=C:\\photos', '\\\\evil.example', '{%22a%22:[1|2^3`]}', "//evil.example@?'"]) {
+      const headers = {
+        ...navigation,
+        ...forwarded('https://photos.example.com/'),
+        'X-Forwarded-Uri': `/search?${query}`,
+      };
+      const answer = await verify(secure, headers);
+      expect(nextOf(answer)).toBe(new URL(`https://photos.example.com/search?${query}`).href);
+    }
+  });
+
   test('keeps the address to return to up to a limit that proxies can hold, encoded twice as it is', async () => {
     const lengthOf = (address: string) => `${secure.url}/login?next=${encodeURIComponent(address)}`.length;
     const long = `https://photos.example.com/list?${Array.from({ length: 200 }, (_, at) => `c[]=${100 + at}`).join('&')}`;
@@ -572,7 +584,7 @@ describe('a refused browser', () => {
     }
   });
 
-  test.each([`/${'x'.repeat(3000)}`, '/search?path=C:\\photos', '/two words', '/caf\u00e9'])(
+  test.each(['/search\\photos?path=C:', '/two words', '/caf\u00e9', '/?caf\u00e9'])(
     'an unusable address is not blamed on its host: %s',
     async (uri) => {
       const headers = { ...navigation, ...forwarded('https://photos.example.com/'), 'X-Forwarded-Uri': uri };
@@ -599,7 +611,6 @@ describe('a refused browser', () => {
     ['a path that adds to the host', { 'X-Forwarded-Uri': '.evil.example/' }],
     ['a backslash in the path', { 'X-Forwarded-Uri': '/\\evil.example/' }],
     ['a space in the path', { 'X-Forwarded-Uri': '/a b' }],
-    ['a path of three kilobytes', { 'X-Forwarded-Uri': `/${'x'.repeat(3000)}` }],
   ])('with %s, signs in without a return address', async (_what, headers) => {
     const answer = await verify(secure, { ...navigation, ...forwarded(deep), ...headers });
     expect([answer.status, nextOf(answer)]).toEqual([401, null]);

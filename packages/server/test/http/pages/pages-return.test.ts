@@ -67,6 +67,11 @@ describe('a sign-in leads to the address in next', () => {
     ['domain', 'https://example.com/', 'https://example.com/'],
     ['domain', '/redoc', 'https://auth.example.com:PORT/redoc'],
     ['domain', 'https://photos.example.com/?q="><b>\'', null],
+    // Browsers send these characters in a query as they are.
+    ['domain', 'https://photos.example.com/x?left={%22expr%22:%22{job=\\%22api\\%22}%22}', null],
+    ['domain', "https://photos.example.com?\\\\evil.example/|^`~!$&'()*+,;=:@/?[]", null],
+    ['domain', 'https://photos.example.com/?//evil.example#\\@evil.example', null],
+    ['plain', '/docs?a=\\b', 'http://auth.example.com:PORT/docs?a=\\b'],
     ['domain', 'https://photos.example.com/?q=%22%3E%3Cb%3E%27', 'https://photos.example.com/?q=%22%3E%3Cb%3E%27'],
     ['domain', 'https://photos.example.com/?q=\'&x="<>', 'https://photos.example.com/?q=%27&x=%22%3C%3E'],
   ] as const)('%s: %s', async (name, given, expected) => {
@@ -169,10 +174,26 @@ describe('a foreign address is dropped, and is neither a redirect nor a link', (
     'https%3A%2F%2Fevil.example',
     '%2f%2fevil.example',
     '%5c%5cevil.example',
+    ...['https://evil.example\\', '\\', '/\\', '//evil.example\\', 'https://auth.example.com\\'].flatMap((start) => [
+      `${start}?`,
+      `${start}auth.example.com/?`,
+      `${start}@auth.example.com/?next=\\`,
+      `${start}#?`,
+    ]),
+    'https://auth.example.com/a\\b?c',
+    'https://evil.example?\\@auth.example.com/',
+    'https://evil.example#\\@auth.example.com/',
+    'https://auth.example.com/?a\tb',
+    'https://auth.example.com/?a b',
+    'https://auth.example.com/?\u0000',
+    'https://auth.example.com/?\u007f',
+    'https://auth.example.com/?é',
+    'https://auth.example.com/?a\r\nLocation: https://evil.example',
+    'https://auth\u3002example\uff0ecom/?',
+    'https://auth.example.com\u2024evil.example/?',
     'https://auth.example.com/\r\nSet-Cookie: x=y',
     '/\r\nLocation: https://evil.example',
     '/%0d%0a/evil.example\r\n',
-    `https://auth.example.com/${'x'.repeat(3000)}`,
     '[object Object]',
     'null',
     '.',
@@ -215,6 +236,31 @@ describe('a foreign address is dropped, and is neither a redirect nor a link', (
     expect([right.status, right.headers.location]).toEqual([303, ['/']]);
     expect(Object.keys(right.headers)).not.toContain('x');
     expect(right.headers['set-cookie']?.every((line) => /^(__Host-|__Secure-)?backchannel_/.test(line))).toBe(true);
+  });
+
+  test('a sign-in address of more than 7,500 bytes is dropped, and the page says so before and after the sign-in', async () => {
+    const words = /The address you came from is too long to return to/;
+    const start = 'https://photos.example.com/?';
+    const prefix = `${new URL(domain.url).origin}/login?${encoded(start)}`;
+    for (const [length, isKept] of [
+      [7500, true],
+      [7501, false],
+      [9000, false],
+    ] as const) {
+      const next = start + 'x'.repeat(length - prefix.length);
+      const page = await sendRaw(domain.url, `GET /login?${encoded(next)}`);
+      expect([length, page.status, words.test(page.text)]).toEqual([length, 200, !isKept]);
+      expect(page.text.includes('name="next"')).toBe(isKept);
+    }
+    const told = await sendRaw(domain.url, 'GET /login?dropped=long');
+    expect(told.text).toMatch(words);
+    expect(told.text).toContain('<input type="hidden" name="reason" value="address-too-long">');
+    const body = String(new URLSearchParams({ password: PASSWORD, reason: 'address-too-long' }));
+    const posted = await sendRaw(domain.url, 'POST /login', { headers: form, body });
+    expect([posted.status, posted.headers.location]).toEqual([303, ['/login?reason=address-too-long']]);
+    const after = await sendRaw(domain.url, 'GET /login?dropped=long', { headers: { cookie: signedIn.domain } });
+    expect(after.text).toMatch(words);
+    expect((await sendRaw(domain.url, 'GET /login?dropped=x')).text).not.toMatch(words);
   });
 
   test('an address that appears twice is dropped, too, even if one of them is ours', async () => {
