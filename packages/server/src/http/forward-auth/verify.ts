@@ -110,9 +110,7 @@ export function createVerify(options: {
   };
 
   /** Where the browser signs in, with the address to return to, or with the reason why there is none. */
-  const findWayBack = (
-    original: OriginalRequest | null,
-  ): { location: string; missing: NoReturn | 'address-too-long' | null } => {
+  const findWayBack = (original: OriginalRequest | null): { location: string; missing: NoReturn | null } => {
     if (original === null) return giveUp('proxy-not-trusted');
     if (original.address === null) return giveUp('address-not-told');
     const address = returnAddress.accept(original.address);
