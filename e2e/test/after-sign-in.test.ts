@@ -189,6 +189,22 @@ describe.each(['nginx', 'caddy'] as const)('through %s', (name) => {
     expect(await page.evaluate(async () => (await fetch('/page', { redirect: 'manual' })).status)).toBe(401);
   });
 
+  test('any number of tabs that wait at sign-in get to the application when one of them signs in', async (context) => {
+    const { app, auth } = await enter(context);
+    await using browser = await openBrowser(context);
+    const first = await newPage(browser);
+    const tabs = [first, ...(await Promise.all(Array.from({ length: 4 }, () => first.context().newPage())))];
+    for (const tab of tabs) {
+      await tab.goto(`${app}/page#/here`);
+      expect(tab.url()).toContain(`${auth}/login?next=`);
+    }
+    await signIn(first);
+    await first.waitForURL(`${app}/page#/here`);
+    await Promise.all(tabs.slice(1).map((tab) => tab.reload()));
+    // A redirect carries the fragment too.
+    for (const tab of tabs) expect(tab.url()).toBe(`${app}/page#/here`);
+  });
+
   test('a fragment cannot change where signing in leads', async (context) => {
     const place = await enter(context);
     await using browser = await openBrowser(context);

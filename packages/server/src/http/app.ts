@@ -19,6 +19,7 @@ import { noStore, securityHeaders } from './headers.ts';
 import { createHealth } from './health.ts';
 import { checkHost, refuseInvalidHost } from './host.ts';
 import { createTurns } from './listener/turns.ts';
+import { createLoops } from './loops.ts';
 import type { Metrics } from './metrics.ts';
 import { createObserver } from './observe.ts';
 import { createPages } from './pages/pages.ts';
@@ -44,6 +45,7 @@ export function createApp(options: {
   const clientAddress = createClientAddress(config, log);
   const createContext = createContextFactory({ cookies, clientAddress, services });
   const returnAddress = createReturnAddress(config);
+  const loops = createLoops(services.clock);
   const faces = { router: appRouter, config, createContext, log };
 
   const app = express();
@@ -63,7 +65,7 @@ export function createApp(options: {
   });
   app.use(createHealth({ store, isDraining }));
   app.use(API_PATH, noStore, cors(config), createRest(faces));
-  const pages = createPages({ ...faces, returnAddress, clock: services.clock });
+  const pages = createPages({ ...faces, returnAddress, loops, clock: services.clock });
   app.use(pages.known);
   app.use(createDocs({ config, router: appRouter, createContext }));
   app.use(pages.unknown);
@@ -74,7 +76,7 @@ export function createApp(options: {
   app.use(onError);
   const identify = createRequestIds(config);
   const observe = createObserver({ router: appRouter, clientAddress, log, record: metrics?.record ?? null });
-  const verify = createVerify({ config, cookies, clientAddress, returnAddress, services, log, identify });
+  const verify = createVerify({ config, cookies, clientAddress, returnAddress, loops, services, log, identify });
   const takeTurn = createTurns();
   return (req, res) => {
     checkHost(req, res);

@@ -34,3 +34,13 @@ export function isForPerson(headers: IncomingHttpHeaders): boolean {
   if (headers['x-requested-with'] !== undefined) return false;
   return new Negotiator({ headers }).mediaType(['application/json', 'text/html']) === 'text/html';
 }
+
+/**
+ * Whether a page may lead the browser on: it is about to be shown in a tab. Prefetches and frames would otherwise follow the
+ * redirect unseen. Clients that say nothing count, since old browsers are among them.
+ */
+export function isForTab(headers: IncomingHttpHeaders): boolean {
+  const { 'sec-fetch-mode': mode = 'navigate', 'sec-fetch-dest': destination } = headers;
+  const isPrefetch = /prefetch/i.test(`${headers['sec-purpose']} ${headers.purpose}`);
+  return !isPrefetch && mode === 'navigate' && destinations.includes(destination);
+}

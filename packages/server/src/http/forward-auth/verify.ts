@@ -15,6 +15,7 @@ import { type ClientAddress, createPeerTrust, peerOf } from '../client-address.t
 import type { Cookies } from '../cookies.ts';
 import { setSecurityHeaders } from '../headers.ts';
 import { refuseInvalidHost } from '../host.ts';
+import type { Loops } from '../loops.ts';
 import { isForPerson, isNavigation } from '../navigation.ts';
 import { LOGIN_PATH, VERIFY_PATH } from '../paths.ts';
 import { type IdentifyRequest, requestIdOf } from '../request-id.ts';
@@ -41,11 +42,12 @@ export function createVerify(options: {
   cookies: Cookies;
   clientAddress: ClientAddress;
   returnAddress: ReturnAddress;
+  loops: Loops;
   services: Services;
   log: RequestLog;
   identify: IdentifyRequest;
 }): RequestListener {
-  const { config, cookies, clientAddress, returnAddress, services, log, identify } = options;
+  const { config, cookies, clientAddress, returnAddress, loops, services, log, identify } = options;
   const { gate, activity } = services;
   const isFromTrustedProxy = createPeerTrust(config);
   const login = new URL(LOGIN_PATH, config.publicUrl);
@@ -58,6 +60,8 @@ export function createVerify(options: {
   const originalOf = (req: IncomingMessage): Reported =>
     isFromTrustedProxy(req) ? readOriginalRequest(req.headers) : null;
 
+  const hostnameOf = (reported: Reported) => (reported === 'contradiction' ? null : (reported?.hostname ?? null));
+
   const warnOfContradiction = logOnce((req: IncomingMessage) => {
     const advice = 'let the proxy set one and delete the other, as backchannel proxy-config prints it';
     log.warn({ peer: peerOf(req) }, `forward-auth: X-Forwarded-* and X-Original-* contradict each other; ${advice}`);
@@ -66,6 +70,7 @@ export function createVerify(options: {
   const pass = (req: IncomingMessage, res: ServerResponse, principal: Principal) => {
     const isSession = principal.kind === 'session';
     activity.record(principal, isSession ? null : clientAddress(req));
+    if (isSession) loops.letIn(principal.session.id, () => hostnameOf(originalOf(req)));
     const method = ['X-Auth-Method', principal.kind, 'X-Auth-Session', isSession ? principal.session.id : '-'];
     res.writeHead(204, [...operator, ...method]).end();
   };
@@ -75,6 +80,7 @@ export function createVerify(options: {
     const original = reported === 'contradiction' ? null : reported;
     const isBrowsing = reported !== 'contradiction' && isNavigation(req.headers, original?.method ?? req.method);
     const back = isBrowsing ? findWayBack(original) : null;
+    if (isBrowsing && original?.hostname) loops.refused(original.hostname);
     // Only refusals get a request id and security headers: the response to an allowed request goes only to the proxy.
     identify(req, res);
     log.repeated({

@@ -87,10 +87,7 @@ function describeProblem({ code, message, issues, retryAfterSeconds = 0 }: Error
   }
 }
 
-/**
- * For people who are already signed in. It never redirects automatically: an application that keeps sending them back would
- * cause an endless loop.
- */
+/** For people who are already signed in and have nowhere to go on to, or whom an application keeps sending back. */
 export function signedInPage(options: { next: URL | null; banner: Html | null; from: Sender | null }): Page {
   const { next, banner, from } = options;
   return {

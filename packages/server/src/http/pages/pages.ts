@@ -14,7 +14,8 @@ import { logError, refuseMethod } from '../answer.ts';
 import { readForm } from '../body.ts';
 import type { CreateContext } from '../context.ts';
 import { refuseForeignOrigin } from '../guard.ts';
-import { isNavigation } from '../navigation.ts';
+import type { Loops } from '../loops.ts';
+import { isForTab, isNavigation } from '../navigation.ts';
 import { HOME_PATH, LOGIN_PATH, LOGOUT_PATH, SESSIONS_PATH } from '../paths.ts';
 import { requestIdOf } from '../request-id.ts';
 import { asNoReturn, MAX_LOGIN_ADDRESS_BYTES, type ReturnAddress } from '../return-address.ts';
@@ -64,13 +65,14 @@ export function createPages(options: {
   router: AppRouter;
   createContext: CreateContext;
   returnAddress: ReturnAddress;
+  loops: Loops;
   clock: Clock;
   log: RequestLog;
 }): Pages {
-  const { config, router, createContext, returnAddress, clock, log } = options;
+  const { config, router, createContext, returnAddress, loops, clock, log } = options;
   const createCaller = createCallerFactory(router);
   const addressBanner = createAddressBanner(config);
-  const sentBack = createSentBack(config, clock);
+  const sentBack = createSentBack(config);
 
   const showLogin: Handler = async ({ req, context }) => {
     const isTooLong = config.publicUrl.length + req.url.length > MAX_LOGIN_ADDRESS_BYTES;
@@ -82,7 +84,9 @@ export function createPages(options: {
     const session = await sessionOf(context);
     if (!session) return { page: loginPage({ next, reason, banner, username: config.operatorName }) };
     const { hadPass: hasPass } = await context.renewPass(session);
-    const from = sentBack.find({ next: asked, reason, session, hasPass });
+    const isLoop = next !== null && isForTab(req.headers) && loops.visit(session.id, next);
+    if (next && isForTab(req.headers) && !isLoop) return { seeOther: ownPage(next, config.publicUrl) ?? next.href };
+    const from = sentBack.find({ next: asked, reason, isLoop, hasPass });
     return { page: signedInPage({ next, banner, from }) };
   };
 
@@ -185,7 +189,7 @@ export function createPages(options: {
 
 function send(res: Response, reply: Reply): void {
   if ('seeOther' in reply) {
-    // After a form, so that the browser requests the next page with GET (RFC 9110, 15.4.4).
+    // The browser requests the next page with GET, also after a form (RFC 9110, 15.4.4).
     res.status(303).setHeader('Location', reply.seeOther);
     res.end();
     return;

@@ -1,15 +1,9 @@
 // Explains why an application sends people back here although they are signed in, from the configuration and the request.
 // It is only advice and never affects access.
-import { LRUCache } from 'lru-cache';
-import type { Clock } from '../../clock.ts';
 import { isUnder } from '../../config/address.ts';
 import type { Config } from '../../config/config.ts';
-import type { SessionRow } from '../../store/entities.ts';
 import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
-
-/** People who come back this soon after signing in, or after their last visit, were sent here. In milliseconds. */
-const SOON_MS = 60_000;
 
 /** An application that sends people here, and the possible reasons. */
 export interface Sender {
@@ -20,25 +14,12 @@ export interface Sender {
 }
 
 export interface SentBack {
-  /** Null if nothing looks wrong and the visitor was not here recently. */
-  find(visit: { next: string | null; reason: NoReturn | null; session: SessionRow; hasPass: boolean }): Sender | null;
+  /** Null if nothing looks wrong. */
+  find(visit: { next: string | null; reason: NoReturn | null; isLoop: boolean; hasPass: boolean }): Sender | null;
 }
 
-export function createSentBack(
-  config: Pick<Config, 'publicUrl' | 'cookieDomain' | 'secureCookies'>,
-  clock: Clock,
-): SentBack {
+export function createSentBack(config: Pick<Config, 'publicUrl' | 'cookieDomain' | 'secureCookies'>): SentBack {
   const home = new URL(config.publicUrl);
-  /** The last visit of each session from each host. One instance's memory is enough for advice. */
-  const visits = new LRUCache<string, number>({ max: 500 });
-
-  const isSoon = (host: string, { id, createdAt }: SessionRow): boolean => {
-    const key = `${id} ${host}`;
-    const now = clock();
-    const before = visits.get(key) ?? createdAt;
-    visits.set(key, now);
-    return now - before < SOON_MS;
-  };
 
   /**
    * Why the cookie cannot reach a host. Anyone may have written the link that the host comes from, so no setting is advised
@@ -58,10 +39,10 @@ the proxy to send X-Forwarded-Proto, and add it to TRUSTED_PROXIES.`;
     return null;
   };
 
-  const reasonsFor = (target: URL, visit: { session: SessionRow; hasPass: boolean }): Html[] => {
+  const reasonsFor = (target: URL, visit: { isLoop: boolean; hasPass: boolean }): Html[] => {
     const found = obstacle(target);
     if (found) return [found];
-    if (!isSoon(target.host, visit.session)) return [];
+    if (!visit.isLoop) return [];
     if (target.hostname !== home.hostname && !visit.hasPass) {
       return [
         html`This browser does not store the cookie for ${config.cookieDomain}. Its settings may block it. Browsers also refuse

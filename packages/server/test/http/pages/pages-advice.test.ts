@@ -158,39 +158,6 @@ describe('the page explains why an application sent a signed-in person here:', (
     }
   });
 
-  test('the browser does not store the pass', async () => {
-    await using server = await startServer(configs.domain);
-    const session = /__Host-[^;]+/.exec(await signIn(server))?.[0] ?? '';
-    server.advance(3_600_000);
-    const next = 'https://photos.example.com/';
-    expect(await arrive(server, { next }, session)).toContain('Continue to photos.example.com');
-    expect(await arrive(server, { next }, session)).toContain(
-      'This browser does not store the cookie for example.com. Its settings may block it.',
-    );
-  });
-
-  test('nothing is wrong here, but the person was here recently: the proxy or its application', async () => {
-    await using server = await startServer(configs.domain);
-    const cookie = await signIn(server);
-    const photos = { next: 'https://photos.example.com/' };
-    const wiki = { next: 'https://wiki.example.com/' };
-    const advice = 'may not pass the Cookie header on to /api/v1/auth/verify';
-    // Within a minute of signing in, which led there.
-    expect(await arrive(server, photos, cookie)).toContain(advice);
-    server.advance(3_600_000);
-    const first = await arrive(server, photos, cookie);
-    expect(first).toContain('Continue to photos.example.com');
-    expect(first).not.toContain('sending you back');
-    server.advance(10_000);
-    expect(await arrive(server, wiki, cookie)).not.toContain('sending you back');
-    const second = await arrive(server, photos, cookie);
-    expect(second).toContain('Does photos.example.com keep sending you back here?');
-    expect(second).toContain(advice);
-    expect(second).toContain('Continue to photos.example.com');
-    server.advance(61_000);
-    expect(await arrive(server, photos, cookie)).not.toContain('sending you back');
-  });
-
   test.each([
     ['proxy-not-trusted', 'Add the proxy to TRUSTED_PROXIES.'],
     ['address-not-told', 'Configure it to send X-Forwarded-Proto, -Host and -Uri'],

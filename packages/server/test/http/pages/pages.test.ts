@@ -201,22 +201,45 @@ describe('/login', () => {
     );
   });
 
-  test('links to the next address if you are already signed in, and never redirects automatically', async () => {
+  test('leads on if you are already signed in, and shows a page if there is nowhere to go', async () => {
     await using server = await startServer();
     const client = server.client();
     await client.signIn();
-    const answer = await client.page('/login?next=/docs');
-    expect([answer.status, headingOf(answer)]).toEqual([200, 'You are signed in']);
-    expectPage(answer);
-    expect(answer.body).toContain(`href="${server.url}/docs">Continue to ${new URL(server.url).host}</a>`);
-    expect(answer.body).toContain('<form method="post" action="/logout">');
-    expect(answer.headers.get('location')).toBeNull();
-    expect(answer.body).not.toContain('http-equiv');
+    const person = { cookie: client.cookie, 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+    const answer = await sendRaw(server.url, 'GET /login?next=/docs', { headers: person });
+    expect([answer.status, answer.headers.location]).toEqual([303, ['/docs']]);
+    const page = await client.page('/login');
+    expect([page.status, headingOf(page)]).toEqual([200, 'You are signed in']);
+    expectPage(page);
+    expect(page.body).toContain('<form method="post" action="/logout">');
+    expect(page.body).not.toContain('http-equiv');
     // Opening the page does not count as a use.
     server.advance(59 * 60_000);
     await client.page('/login');
     server.advance(2 * 60_000);
     expect(headingOf(await client.page('/login'))).toBe('Sign in');
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['a prefetch', { 'sec-purpose': 'prefetch;prerender' }],
+    ['an old prefetch', { purpose: 'prefetch' }],
+    ['a frame', { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }],
+    ['an image', { 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' }],
+    ['a script', { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }],
+  ])('%s is never led on, and gets a link', async (_what, headers) => {
+    await using server = await startServer();
+    const client = server.client();
+    await client.signIn();
+    for (let visit = 0; visit < 8; visit += 1) {
+      const answer = await sendRaw(server.url, 'GET /login?next=/docs', {
+        headers: { ...headers, cookie: client.cookie },
+      });
+      expect([answer.status, answer.headers.location]).toEqual([200, undefined]);
+      expect(answer.text).toContain(`href="${server.url}/docs">Continue to ${new URL(server.url).host}</a>`);
+    }
+    // They count as no loop either.
+    const person = await sendRaw(server.url, 'GET /login?next=/docs', { headers: { cookie: client.cookie } });
+    expect(person.status).toBe(303);
   });
 
   test("signing in again ends the browser's previous session", async () => {
