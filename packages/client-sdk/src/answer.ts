@@ -1,6 +1,7 @@
 // Reads a response and decides whether it came from BackChannel, by tRPC's envelope. It knows none of the procedures, and
 // sends nothing.
 import { BackchannelError } from './errors.ts';
+import { parseUrl } from './url.ts';
 
 export interface Answer {
   readonly status: number;
@@ -67,7 +68,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function describeForeign(response: Response, origin: URL): string {
   const location = response.headers.get('location');
   if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400)) {
-    const target = location && URL.canParse(location, origin.href) ? new URL(location, origin) : null;
+    const target = location ? parseUrl(location, origin) : null;
     // Without the query, which may contain secrets that don't belong in a log.
     const where = target ? ` to ${target.origin}${target.pathname}` : '';
     return `${origin.origin} redirects${where}. Set \`url\` to the address of BackChannel itself.`;

@@ -32,7 +32,8 @@ export function createDeadline(timeoutMs: number, callers: AbortSignal | null | 
         }, ms);
         const stop = () => {
           clearTimeout(over);
-          reject(signal.reason);
+          // The reason is missing in older runtimes.
+          reject(signal.reason ?? new Error('aborted'));
         };
         signal.addEventListener('abort', stop, { once: true });
         if (signal.aborted) stop();

@@ -6,6 +6,7 @@ import { backchannelErrors } from './errors.ts';
 import { createRetries, type RetryOptions } from './retry.ts';
 import type { AppRouter } from './router.ts';
 import { createTransport } from './transport.ts';
+import { parseUrl } from './url.ts';
 
 export type { CookieStore } from './cookie-store.ts';
 export { BackchannelError, type BackchannelErrorCode, type BackchannelIssue } from './errors.ts';
@@ -78,7 +79,7 @@ export function createBackchannelClient(options: BackchannelClientOptions): Back
 
 // No message repeats the value, because an address may contain a password, and a token is a secret.
 function checkUrl(url: string | URL): URL {
-  const parsed = URL.canParse(String(url)) ? new URL(url) : null;
+  const parsed = parseUrl(String(url));
   const isAddress = parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.href === `${parsed.origin}/`;
   if (!isAddress) {
     throw new TypeError('url: must be http:// or https:// and a host, without a path, such as http://localhost:8000');

@@ -6,6 +6,7 @@ import { createCookieJar } from './cookies.ts';
 import { createDeadline } from './deadline.ts';
 import { BackchannelError } from './errors.ts';
 import { isRetryable, type NextWait } from './retry.ts';
+import { readSetCookie } from './set-cookie.ts';
 
 export interface TransportOptions {
   origin: URL;
@@ -40,10 +41,12 @@ export function createTransport({ origin, token, cookies, timeoutMs, retries, fe
       headers,
       signal,
       credentials: jar ? 'include' : 'omit',
+      ...noCache(),
+
       // The API never redirects. A redirect comes from something else, which must get neither password nor cookie.
       redirect: 'manual',
     });
-    const lines = response.headers.getSetCookie?.() ?? [];
+    const lines = readSetCookie(response.headers);
     if (lines.length > 0) {
       jar?.remember(lines, pathname);
       kept?.touch();
@@ -83,6 +86,15 @@ export function createTransport({ origin, token, cookies, timeoutMs, retries, fe
       deadline.end();
     }
   };
+}
+
+/**
+ * Next.js keeps responses of fetch, also after a revocation, unless a request forbids it. Where a Request has no `cache`, the
+ * option does harm: Cloudflare Workers before 2024-11-11 reject it, and React Native's fetch adds `?_=…` to the address, which
+ * the server refuses.
+ */
+function noCache(): { cache?: 'no-store' } {
+  return typeof Request === 'function' && 'cache' in Request.prototype ? { cache: 'no-store' } : {};
 }
 
 /** Node's error says "fetch failed" and has the reason in `cause`. */
