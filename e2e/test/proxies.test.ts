@@ -608,9 +608,13 @@ describe.each(['nginx', 'caddy'] as const)('%s', (name) => {
     };
     {
       using database = new DatabaseSync(join(server.dataDir, 'backchannel.db'));
-      database.exec('ALTER TABLE sessions RENAME TO elsewhere; ALTER TABLE tokens RENAME TO elsewhere_too');
+      database.exec(
+        'ALTER TABLE backchannel_sessions RENAME TO elsewhere; ALTER TABLE backchannel_tokens RENAME TO elsewhere_too',
+      );
       expect(await statuses()).toEqual([true, true, true]);
-      database.exec('ALTER TABLE elsewhere RENAME TO sessions; ALTER TABLE elsewhere_too RENAME TO tokens');
+      database.exec(
+        'ALTER TABLE elsewhere RENAME TO backchannel_sessions; ALTER TABLE elsewhere_too RENAME TO backchannel_tokens',
+      );
     }
     expect(upstream.recorded).toEqual([]);
     expect((await client.ask(`${app}/page`, { headers: { cookie } })).status).toBe(200);
