@@ -16,14 +16,17 @@ const encoded = [
   'c2%a5|e2%81%84|e2%88%9[56]|ef%bc%(?:8[ef]|9b|bc)',
 ].join('|');
 
-/** A segment that is empty, or only dots and spaces: Windows drops these at the end of a name, and reads `.. ` as `..`. */
-const hollow = (dot: string, end: string): string => `/(?:${dot}|%20)*/|/(?:${dot}|%20)+${end}`;
+/**
+ * A segment that is empty, or only dots and spaces: Windows drops these at the end of a name, and reads `.. ` as `..`. No group
+ * is repeated, because PCRE 1 takes stack for each repetition, and a target can be long.
+ */
+const hollow = (dots: string, end: string): string => `/${dots}*/|/${dots}+(?:${end})|%20${dots}*(?:/|${end})`;
 
 /**
  * Matches an ambiguous spelling in the target of a request, as the client sent it. The query doesn't count. The case of
  * letters must be ignored. It means the same in PCRE and RE2.
  */
-export const ambiguousTarget = `^[^?]*(?:[^!-~]|[;#\\x5c]|${hollow('[.+]', '(?:[?]|$)')}|%(?:${encoded}))`;
+export const ambiguousTarget = `^[^?]*(?:[^!-~]|[;#\\x5c]|${hollow('[.+]', '[?]|$')}|%(?:${encoded}))`;
 
 /**
  * The same for Traefik (RE2), whose rules see a path without its query. Depending on Traefik's version, all of it is decoded,
