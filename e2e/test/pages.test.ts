@@ -91,11 +91,17 @@ test.for(['light', 'dark'] as const)(
     await look('Sign in');
     // As it is shown at another address.
     await page.route('**/login?elsewhere', async (route) => {
-      await route.fulfill({ response: await route.fetch({ headers: { host: 'nas.example:8000' } }) });
+      await route.fulfill({ response: await route.fetch({ headers: { host: 'nas:8000' } }) });
     });
     await page.goto(`${server.url}/login?elsewhere`);
+    await look('Wrong address');
+    await page.goto(`${server.url.replace('localhost', '127.0.0.1')}/login`);
     await page.getByText('This address is not PUBLIC_URL').waitFor();
     await look('Sign in');
+    await page.goto(`${server.url}/login?dropped=long`);
+    await page.getByText('is too long to return to').waitFor();
+    await look('Sign in');
+    await page.goto(`${server.url}/login?${new URLSearchParams({ next })}`);
     for (let tries = 0; tries < 5; tries += 1) {
       await page.getByLabel('Password').fill('wrong');
       await page.keyboard.press('Enter');
@@ -113,6 +119,9 @@ test.for(['light', 'dark'] as const)(
     await using fresh = await openServer();
     for (const each of [await newPage(browser), page]) await signIn(each, fresh.url);
     await look('Where you are signed in');
+    // As often as an application that keeps sending people back.
+    const sent = { params: { next }, maxRedirects: 0 };
+    for (let visit = 0; visit < 5; visit += 1) await page.request.get(`${fresh.url}/login`, sent);
     for (const query of [{ next }, { next: 'http://photos.example.com/' }, { reason: 'proxy-not-trusted' }]) {
       await page.goto(`${fresh.url}/login?${new URLSearchParams(query)}`);
       await page.getByText(/^(Does|Did) .* here\?$/).waitFor();

@@ -3,7 +3,7 @@ import type { ErrorDescription } from '../../errors.ts';
 import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
-import { FRAGMENT_FIELD, KEEPS_FRAGMENT } from './script.ts';
+import { FRAGMENT_FIELD, keepsFragment } from './script.ts';
 import type { Sender } from './sent-back.ts';
 import { duration } from './time.ts';
 
@@ -59,8 +59,6 @@ Keep me signed in on this device</label>
 </form>`,
   };
 }
-
-const keepsFragment: Html = { markup: KEEPS_FRAGMENT };
 
 interface Problem {
   title: string;

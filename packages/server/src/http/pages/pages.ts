@@ -19,7 +19,7 @@ import { isForTab, isNavigation } from '../navigation.ts';
 import { HOME_PATH, LOGIN_PATH, LOGOUT_PATH, SESSIONS_PATH } from '../paths.ts';
 import { requestIdOf } from '../request-id.ts';
 import { asNoReturn, MAX_LOGIN_ADDRESS_BYTES, type ReturnAddress } from '../return-address.ts';
-import { createAddressBanner, refuseLostCookie } from './address.ts';
+import { createAddresses } from './address.ts';
 import { homePage, OTHERS } from './home.ts';
 import { type Page, pageCsp, renderPage } from './layout.ts';
 import { loginPage, signedInPage } from './login.ts';
@@ -50,6 +50,9 @@ const LoginFields = z.strictObject({
   fragment: z.string().default(''),
   reason: z.string().optional(),
 });
+/** The pages with a form that takes a password. */
+const passwordForms = new Set([LOGIN_PATH]);
+
 const NoFields = z.strictObject({});
 const EndFields = z.strictObject({ end: z.string() });
 
@@ -71,7 +74,7 @@ export function createPages(options: {
 }): Pages {
   const { config, router, createContext, returnAddress, loops, clock, log } = options;
   const createCaller = createCallerFactory(router);
-  const addressBanner = createAddressBanner(config);
+  const addresses = createAddresses(config);
   const sentBack = createSentBack(config);
 
   const showLogin: Handler = async ({ req, context }) => {
@@ -80,8 +83,10 @@ export function createPages(options: {
     const next = returnAddress.accept(asked);
     const isDropped = isTooLong || fieldOf(req, 'dropped') === 'long';
     const reason = isDropped ? 'address-too-long' : asNoReturn(fieldOf(req, 'reason'));
-    const banner = addressBanner(req, next);
+    const banner = addresses.banner(req, next);
     const session = await sessionOf(context);
+    const wrong = session ? null : addresses.wrongAddress(req, next);
+    if (wrong) return { page: wrong };
     if (!session) return { page: loginPage({ next, reason, banner, username: config.operatorName }) };
     const { hadPass: hasPass } = await context.renewPass(session);
     const isLoop = next !== null && isForTab(req.headers) && loops.visit(session.id, next);
@@ -97,7 +102,6 @@ export function createPages(options: {
   };
 
   const signIn: Handler = async ({ req, res, call }) => {
-    refuseLostCookie(req, config);
     const fields = await readFields(LoginFields, req, res);
     const next = returnAddress.accept(fields.next);
     const reason = asNoReturn(fields.reason);
@@ -112,7 +116,7 @@ export function createPages(options: {
       const error = describeError(cause);
       if (error.status === 500) throw cause;
       logError(log, cause, { res, described: error });
-      const banner = addressBanner(req, next);
+      const banner = addresses.banner(req, next);
       const page = loginPage({ next, fragment, reason, banner, username: config.operatorName, remember, error });
       return { page, status: error.status, retryAfterSeconds: error.retryAfterSeconds };
     }
@@ -157,6 +161,9 @@ export function createPages(options: {
     const method = req.method === 'HEAD' ? 'GET' : req.method;
     const handler = method === 'GET' || method === 'POST' ? handlers[method] : undefined;
     if (!handler) return refuseMethod(req, res, Object.keys(handlers));
+    // Before the cross-origin rule, whose words are for pages of other origins.
+    const wrong = method === 'POST' && passwordForms.has(req.path) ? addresses.wrongAddress(req, null) : null;
+    if (wrong) return send(res, { page: wrong, status: 403 });
     refuseForeignOrigin(req, config);
     const context = createContext(req, res);
     send(res, await handler({ req, res, context, call: createCaller(context) }));
@@ -168,7 +175,7 @@ export function createPages(options: {
     if (res.headersSent) return void res.destroy();
     const { status, retryAfterSeconds } = error;
     // The banner is shown because the wrong address may be the only reason for the refusal.
-    const page = refusalPage(error, { banner: addressBanner(req, null), requestId: requestIdOf(res) });
+    const page = refusalPage(error, { banner: addresses.banner(req, null), requestId: requestIdOf(res) });
     res.setHeader('Cache-Control', 'no-store');
     send(res, { page, status, retryAfterSeconds });
   };

@@ -6,7 +6,8 @@ import type { Html } from './html.ts';
 export const FRAGMENT_FIELD = 'fragment';
 
 /** Marks links whose address gets the fragment of the page's own address. */
-export const KEEPS_FRAGMENT = 'data-keeps-fragment';
+const KEEPS_FRAGMENT = 'data-keeps-fragment';
+export const keepsFragment: Html = { markup: KEEPS_FRAGMENT };
 
 /**
  * Browsers keep the fragment of an address to themselves, and a form loses it. The script hands it over separately, so it

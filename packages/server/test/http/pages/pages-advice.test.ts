@@ -13,79 +13,121 @@ const wordsOf = ({ text }: RawAnswer) =>
     .replace(/\s+/g, ' ')
     .replaceAll('&#39;', "'");
 
-describe('a banner says that the address is not PUBLIC_URL', () => {
-  const banner = 'This address is not PUBLIC_URL.';
+describe('the address in the address bar decides whether there is a form:', () => {
   const local = { publicUrl: 'http://localhost:0' };
   const named = { publicUrl: 'http://nas.example:0' };
   const tls = { publicUrl: 'https://auth.example.com:0', ...https };
   const trusting = { trustedProxies: ['127.0.0.1'] };
+  const reports = (proto: string, host = 'auth.example.com:PORT') => ({ host, 'x-forwarded-proto': proto });
+  const form = 'a form';
+  const setting = (value: string) => `To sign in here, set PUBLIC_URL=${value} and restart the server.`;
 
-  test.each<[string, Partial<Config>, Record<string, string>, string | null]>([
-    ['the address itself', local, {}, null],
-    ['its loopback address', local, { host: '127.0.0.1:PORT' }, 'http://127.0.0.1:PORT'],
-    ['another name', named, { host: 'nas:PORT' }, 'http://nas:PORT'],
-    ['another spelling of it', named, { host: 'NAS.Example:PORT' }, null],
-    ['no port', named, { host: 'nas.example' }, 'http://nas.example'],
-    ['a proxy with TLS that does not report it', tls, { host: 'auth.example.com:PORT' }, null],
-    ['an untrusted proxy', tls, { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'http' }, null],
-    [
-      'a trusted proxy, over http',
-      { ...tls, ...trusting },
-      { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'http' },
-      'http://auth.example.com:PORT',
-    ],
+  test.each<[string, Partial<Config>, Record<string, string>, string]>([
+    ['the address itself', local, {}, form],
+    ['another spelling of it', named, { host: 'NAS.Example:PORT' }, form],
+    ['a proxy with TLS that does not report it', tls, { host: 'auth.example.com:PORT' }, form],
+    ['an untrusted proxy', tls, reports('http'), form],
     [
       'a trusted proxy, over https',
       { ...tls, ...trusting },
-      { host: '127.0.0.1:PORT', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'auth.example.com:PORT' },
-      null,
+      { ...reports('https', '127.0.0.1:PORT'), 'x-forwarded-host': 'auth.example.com:PORT' },
+      form,
     ],
+    ['an empty Host', local, { host: '' }, form],
+    ['an invalid scheme', { ...tls, ...trusting }, reports('x'), form],
+    // Loopback addresses: the password does not leave the machine.
+    ['its IPv4 address', local, { host: '127.0.0.1:PORT' }, 'http://127.0.0.1:PORT'],
+    ['its IPv6 address', local, { host: '[::1]:PORT' }, 'http://[::1]:PORT'],
+    [
+      'localhost for an address',
+      { publicUrl: 'http://127.0.0.1:0' },
+      { host: 'localhost:PORT' },
+      'http://localhost:PORT',
+    ],
+    ['another port', local, { host: 'localhost:1' }, 'http://localhost:1'],
     [
       'a proxy that rewrites Host',
       tls,
       { host: '127.0.0.1:PORT', 'sec-fetch-mode': 'navigate' },
       'https://127.0.0.1:PORT',
     ],
-    ['no proxy, over http', tls, { host: 'nas:PORT' }, 'http://nas:PORT'],
-    ['an empty Host', local, { host: '' }, null],
-    ['an invalid scheme', { ...tls, ...trusting }, { host: 'auth.example.com:PORT', 'x-forwarded-proto': 'x' }, null],
-  ])('%s', async (_what, config, headers, asked) => {
+    // Others.
+    ['another name', named, { host: 'nas:PORT' }, 'You opened http://nas:PORT.'],
+    ['no port', named, { host: 'nas.example' }, 'You opened http://nas.example.'],
+    ['no proxy, over http', tls, { host: 'nas:PORT' }, 'You opened http://nas:PORT.'],
+    [
+      'a trusted proxy, over http',
+      { ...tls, ...trusting },
+      reports('http'),
+      'You opened http://auth.example.com:PORT.',
+    ],
+    [
+      'another name over https',
+      tls,
+      { host: 'x.example', 'sec-fetch-mode': 'navigate' },
+      'You opened https://x.example.',
+    ],
+    ['the IP address of a container', local, { host: '172.17.0.2:8000' }, setting('http://172.17.0.2:8000')],
+    ['its IPv6 address', local, { host: '[fd00::2]:8000' }, setting('http://[fd00::2]:8000')],
+    ['its name without a domain', local, { host: 'nas:8000' }, setting('http://nas:8000')],
+    // Anyone can point a name at this server and link to it.
+    [
+      'a name with a domain',
+      local,
+      { host: 'evil.example:8000' },
+      'set PUBLIC_URL to the address that people should use',
+    ],
+  ])('%s', async (_what, config, headers, expected) => {
     await using server = await startServer(config);
     const own = new URL(server.url);
     const withPort = (text: string) => text.replaceAll('PORT', own.port);
     const sent = Object.entries({ host: own.host, ...headers }).map(([name, value]) => [name, withPort(value)]);
     const answer = await sendRaw(server.url, 'GET /login?next=/docs', { headers: Object.fromEntries(sent) });
     expect(answer.status).toBe(200);
-    expect(answer.text).not.toContain('<b>');
     const words = wordsOf(answer);
-    expect(words.includes(banner)).toBe(asked !== null);
-    if (asked === null) return;
-    expect(words).toContain(`${banner} You are at ${withPort(asked)},`);
-    expect(words).toContain(`PUBLIC_URL=${withPort(asked)}`);
-    const next = encodeURIComponent(`${server.url}/docs`);
-    expect(answer.text).toContain(`<a href="${server.url}/login?next=${next}">${server.url}</a>`);
+    const link = `href="${server.url}/login?next=${encodeURIComponent(`${server.url}/docs`)}"`;
+    const isBanner = /^https?:/.test(expected);
+    if (isBanner) expect(words).toContain(`This address is not PUBLIC_URL. You are at ${withPort(expected)},`);
+    else if (expected !== form) expect(words).toContain(withPort(expected));
+    else expect(words).not.toContain('PUBLIC_URL');
+    const hasForm = isBanner || expected === form;
+    expect(/<form|type="password"/.test(answer.text)).toBe(hasForm);
+    const hasButton = isBanner || expected.startsWith('You opened');
+    expect(answer.text.includes(link)).toBe(hasButton);
+    expect(answer.text).not.toContain('PUBLIC_URL=http://evil.example');
   });
-});
 
-test('a form over http is refused if PUBLIC_URL is https, and says where to sign in', async () => {
-  await using server = await startServer({ publicUrl: 'https://auth.example.com:0', ...https });
-  const { host, port } = new URL(server.url);
-  const send = (origin: string, to: string) =>
-    sendRaw(server.url, 'POST /login', {
-      headers: { ...form, host: to, origin },
-      body: String(new URLSearchParams({ password: PASSWORD })),
-    });
-  const lost = await send(`http://${host}`, host);
-  expect([lost.status, lost.headers['set-cookie']]).toEqual([403, undefined]);
-  const words = wordsOf(lost);
-  expect(words).toContain(`Use ${server.url} instead.`);
-  expect(words).not.toContain('ALLOWED_ORIGINS');
-  expect(words).toContain(`You are at http://${host},`);
-  expect((await send(server.url, host)).status).toBe(303);
-  // Browsers accept Secure cookies from loopback addresses.
-  expect((await send(`http://localhost:${port}`, `localhost:${port}`)).status).toBe(303);
-  const events = await server.services.events.list({ type: 'login.succeeded', limit: 10 });
-  expect(JSON.stringify(events).match(/login\.succeeded/g)).toHaveLength(2);
+  test.each<[string, Partial<Config>, string]>([
+    ['over http', tls, 'http://auth.example.com:PORT'],
+    ['at another name', named, 'http://nas:PORT'],
+    ['at the address of a container', local, 'http://172.17.0.2:PORT'],
+  ])(
+    'a form that is sent %s is answered with that page, and its password is not checked',
+    async (_where, config, at) => {
+      await using server = await startServer(config);
+      const origin = at.replace('PORT', new URL(server.url).port);
+      const body = String(new URLSearchParams({ password: PASSWORD }));
+      const headers = { 'content-type': 'application/x-www-form-urlencoded', host: new URL(origin).host, origin };
+      for (const sent of [headers, { ...headers, 'sec-fetch-site': 'same-origin' }]) {
+        const answer = await sendRaw(server.url, 'POST /login', { headers: sent, body });
+        expect([answer.status, answer.headers['set-cookie']]).toEqual([403, undefined]);
+        expect(wordsOf(answer)).toContain(`You opened ${origin}.`);
+        expect(answer.text).not.toMatch(/<form|ALLOWED_ORIGINS/);
+      }
+      const events = await server.services.events.list({ limit: 10 });
+      expect(JSON.stringify(events)).not.toContain('login.');
+    },
+  );
+
+  test('a form that is sent to a loopback address signs in, also where cookies are Secure', async () => {
+    await using server = await startServer(tls);
+    const { port } = new URL(server.url);
+    for (const origin of [`http://localhost:${port}`, `http://127.0.0.1:${port}`, `http://[::1]:${port}`]) {
+      const headers = { 'content-type': 'application/x-www-form-urlencoded', host: new URL(origin).host, origin };
+      const body = String(new URLSearchParams({ password: PASSWORD }));
+      expect((await sendRaw(server.url, 'POST /login', { headers, body })).status).toBe(303);
+    }
+  });
 });
 
 describe('the page explains why an application sent a signed-in person here:', () => {
