@@ -4,15 +4,19 @@ import { TRPCError } from '@trpc/server';
 import { type Request, type Response, raw } from 'express';
 import { InputError } from '../errors.ts';
 import { messages } from '../messages.ts';
+import { strictJson } from './strict-json.ts';
 
 /** The largest body any face accepts, in bytes. */
 export const MAX_BODY_BYTES = 64 * 1024;
 
 const readRaw = raw({ limit: MAX_BODY_BYTES, inflate: false, type: () => true });
 
-/** Reads a JSON body as text; empty if there is none. Refuses other types, and text that is not UTF-8 (RFC 8259, 8.1). */
-export function readJsonText(req: Request, res: Response): Promise<string> {
-  return readText(req, res, { type: 'application/json', name: 'JSON' });
+/**
+ * Reads a JSON body as text; empty if there is none. Refuses other types, and text that is not UTF-8 (RFC 8259, 8.1). A body with
+ * duplicate keys comes as text that is not JSON, so that it is refused where JSON is parsed: after the access check.
+ */
+export async function readJsonText(req: Request, res: Response): Promise<string> {
+  return strictJson(await readText(req, res, { type: 'application/json', name: 'JSON' }));
 }
 
 /** Reads the fields of a form as browsers send it (WHATWG URL, 5.1), in UTF-8. Refuses duplicate fields. */

@@ -11,6 +11,7 @@ import { readJsonText, readQuery, refuseFields } from './body.ts';
 import type { CreateContext } from './context.ts';
 import { refuseForeignOrigin } from './guard.ts';
 import { refuseInvalidHost } from './host.ts';
+import { strictJson } from './strict-json.ts';
 
 const MAX_BATCH = 10;
 
@@ -34,7 +35,7 @@ export function createTrpc(options: {
     const body = method === 'POST' ? await readJsonText(req, res) : null;
 
     // Built without the caller's Host header and URI, which may not form a valid URL.
-    const search = new URLSearchParams({ ...(batch ? { batch } : {}), ...(input ? { input } : {}) });
+    const search = new URLSearchParams({ ...(batch ? { batch } : {}), ...(input ? { input: strictJson(input) } : {}) });
     const response = await resolveResponse({
       router,
       path,
