@@ -98,12 +98,12 @@ async function prepare(name: ProxyName, blocks: string[]) {
   return { folder, file, env };
 }
 
-/** What the proxy's own check says of the blocks: null where it takes them. */
+/** What the proxy's own check says of the blocks: null where it takes them without a warning. */
 export async function checkBlocks(name: ProxyName, blocks: string[]): Promise<string | null> {
   const { folder, file, env } = await prepare(name, blocks);
   try {
-    await run(name, kinds[name].checkArgs(file, folder), { env });
-    return null;
+    const { stderr } = await run(name, kinds[name].checkArgs(file, folder), { env });
+    return /\[warn\]/.test(stderr) ? stderr : null;
   } catch (error) {
     return String((error as { stderr?: string }).stderr ?? error);
   } finally {
