@@ -29,7 +29,9 @@ test('everything is moved: sessions stay valid, and the password, tokens, waits 
     secret = (await server.call('POST', '/auth/tokens', { headers, body })).body.secret;
     await server.tryPassword('wrong');
     const change = { current: 'admin123', new: 'a password of my own' };
-    expect((await server.call('POST', '/auth/password', { headers, body: change })).status).toBe(200);
+    const { status, cookie } = await server.call('POST', '/auth/password', { headers, body: change });
+    expect(status).toBe(200);
+    headers = { cookie };
     before = await eventsOf(server, headers);
     await server.stop();
   }

@@ -71,11 +71,11 @@ describe('requests of strangers', () => {
     const client = server.client();
     await client.signIn();
     await using db = await openElsewhere(server);
-    await db.run('alter table sessions rename to elsewhere');
+    await db.run('alter table backchannel_sessions rename to elsewhere');
     server.advance(1000);
     for (let index = 0; index < 10; index++) expect((await client.rest('GET', '/auth/me')).status).toBe(500);
     for (let index = 0; index < 10; index++) expect((await client.trpc('query', 'auth.me')).status).toBe(500);
-    await db.run('alter table elsewhere rename to sessions');
+    await db.run('alter table elsewhere rename to backchannel_sessions');
     await server.restart();
     const lines = written().filter(({ level }) => level === 'error');
     expect(lines.map(({ more }) => more)).toEqual([undefined, 19]);

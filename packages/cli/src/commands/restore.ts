@@ -70,7 +70,8 @@ function keyAdvice({ secretKeys }: Config, { hasKey }: { hasKey: boolean }): str
 function sinceAdvice({ isPasswordOlder, isReadable }: Pick<Restored, 'isPasswordOlder' | 'isReadable'>): string[] {
   if (!isReadable) {
     return [
-      'The previous database cannot be read, so sessions and tokens that were revoked after the backup are live again. ' +
+      'The previous database cannot be read, or is not as BackChannel created it. Sessions and tokens that were revoked ' +
+        'after the backup may be live again. ' +
         'Check backchannel sessions list and backchannel tokens list.',
     ];
   }

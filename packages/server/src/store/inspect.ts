@@ -21,13 +21,16 @@ export function inspectDatabase(file: string): DatabaseState {
 }
 
 /** The same for a database that is already open. */
-export const inspectOpen = (db: Sqlite.Database): DatabaseState => readFile(db, readState('sqlite'));
+export const inspectOpen = (db: Sqlite.Database): DatabaseState =>
+  // One snapshot, because another process may be migrating.
+  db.transaction(() => readFile(db, readState('sqlite')))();
 
 /** The same for a database on PostgreSQL. @throws the driver's error if it cannot be queried */
 export async function inspectPostgres(address: PostgresAddress): Promise<DatabaseState> {
   const { connect } = await import('./postgresql/connection.ts');
   const client = await connect(address);
   try {
+    await client.query('begin isolation level repeatable read read only');
     return await readAsync(readState('postgresql'), async (sql) => (await client.query(sql)).rows);
   } finally {
     await client.end();

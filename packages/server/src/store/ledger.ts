@@ -9,6 +9,8 @@ export const LEDGER = nameOf('migrations');
 export interface Ledger extends ReturnType<typeof compareMigrations> {
   /** Its name, which was another one up to 0.1. Null if there is none. */
   table: typeof LEDGER | typeof EARLIER_LEDGER | null;
+  /** Whether 0.1 created the database. */
+  isEarlier: boolean;
   /** What the names of the tables begin with: the prefix, or nothing in a database that has not been upgraded yet. */
   prefix: string;
 }
@@ -21,6 +23,7 @@ export function* readLedger(engine: EngineName): Reading<Ledger> {
   return {
     ...compareMigrations(applied),
     table: isThere ? LEDGER : earlier && EARLIER_LEDGER,
+    isEarlier: earlier !== null,
     prefix: earlier === null || applied.includes(RENAMING) ? PREFIX : '',
   };
 }

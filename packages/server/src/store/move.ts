@@ -74,13 +74,14 @@ export async function moveDatabase(
 }
 
 function refuseOtherVersion(file: string): void {
-  const { applied, pending, unknown } = inspectDatabase(file);
+  const { applied, pending, unknown, problem } = inspectDatabase(file);
   if (applied.length === 0) throw new MoveError(`${file} is not a BackChannel database.`);
   if (unknown.length > 0) {
     throw new MoveError(
       `${file} was written by a newer BackChannel (${unknown.join(', ')}): move it with that version.`,
     );
   }
+  if (problem !== null) throw new MoveError(`${file} ${problem}.`);
   if (pending.length > 0) {
     throw new MoveError(
       `${file} was written by an older BackChannel: start this version on it once to apply ${pending.join(', ')}.`,

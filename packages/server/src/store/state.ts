@@ -2,6 +2,7 @@
 import { type Ledger, readLedger } from './ledger.ts';
 import { type EngineName, type Reading, readColumn, readRelations } from './reading.ts';
 import { findTaken, takenText } from './taken.ts';
+import { readTampering } from './tampering.ts';
 
 /**
  * What a database holds. `applied` is empty if this is not a BackChannel database, and `unknown` has migrations if a newer
@@ -27,5 +28,6 @@ export function* readState(engine: EngineName): Reading<DatabaseState> {
   const [passwordHash = null] = isOurs ? yield* values('passwords', 'hash', "where origin = 'stored'") : [];
   const signingKeys = isOurs ? yield* values('signing_keys', 'id') : [];
   const [taken] = findTaken(names, ledger);
-  return { ...ledger, problem: taken === undefined ? null : takenText(taken), passwordHash, signingKeys };
+  const foreign = isOurs ? yield* readTampering(engine, ledger) : null;
+  return { ...ledger, problem: taken === undefined ? foreign : takenText(taken), passwordHash, signingKeys };
 }

@@ -1,43 +1,12 @@
 // The names in a database: those of 0.1 are replaced, and other programs keep theirs.
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { DatabaseAddress } from '../../src/config/config.ts';
 import { openStore, UpgradeError } from '../../src/store/database.ts';
 import { EventEntity, PasswordEntity, SessionEntity } from '../../src/store/entities.ts';
-import { inspectDatabase, inspectPostgres } from '../../src/store/inspect.ts';
 import { migrations } from '../../src/store/migrations/index.ts';
 import { earlierNames, earlierSql } from '../support/earlier.ts';
-import { openElsewhere } from '../support/elsewhere.ts';
-import { engine, openTestDatabase } from '../support/harness.ts';
-
-/** An empty database of this run's engine, and another program that works on it. */
-async function openEmpty() {
-  const own = engine === 'sqlite' ? null : await openTestDatabase({ isEmpty: true });
-  const file = join(mkdtempSync(join(tmpdir(), 'backchannel-names-')), 'backchannel.db');
-  const database: DatabaseAddress = own?.config.database ?? { engine: 'sqlite', file };
-  const other = await openElsewhere({ config: { database } });
-  return {
-    database,
-    other,
-    names: async () => {
-      const from = engine === 'sqlite' ? 'sqlite_schema' : 'pg_class';
-      const where = engine === 'sqlite' ? "name not like 'sqlite%'" : "relnamespace = 'public'::regnamespace";
-      const rows = await other.run<{ name: string }>(
-        `select ${engine === 'sqlite' ? 'name' : 'relname as name'} from ${from} where ${where}`,
-      );
-      return rows.map(({ name }) => name);
-    },
-    [Symbol.asyncDispose]: async () => {
-      await other[Symbol.asyncDispose]();
-      await own?.[Symbol.asyncDispose]();
-    },
-  };
-}
-
-const inspect = (database: DatabaseAddress) =>
-  database.engine === 'sqlite' ? inspectDatabase(database.file) : inspectPostgres(database);
+import { inspect, openEmpty } from '../support/empty.ts';
+import { engine } from '../support/harness.ts';
 
 /** Opens the database, expects everything of 0.1 in it under its new name, and closes it. */
 async function expectUpgraded(database: DatabaseAddress): Promise<void> {

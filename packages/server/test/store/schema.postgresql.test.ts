@@ -131,3 +131,10 @@ test.each<[string, string, RegExp]>([
   expect(String(error)).toMatch(message);
   expect(performance.now() - from).toBeLessThan(5000);
 });
+
+test('a search path on which another function can take the place of one of PostgreSQL is refused', async () => {
+  await using t = await openWithRole();
+  await t.other.run(`grant create on schema public to ${t.role}`);
+  const address = addressOf(`${t.url}&options=-c%20search_path%3Dpublic,pg_catalog`);
+  await expect(openStore(address)).rejects.toThrow(/^DATABASE_URL: .* take pg_catalog out of it$/);
+});

@@ -15,7 +15,7 @@ const differences: Record<EngineName, Differences> = {
   postgresql: {
     flag: 'boolean',
     ledger:
-      'create table "migrations" ("id" serial primary key, "name" varchar(255) not null, "executed_at" timestamptz not null default current_timestamp)',
+      'create table "migrations" ("id" serial primary key, "name" varchar(255) not null, "executed_at" timestamptz(6) not null default current_timestamp(6))',
   },
 };
 

@@ -64,7 +64,9 @@ function createStorage(driver: AbstractSqlDriver): IMigratorStorage {
         await run(`create table ${LEDGER} (name text not null primary key)`);
         if (table === null) return;
         await run(`insert into ${LEDGER} (name) select name from ${table}`);
-        await run(`insert into ${table} (name) values ('${RENAMING}')`);
+        // Every column has a value, so no default is evaluated.
+        await run(`insert into ${table} (id, name, executed_at)
+          select max(id) + 1, '${RENAMING}', max(executed_at) from ${table}`);
       }),
     logMigration: async ({ name }, tx) => {
       await driver.execute(`insert into ${LEDGER} (name) values (?)`, [name], 'run', tx ?? master);

@@ -3,13 +3,20 @@ import type pg from 'pg';
 import type { PostgresAddress } from '../../config/postgres-url.ts';
 import { DatabaseUrlError } from '../unavailable.ts';
 
-/** @throws DatabaseUrlError if there is no current schema. The message has the line that creates it. */
+/**
+ * @throws DatabaseUrlError if there is no current schema, with the line that creates it, or if the names in it hide those of
+ *   PostgreSQL itself
+ */
 export async function refusePlace(client: pg.Client, { shown, user }: PostgresAddress): Promise<void> {
-  const { rows } = await client.query<{ schema: string | null; path: string }>(
-    `select current_schema() as schema, current_setting('search_path') as path`,
+  const { rows } = await client.query<{ schema: string | null; path: string; all: string[] }>(
+    `select current_schema() as schema, current_setting('search_path') as path, current_schemas(true)::text[] as all`,
   );
-  const [{ schema, path } = { schema: null, path: '' }] = rows;
-  if (schema !== null) return;
+  const [{ schema, path, all } = { schema: null, path: '', all: [] }] = rows;
+  if (schema !== null) {
+    if (all.indexOf('pg_catalog') <= all.indexOf(schema)) return;
+    const text = `the search path is ${path}, which hides functions of PostgreSQL itself: take pg_catalog out of it`;
+    throw new DatabaseUrlError(`DATABASE_URL: at ${shown} ${text}`);
+  }
   const [first = ''] = path.split(',');
   const name = first.trim().replace(/^"\$user"$/, user) || 'public';
   const existing = await client.query('select from pg_catalog.pg_namespace where nspname = $1', [

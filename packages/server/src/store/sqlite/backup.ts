@@ -26,22 +26,21 @@ export function writeBackup(
 ): Contents {
   const { secretKey, version, at, replace = false } = options;
   refuseTarget(from, to, replace);
-  using copy = draftCopy(from, to, (db) => {
-    db.exec(`create table ${TABLE} (made_at bigint not null, version text not null, secret_key text null)`);
-    db.prepare(`insert into ${TABLE} values (?, ?, ?)`).run(at, version, secretKey);
+  using copy = draftCopy(from, to, {
+    finish: (db) => {
+      db.exec(`create table ${TABLE} (made_at bigint not null, version text not null, secret_key text null)`);
+      db.prepare(`insert into ${TABLE} values (?, ?, ?)`).run(at, version, secretKey);
+    },
   });
   copy.place({ replace });
   return copy.contents;
 }
 
-/** Removes the key from a backup, which leaves an ordinary database. Returns the key, or null if there is none. */
-export function takeSecretKey(db: Sqlite.Database): string | null {
+/** The key in a backup, or null if there is none. */
+export function readSecretKey(db: Sqlite.Database): string | null {
   const table = [TABLE, EARLIER_TABLE].find((name) => hasTable(db, name));
   if (table === undefined) return null;
   const key = db.prepare(`select secret_key from ${table}`).pluck().get();
-  // Otherwise the key would stay in the file's free pages.
-  db.pragma('secure_delete = ON');
-  db.exec(`drop table ${table}`);
   return typeof key === 'string' ? key : null;
 }
 

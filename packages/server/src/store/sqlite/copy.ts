@@ -8,7 +8,9 @@ import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { errorCode } from '../../error-code.ts';
 import { hasTable, inspectOpen } from '../inspect.ts';
+import type { Ledger } from '../ledger.ts';
 import { migrations } from '../migrations/index.ts';
+import { creationOf, shapeOf } from '../shape.ts';
 
 /** A copy cannot be made or must not be used. The message is one sentence for the user. */
 export class CopyError extends Error {
@@ -31,8 +33,9 @@ export interface Contents {
 const PATIENCE_MS = 5000;
 
 /**
- * Writes a copy of `from` under a temporary name next to `to`, passes it to `finish` and checks it. `place` moves the copy
- * to `to`. Disposing the result deletes a copy that was not placed.
+ * Writes a copy of `from` under a temporary name next to `to`, checks it and passes it to `finish`. `place` moves the copy
+ * to `to`. Disposing the result deletes a copy that was not placed. With `isRebuilt`, only the rows of our tables are copied,
+ * to a new file with the same migrations.
  *
  * This uses VACUUM INTO, not SQLite's backup API. VACUUM INTO reads one snapshot, and in WAL mode no writer waits for it. The
  * backup API starts again whenever another process writes, and may never finish while a server is busy. It also copies free
@@ -42,16 +45,23 @@ const PATIENCE_MS = 5000;
 export function draftCopy(
   from: string,
   to: string,
-  finish: (db: Sqlite.Database) => void = () => {},
+  options: { finish?: (db: Sqlite.Database) => void; isRebuilt?: boolean } = {},
 ): { contents: Contents; place(options: { replace: boolean }): void } & Disposable {
   const draft = `${to}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  const rebuilt = `${draft}.rebuilt`;
   const drop = () => {
-    for (const path of [draft, `${draft}-journal`]) rmSync(path, { force: true });
+    for (const path of [draft, rebuilt]) for (const end of ['', '-journal']) rmSync(path + end, { force: true });
   };
   try {
     vacuumInto(from, draft);
+    const { ledger, contents } = checkAndFinish(from, draft, options.finish);
+    if (options.isRebuilt) {
+      rebuild(draft, rebuilt, ledger);
+      renameSync(rebuilt, draft);
+    }
+    flush(draft);
     return {
-      contents: finishAndCheck(from, draft, finish),
+      contents,
       place: ({ replace }) => {
         try {
           // Reserves the name, so a file that another process creates at the same time is not overwritten.
@@ -81,31 +91,54 @@ function vacuumInto(from: string, draft: string): void {
   }
 }
 
-function finishAndCheck(from: string, draft: string, finish: (db: Sqlite.Database) => void): Contents {
+function checkAndFinish(
+  from: string,
+  draft: string,
+  finish: (db: Sqlite.Database) => void = () => {},
+): { ledger: Ledger; contents: Contents } {
   const db = new Sqlite(draft, { fileMustExist: true });
   try {
     const faults = db.pragma('integrity_check', { simple: true });
     if (faults !== 'ok') throw new CopyError(`${from} is damaged: ${faults}.`);
-    const { applied, pending, prefix } = inspectOpen(db);
+    const ledger = inspectOpen(db);
+    const { applied, pending, prefix, problem } = ledger;
     const [first] = migrations;
     const schema = applied.at(-1);
     if (schema === undefined || applied[0] !== first?.name)
       throw new CopyError(`${from} is not a BackChannel database.`);
+    if (problem !== null) throw new CopyError(`${from} ${problem}.`);
     finish(db);
     const count = (topic: string, where = 'true') => {
       const table = `${prefix}${topic}`;
       return hasTable(db, table) ? Number(db.prepare(`select count(*) from ${table} where ${where}`).pluck().get()) : 0;
     };
-    return {
+    const contents = {
       schema,
       pending,
       sessions: count('sessions', 'ended_at is null'),
       tokens: count('tokens', 'ended_at is null'),
       events: count('events'),
     };
+    return { ledger, contents };
   } finally {
     db.close();
-    flush(draft);
+  }
+}
+
+/** Copies our rows to a file that the migrations create anew, so nothing else in the draft survives. */
+function rebuild(draft: string, rebuilt: string, ledger: Ledger): void {
+  closeSync(openSync(rebuilt, 'wx', 0o600));
+  const db = new Sqlite(rebuilt, { fileMustExist: true });
+  try {
+    db.prepare('attach ? as source').run(draft);
+    db.transaction(() => {
+      for (const sql of creationOf('sqlite', ledger)) db.exec(sql);
+      for (const table of shapeOf('sqlite', ledger).tables.keys()) {
+        db.exec(`insert into main.${table} select * from source.${table}`);
+      }
+    })();
+  } finally {
+    db.close();
   }
 }
 
@@ -145,7 +178,7 @@ export function asCopyError(error: unknown, { from, to }: { from: string; to: st
     SQLITE_CANTOPEN: `${from} cannot be opened.`,
     SQLITE_BUSY: `${from} is locked by another program; try again.`,
   };
-  const known = reasons[code] ?? (code.startsWith('SQLITE_CORRUPT') ? `${from} is damaged.` : undefined);
+  const known = reasons[code] ?? (/^SQLITE_(?:CORRUPT|CONSTRAINT)/.test(code) ? `${from} is damaged.` : undefined);
   if (known !== undefined) return new CopyError(known, { cause: error });
   if (!/^(SQLITE_|E[A-Z]+$)/.test(code)) return error;
   return new CopyError(`${from} cannot be copied to ${to} (${code}).`, { cause: error });

@@ -8,7 +8,7 @@ import Sqlite from 'better-sqlite3';
 import { errorCode } from '../../error-code.ts';
 import { prepareDataFolder } from '../data-folder.ts';
 import { hasTable, inspectOpen } from '../inspect.ts';
-import { takeSecretKey } from './backup.ts';
+import { readSecretKey } from './backup.ts';
 import { asCopyError, type Contents, CopyError, draftCopy } from './copy.ts';
 
 export interface Restored extends Contents {
@@ -20,7 +20,7 @@ export interface Restored extends Contents {
   keptEnded: number;
   /** Whether the password was changed after the backup. The older password is in effect again. */
   isPasswordOlder: boolean;
-  /** Whether the replaced database was readable, so that `keptEnded` and `isPasswordOlder` are known. */
+  /** Whether the replaced database was readable and as BackChannel created it, so that `keptEnded` and `isPasswordOlder` are known. */
   isReadable: boolean;
 }
 
@@ -37,16 +37,17 @@ export function restoreBackup(from: string, to: string, options: { stamp: string
   let secretKey: string | null = null;
   let since: Since = existsSync(to) ? unreadable : nothing;
   using current = holdAlone(to);
-  using copy = draftCopy(from, to, (db) => {
+  const finish = (db: Sqlite.Database) => {
     const { unknown } = inspectOpen(db);
     if (unknown.length > 0) {
       throw new CopyError(
         `${from} was made by a newer BackChannel (${unknown.join(', ')}): restore it with that version.`,
       );
     }
-    secretKey = takeSecretKey(db);
+    secretKey = readSecretKey(db);
     if (current.db) since = tryCarryOver(current.db, db);
-  });
+  };
+  using copy = draftCopy(from, to, { finish, isRebuilt: true });
   try {
     const replaced = keepReplaced(to, `${to}.replaced-${options.stamp}`);
     copy.place({ replace: true });
@@ -105,9 +106,12 @@ const isDamage = (error: unknown) => /^SQLITE_(NOTADB|CORRUPT)/.test(errorCode(e
 
 function tryCarryOver(current: Sqlite.Database, restored: Sqlite.Database): Since {
   try {
-    return inspectOpen(current).applied.length > 0 ? carryOver(current, restored) : nothing;
+    const { applied, problem } = inspectOpen(current);
+    if (applied.length === 0) return nothing;
+    // What a tampered database says of its revocations may not be all.
+    return { ...carryOver(current, restored), ...(problem !== null && { isReadable: false }) };
   } catch (error) {
-    if (isDamage(error)) return unreadable;
+    if (errorCode(error).startsWith('SQLITE_')) return unreadable;
     throw error;
   }
 }
