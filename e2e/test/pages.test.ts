@@ -74,6 +74,26 @@ test('ends other sessions, and its own', async (context) => {
   expect(problems).toEqual([]);
 });
 
+test('a wait counts down, and the page says when it is over', async (context) => {
+  await using browser = await openBrowser(context);
+  await using server = await openServer({ LOGIN_MAX_FAILURES: '1' });
+  const page = await newPage(browser);
+  await page.clock.install();
+  await page.goto(`${server.url}/login`);
+  for (const text of ['Wrong password.', 'Too many wrong passwords.']) {
+    await page.getByLabel('Password').fill('wrong');
+    await page.keyboard.press('Enter');
+    await page.getByText(text).waitFor();
+  }
+  const timer = page.locator('#wait');
+  expect(await timer.textContent()).toMatch(/^Try again in (30|29) seconds\.$/);
+  await page.clock.runFor(20_000);
+  expect(await timer.textContent()).toMatch(/^Try again in (10|9) seconds\.$/);
+  await page.clock.runFor(11_000);
+  expect(await timer.textContent()).toBe('You can try again now.');
+  expect(await page.getByRole('status').textContent()).toBe('You can try again now.');
+});
+
 test.for(['light', 'dark'] as const)(
   'axe finds nothing on any page in %s, and none is wider than a phone',
   async (colorScheme, context) => {

@@ -7,7 +7,7 @@ import type { Principal } from './services/access/principal.ts';
 import type { Caller } from './services/caller.ts';
 import type { Device } from './services/devices.ts';
 import type { Services } from './services/services.ts';
-import type { SessionCookies } from './services/sessions/sessions.ts';
+import type { SessionCookies, SessionEnd } from './services/sessions/sessions.ts';
 import type { SessionRow } from './store/entities.ts';
 
 /** What a procedure knows about its caller. It is the same for every transport. */
@@ -29,6 +29,8 @@ export interface Context {
    * whether the browser presented a pass.
    */
   renewPass(session: SessionRow): Promise<{ hadPass: boolean }>;
+  /** What became of the session of the browser's cookie, which opens none; null if there is no cookie. */
+  endOfSession(): Promise<SessionEnd | null>;
   /** Removes the session's cookies from the browser. */
   clearSessionCookies(): void;
   /** Sets the cookie that identifies this browser from now on. */

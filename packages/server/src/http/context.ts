@@ -76,6 +76,10 @@ export function createContextFactory(options: {
         if (renewed) setCookie(cookies.pass.set(renewed.pass, renewed.expiresAt));
         return { hadPass: cookies.pass.read(cookieHeader).length > 0 };
       },
+      endOfSession: async () => {
+        const values = cookies.session.read(cookieHeader);
+        return values.length === 0 ? null : services.sessions.endOf(values);
+      },
       // A bearer token alone decides who is calling, so the request's cookies stay as they are.
       clearSessionCookies: () => {
         if (bearer !== null) return;

@@ -2,14 +2,20 @@
 import type { Session } from '../../procedures/auth/sessions.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
-import { timeAgo } from './time.ts';
+import { timeAgo, timeUntil } from './time.ts';
 
 /** The value of the field `end` for all sessions except this one. */
 export const OTHERS = 'others';
 
-export function homePage(options: { sessions: readonly Session[]; now: number; hasDocs: boolean }): Page {
-  const { sessions, now, hasDocs } = options;
-  const hasOthers = sessions.some(({ current }) => !current);
+export function homePage(options: {
+  sessions: readonly Session[];
+  now: number;
+  hasDocs: boolean;
+  /** How many sessions the last form has ended; null if it was none of these forms. */
+  ended: number | null;
+}): Page {
+  const { sessions, now, hasDocs, ended } = options;
+  const [own, others] = [sessions.filter(({ current }) => current), sessions.filter(({ current }) => !current)];
   return {
     title: 'Your sessions',
     isWide: true,
@@ -17,11 +23,12 @@ export function homePage(options: { sessions: readonly Session[]; now: number; h
 <h1>Where you are signed in</h1>
 <form method="post" action="/logout"><button>Sign out</button></form>
 </div>
+${ended === null ? null : html`<div class="note" role="status"><p>${endedWords(ended)}</p></div>`}
 <form method="post" action="/sessions">
 <ul class="list">
-${sessions.map((session) => item(session, now))}
+${[...own, ...others].map((session) => item(session, now))}
 </ul>
-${hasOthers ? html`<p class="after"><button name="end" value="${OTHERS}">End all other sessions</button></p>` : null}
+${others.length > 0 ? html`<p class="after"><button name="end" value="${OTHERS}">End all other sessions</button></p>` : null}
 </form>
 ${
   hasDocs
@@ -35,13 +42,17 @@ ${
   };
 }
 
-function item({ id, current, remembered, device, ip, createdAt, lastSeenAt }: Session, now: number): Html {
+const endedWords = (count: number): string =>
+  count === 1 ? 'Session ended.' : count === 0 ? 'There was no other session.' : `${count} sessions ended.`;
+
+function item({ id, current, remembered, device, ip, createdAt, lastSeenAt, expiresAt }: Session, now: number): Html {
   const name = device ?? 'Unknown device';
   const where = ip ?? 'unknown address';
   return html`<li><div>
 <strong>${name}</strong>${current ? html` <span class="mark">this browser</span>` : null}
 <p>${where}</p>
-<p>Signed in ${timeAgo(createdAt, now)}${remembered ? ' and kept signed in' : ''}; last used ${timeAgo(lastSeenAt, now)}</p>
+<p>Signed in ${timeAgo(createdAt, now)}${remembered ? ' and kept signed in' : ''}; last used ${timeAgo(lastSeenAt, now)};
+expires ${timeUntil(expiresAt, now)}${current ? null : ' unless it is used'}</p>
 </div>
 ${
   current

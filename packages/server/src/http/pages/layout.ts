@@ -14,6 +14,8 @@ export interface Page {
   isWide?: boolean;
   /** Where the page leads on its own, and after how many seconds, as in `0;url=https://example.com/`. */
   refresh?: string | null;
+  /** The same for browsers without script. */
+  refreshWithoutScript?: string | null;
   /** Whether the page has the script. */
   hasScript?: boolean;
 }
@@ -25,19 +27,17 @@ const head: Html = {
   markup: `${headTags}\n  <link rel="icon" href="${iconUrl}">\n  <style>${style}</style>`,
 };
 
-export function renderPage({
-  title,
-  main,
-  banner = null,
-  isWide = false,
-  refresh = null,
-  hasScript = false,
-}: Page): string {
+const refreshTag = (content: string | null) =>
+  content === null ? null : html`<meta http-equiv="refresh" content="${content}">`;
+
+export function renderPage(page: Page): string {
+  const { title, main, banner = null, isWide = false, hasScript = false } = page;
+  const withoutScript = refreshTag(page.refreshWithoutScript ?? null);
   return html`<!DOCTYPE html>
 <html lang="en">
 <head>
   ${head}
-  ${refresh === null ? null : html`<meta http-equiv="refresh" content="${refresh}">`}
+  ${refreshTag(page.refresh ?? null)}${withoutScript && html`<noscript>${withoutScript}</noscript>`}
   <title>${title} · BackChannel</title>
 </head>
 <body>

@@ -1,11 +1,13 @@
 // The sign-in page: a form, or links if you are already signed in. The API checks the password.
 import type { ErrorDescription } from '../../errors.ts';
+import type { SessionEnd } from '../../services/sessions/sessions.ts';
+import { LOGIN_PATH } from '../paths.ts';
 import type { NoReturn } from '../return-address.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import { FRAGMENT_FIELD, keepsFragment } from './script.ts';
 import type { Sender } from './sent-back.ts';
-import { duration } from './time.ts';
+import { waitFor } from './time.ts';
 
 export interface LoginForm {
   /** The return address, already checked. */
@@ -18,17 +20,24 @@ export interface LoginForm {
   /** The user name for password managers. */
   username: string;
   remember?: boolean;
+  /** What became of the session that the browser had. */
+  ended?: SessionEnd | null;
   /** Why the last attempt failed. */
   error?: ErrorDescription | null;
 }
 
 export function loginPage(options: LoginForm): Page {
-  const { next, fragment = '', reason, banner, username, remember = false, error = null } = options;
+  const { next, fragment = '', reason, banner, username, remember = false, ended = null, error = null } = options;
+  const query = new URLSearchParams({ ...(next && { next: next.href }), ...(reason && { reason }) }).toString();
   const problem = error ? describeProblem(error) : null;
   return {
     title: problem ? `${problem.title} – Sign in` : 'Sign in',
     banner,
     hasScript: true,
+    // Back to the form when the wait is over; with script, the page counts down instead.
+    refreshWithoutScript: problem?.waitSeconds
+      ? `${problem.waitSeconds};url=${LOGIN_PATH}${query && `?${query}`}`
+      : null,
     main: html`<h1>Sign in</h1>
 ${next ? html`<p class="lead">to continue to <strong>${next.host}</strong></p>` : null}
 ${
@@ -36,9 +45,11 @@ ${
     ? html`<p class="lead">The address you came from is too long to return to. Open it again after signing in.</p>`
     : null
 }
+${ended ? html`<div class="note"><p>${endings[ended]} Sign in again.</p></div>` : null}
 ${
   problem
-    ? html`<div class="note bad" id="problem" role="alert"><p><strong>${problem.title}.</strong> ${problem.advice}</p></div>`
+    ? html`<div class="note bad" id="problem"><p role="alert"><strong>${problem.title}.</strong> ${problem.advice}</p>
+${problem.waitSeconds === null ? null : waitFor(problem.waitSeconds)}</div>`
     : null
 }
 <form class="form" method="post" action="/login">
@@ -60,28 +71,46 @@ Keep me signed in on this device</label>
   };
 }
 
+const endings: Record<SessionEnd, string> = {
+  expired: 'Your session has expired.',
+  ended: 'Your session was ended.',
+  unknown: 'Your session is no longer valid.',
+};
+
 interface Problem {
   title: string;
   advice: string;
+  /** Null if the person can try again at once. */
+  waitSeconds: number | null;
   /** Whether the person must correct the field. If not, they must wait. */
   isWrong: boolean;
 }
 
 function describeProblem({ code, message, issues, retryAfterSeconds = 0 }: ErrorDescription): Problem {
-  const again = `Try again in ${duration(retryAfterSeconds)}.`;
   switch (code) {
     case 'UNAUTHORIZED':
-      return { title: 'Wrong password', advice: 'Check Caps Lock and the keyboard layout.', isWrong: true };
+      return {
+        title: 'Wrong password',
+        advice: 'Check Caps Lock and the keyboard layout.',
+        waitSeconds: null,
+        isWrong: true,
+      };
     case 'TOO_MANY_REQUESTS':
       return {
         title: 'Too many wrong passwords',
-        advice: `${again} Passwords are not checked until then.`,
+        advice: 'Passwords are not checked until the wait is over.',
+        waitSeconds: retryAfterSeconds,
         isWrong: false,
       };
     case 'SERVICE_UNAVAILABLE':
-      return { title: 'Temporarily unavailable', advice: `${message} ${again}`, isWrong: false };
+      return { title: 'Temporarily unavailable', advice: message, waitSeconds: retryAfterSeconds, isWrong: false };
     default:
-      return { title: 'This password is not valid', advice: issues?.[0]?.message ?? message, isWrong: true };
+      return {
+        title: 'This password is not valid',
+        advice: issues?.[0]?.message ?? message,
+        waitSeconds: null,
+        isWrong: true,
+      };
   }
 }
 

@@ -3,7 +3,7 @@ import type { ErrorDescription } from '../../errors.ts';
 import { html } from './html.ts';
 import type { Page } from './layout.ts';
 
-/** It needs neither a session nor the database, so that people can sign out when nothing else works. */
+/** It needs no database, so that people can sign out when nothing else works. */
 export const logoutPage: Page = {
   title: 'Sign out',
   main: html`<h1>Sign out?</h1>

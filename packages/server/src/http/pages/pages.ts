@@ -87,7 +87,10 @@ export function createPages(options: {
     const session = await sessionOf(context);
     const wrong = session ? null : addresses.wrongAddress(req, next);
     if (wrong) return { page: wrong };
-    if (!session) return { page: loginPage({ next, reason, banner, username: config.operatorName }) };
+    if (!session) {
+      const ended = await context.endOfSession();
+      return { page: loginPage({ next, reason, banner, username: config.operatorName, ended }) };
+    }
     const { hadPass: hasPass } = await context.renewPass(session);
     const isLoop = next !== null && isForTab(req.headers) && loops.visit(session.id, next);
     if (next && isForTab(req.headers) && !isLoop) return { seeOther: ownPage(next, config.publicUrl) ?? next.href };
@@ -136,24 +139,34 @@ export function createPages(options: {
     }
   };
 
-  const showHome: Handler = async ({ context, call }) => {
+  /** Also when the session can't be checked, so that people can sign out when nothing else works. */
+  const showLogout: Handler = async ({ context }) => {
+    const isSignedOut = await sessionOf(context).then(
+      (session) => session === null,
+      () => false,
+    );
+    return { page: isSignedOut ? signedOutPage : logoutPage };
+  };
+
+  const showHome: Handler = async ({ req, context, call }) => {
     if (!(await sessionOf(context))) return { seeOther: LOGIN_PATH };
     const { sessions } = await call.auth.sessions.list();
-    return { page: homePage({ sessions, now: clock(), hasDocs: config.docs !== 'off' }) };
+    return { page: homePage({ sessions, now: clock(), hasDocs: config.docs !== 'off', ended: endedIn(req) }) };
   };
 
   const endSessions: Handler = async ({ req, res, context, call }) => {
     const { end } = await readFields(EndFields, req, res);
     if (!(await sessionOf(context))) return { seeOther: LOGIN_PATH };
-    if (end === OTHERS) await call.auth.sessions.revokeOthers();
-    else await call.auth.sessions.revoke({ id: end }).catch(ignoreGone);
-    return { seeOther: HOME_PATH };
+    const { revoked } = await (end === OTHERS
+      ? call.auth.sessions.revokeOthers()
+      : call.auth.sessions.revoke({ id: end }).catch(ignoreGone));
+    return { seeOther: `${HOME_PATH}?ended=${revoked}` };
   };
 
   const pages: ReadonlyMap<string, { GET: Handler; POST?: Handler }> = new Map([
     [HOME_PATH, { GET: showHome }],
     [LOGIN_PATH, { GET: showLogin, POST: signIn }],
-    [LOGOUT_PATH, { GET: async () => ({ page: logoutPage }), POST: signOut }],
+    [LOGOUT_PATH, { GET: showLogout, POST: signOut }],
     [SESSIONS_PATH, { GET: async () => ({ seeOther: HOME_PATH }), POST: endSessions }],
   ]);
 
@@ -228,6 +241,14 @@ async function readFields<T>(fields: z.ZodType<T>, req: Request, res: Response):
 }
 
 /** Ending a session that has already ended is not an error. */
-function ignoreGone(error: unknown): void {
-  if (!(error instanceof TRPCError && error.code === 'NOT_FOUND')) throw error;
+function ignoreGone(error: unknown): { revoked: number } {
+  if (error instanceof TRPCError && error.code === 'NOT_FOUND') return { revoked: 1 };
+  throw error;
+}
+
+/** How many sessions the form has ended that redirected here; null for links, which could say anything. */
+function endedIn(req: Request): number | null {
+  const { 'sec-fetch-site': site = 'same-origin' } = req.headers;
+  const ended = fieldOf(req, 'ended') ?? '';
+  return site === 'same-origin' && /^\d{1,4}$/.test(ended) ? Number(ended) : null;
 }

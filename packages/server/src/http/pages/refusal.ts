@@ -2,7 +2,7 @@
 import type { ErrorCode, ErrorDescription } from '../../errors.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
-import { duration } from './time.ts';
+import { waitFor } from './time.ts';
 
 const titles: Partial<Record<ErrorCode, string>> = {
   BAD_REQUEST: 'Invalid request',
@@ -22,13 +22,14 @@ export function refusalPage(
   const { message, code, status, retryAfterSeconds, issues = [] } = error;
   const { banner, requestId } = about;
   const title = titles[code] ?? 'Refused';
-  const wait = retryAfterSeconds === undefined ? null : html`<p>Try again in ${duration(retryAfterSeconds)}.</p>`;
+  const wait = retryAfterSeconds === undefined ? null : waitFor(retryAfterSeconds);
   const details = issues.map(({ path, message }) => html`<li><code>${path}</code>: ${message}</li>`);
   // The log has the error under this id.
   const trace = status === 500 && requestId ? html`<p>The request id is <code>${requestId}</code>.</p>` : null;
   return {
     title,
     banner,
+    hasScript: wait !== null,
     main: html`<h1>${title}</h1>
 <p>${message}</p>${details.length > 0 ? html`<ul>${details}</ul>` : null}${wait}${trace}
 <p>${code === 'NOT_FOUND' ? html`<a href="/">Your sessions</a>` : html`<a href="/login">Sign in</a>`}</p>`,

@@ -9,6 +9,9 @@ export const FRAGMENT_FIELD = 'fragment';
 const KEEPS_FRAGMENT = 'data-keeps-fragment';
 export const keepsFragment: Html = { markup: KEEPS_FRAGMENT };
 
+/** The id of the words that count down, with the seconds in `data-seconds`. */
+export const WAIT = 'wait';
+
 /**
  * Browsers keep the fragment of an address to themselves, and a form loses it. The script hands it over separately, so it
  * can't change where the server leads.
@@ -19,6 +22,20 @@ if (hash) {
   const field = document.getElementById('${FRAGMENT_FIELD}');
   if (field) field.value = hash;
   for (const link of document.querySelectorAll('a[${KEEPS_FRAGMENT}]')) link.hash = hash;
+}
+const wait = document.getElementById('${WAIT}');
+if (wait) {
+  const end = performance.now() + wait.dataset.seconds * 1000;
+  const tick = () => {
+    const seconds = Math.ceil((end - performance.now()) / 1000);
+    const [count, unit] = seconds <= 90 ? [seconds, 'second'] : [Math.ceil(seconds / 60), 'minute'];
+    if (seconds > 0) setTimeout(tick, 1000);
+    else wait.setAttribute('role', 'status');
+    wait.textContent = seconds > 0
+      ? 'Try again in ' + count + ' ' + unit + (count === 1 ? '.' : 's.')
+      : 'You can try again now.';
+  };
+  tick();
 }
 `;
 

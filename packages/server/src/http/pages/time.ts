@@ -1,5 +1,6 @@
 // Times in words. They are relative, because the server does not know the reader's time zone.
 import { type Html, html } from './html.ts';
+import { WAIT } from './script.ts';
 
 const ago = new Intl.RelativeTimeFormat('en', { numeric: 'always' });
 
@@ -17,6 +18,18 @@ export function timeAgo(isoTime: string, now: number): Html {
   const words = unit === 'second' ? 'just now' : ago.format(-Math.floor(seconds / size), unit);
   return html`<time datetime="${isoTime}" title="${isoTime}">${words}</time>`;
 }
+
+/** Formats an ISO 8601 time in the future relative to now, rounded down: "in 59 minutes". */
+export function timeUntil(isoTime: string, now: number): Html {
+  const seconds = Math.max(0, Date.parse(isoTime) - now) / 1000;
+  const [unit, size] = units.find(([, each]) => seconds >= each) ?? ['second', 1];
+  const words = unit === 'second' ? 'in less than a minute' : ago.format(Math.floor(seconds / size), unit);
+  return html`<time datetime="${isoTime}" title="${isoTime}">${words}</time>`;
+}
+
+/** A sentence that the script of the page counts down. */
+export const waitFor = (seconds: number): Html =>
+  html`<p id="${WAIT}" role="timer" data-seconds="${seconds}">Try again in ${duration(seconds)}.</p>`;
 
 /** Formats how long to wait, rounded up: "30 seconds", "4 minutes". */
 export function duration(seconds: number): string {

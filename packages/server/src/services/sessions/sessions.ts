@@ -25,6 +25,9 @@ export interface SessionCookies {
   pass: string;
 }
 
+/** Why a cookie opens no session: it expired, it was ended, or the server knows nothing of it any more. */
+export type SessionEnd = 'expired' | 'ended' | 'unknown';
+
 /** A session whose secret a transaction has just made. Only the cookies get it; the database has its SHA-256. */
 export interface NewSecret {
   session: SessionRow;
@@ -94,6 +97,8 @@ export interface Sessions {
   /** The current row, including what memory has gathered; null if it was deleted. */
   reload(session: SessionRow): Promise<SessionRow | null>;
   countLive(): Promise<number>;
+  /** What became of the session behind these cookie values, none of which opens one. */
+  endOf(sessionCookies: readonly string[]): Promise<SessionEnd>;
   /** Deletes up to `limit` sessions that have ended. One that expired gets its event. Returns how many. */
   deleteEnded(limit: number): Promise<number>;
 }
@@ -209,6 +214,16 @@ export function createSessions(options: {
     reload: async (session) => {
       await activity.flush();
       return store.read((em) => findOneBy(em, SessionEntity, 'id', session.id));
+    },
+    endOf: async (sessionCookies) => {
+      for (const cookie of sessionCookies) {
+        const secret = await keys.open('session', cookie);
+        const row = secret === null ? null : await store.findSession(sha256(secret));
+        if (!row) continue;
+        const { expiresAt } = seen(row).ends;
+        return expiresAt <= (row.endedAt ?? clock()) ? 'expired' : 'ended';
+      }
+      return 'unknown';
     },
     countLive: async () => {
       await activity.flush();

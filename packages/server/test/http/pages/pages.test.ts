@@ -103,7 +103,7 @@ describe('/login', () => {
     const wrong = await client.page('/login', { password: 'wrong <one>' });
     expect([wrong.status, titleOf(wrong)]).toEqual([401, 'Wrong password – Sign in · BackChannel']);
     expectPage(wrong);
-    expect(wrong.body).toMatch(/id="problem" role="alert"><p><strong>Wrong password\.<\/strong>/);
+    expect(wrong.body).toMatch(/id="problem"><p role="alert"><strong>Wrong password\.<\/strong>/);
     expect(wrong.body).toMatch(/ id="password" [^>]*aria-describedby="problem" aria-invalid="true">/);
     // The entered password is not sent back.
     expect(wrong.body).not.toContain('one&gt;');
@@ -113,7 +113,13 @@ describe('/login', () => {
     const throttled = await signInOnPage(client);
     expect([throttled.status, throttled.headers.get('retry-after')]).toEqual([429, '30']);
     expectPage(throttled);
-    expect(throttled.body).toContain('<strong>Too many wrong passwords.</strong> Try again in 30 seconds.');
+    expect(throttled.body).toContain('<strong>Too many wrong passwords.</strong> Passwords are not checked until');
+    expect(throttled.body).toContain('data-seconds="30">Try again in 30 seconds.</p>');
+    // Without script, the form comes back when the wait is over.
+    expect(throttled.body).toContain('<noscript><meta http-equiv="refresh" content="30;url=/login"></noscript>');
+    const elsewhere = await signInOnPage(client, { next: `${server.url}/docs?a=b` });
+    const query = new URLSearchParams({ next: `${server.url}/docs?a=b` });
+    expect(elsewhere.body).toContain(`content="30;url=/login?${query}"></noscript>`);
     expect((await client.rest('POST', '/auth/login', { password: PASSWORD })).status).toBe(429);
 
     server.advance(31_000);
@@ -253,7 +259,59 @@ describe('/login', () => {
   });
 });
 
+describe('/login says what became of the session', () => {
+  const wordsOf = ({ body }: Answer) => /<div class="note"><p>(.*?)<\/p>/.exec(body)?.[1] ?? null;
+
+  test('if it expired, was ended, or is unknown', async () => {
+    await using server = await startServer();
+    const [client, other] = [server.client(), server.client()];
+    expect(wordsOf(await client.page('/login'))).toBeNull();
+    await client.signIn();
+    const { cookie } = client;
+    server.advance(61 * 60_000);
+    expect((await client.page('/')).headers.get('location')).toBe('/login');
+    const expired = await client.page('/login');
+    expect([wordsOf(expired), headingOf(expired)]).toEqual(['Your session has expired. Sign in again.', 'Sign in']);
+    expectPage(expired);
+
+    await client.signIn();
+    await other.signIn();
+    await client.page('/sessions', { end: 'others' });
+    expect(wordsOf(await other.page('/login'))).toBe('Your session was ended. Sign in again.');
+    server.advance(61 * 60_000);
+    expect(wordsOf(await other.page('/login'))).toBe('Your session was ended. Sign in again.');
+
+    for (const value of ['x', /backchannel_session=([^;]+)/.exec(cookie)?.[1]?.slice(0, -2)]) {
+      client.cookie = `backchannel_session=${value}`;
+      expect(wordsOf(await client.page('/login'))).toBe('Your session is no longer valid. Sign in again.');
+    }
+  });
+
+  test('but not after signing out, and not to a token', async () => {
+    await using server = await startOwnServer();
+    const client = server.client();
+    await client.signIn();
+    await client.page('/logout', {});
+    expect(wordsOf(await client.page('/login'))).toBeNull();
+    const { headers } = await makeToken(server, 'full');
+    expect(wordsOf(await client.page('/login', undefined, { ...headers, cookie: 'backchannel_session=x' }))).toBeNull();
+  });
+});
+
 describe('/logout', () => {
+  test('says so if you are signed out already', async () => {
+    await using server = await startServer();
+    const client = server.client();
+    for (const cookie of ['', 'backchannel_session=x']) {
+      client.cookie = cookie;
+      const answer = await client.page('/logout');
+      expect([answer.status, headingOf(answer)]).toEqual([200, 'You are signed out']);
+      expectPage(answer);
+      expect(answer.body).toContain('href="/login">Sign in again</a>');
+      expect(answer.body).not.toContain('<form');
+    }
+  });
+
   test('shows one button to GET, which ends nothing', async () => {
     await using server = await startServer();
     const client = server.client();
@@ -312,9 +370,13 @@ describe('/', () => {
     const { body } = await client.page('/');
     const text = body.replace(/<[^>]+>/g, '').replace(/\s+/g, ' ');
     expect(text).toContain(
-      'Firefox on Linux 127.0.0.1 Signed in 3 hours ago and kept signed in; last used 5 minutes ago End',
+      'Firefox on Linux 127.0.0.1 Signed in 3 hours ago and kept signed in; last used 5 minutes ago; ' +
+        'expires in 29 days unless it is used End',
     );
-    expect(text).toContain('this browser 127.0.0.1 Signed in just now; last used just now');
+    expect(text).toContain('this browser 127.0.0.1 Signed in just now; last used just now; expires in 9 hours');
+    // The current device comes first, whenever it signed in.
+    const names = [...(await other.page('/')).body.matchAll(/<strong>(.*?)<\/strong>/g)].map(([, name]) => name);
+    expect(names).toEqual(['Firefox on Linux', 'node']);
   });
 
   test('ends one session or all others by its buttons, and keeps its own', async () => {
@@ -328,7 +390,16 @@ describe('/', () => {
     expect([all, rest]).toEqual(['others', []]);
 
     const ended = await client.page('/sessions', { end: thirdId ?? '' });
-    expect([ended.status, ended.headers.get('location')]).toEqual([303, '/']);
+    expect([ended.status, ended.headers.get('location')]).toEqual([303, '/?ended=1']);
+    expect((await client.page('/?ended=1')).body).toContain('role="status"><p>Session ended.</p>');
+    expect((await client.page('/?ended=3')).body).toContain('role="status"><p>3 sessions ended.</p>');
+    // A link from elsewhere confirms nothing.
+    for (const site of ['cross-site', 'same-site', 'none']) {
+      expect((await client.page('/?ended=3', undefined, { 'sec-fetch-site': site })).body).not.toContain('ended.');
+    }
+    for (const junk of ['x', '-1', '1.5', '99999', '1&ended=2']) {
+      expect((await client.page(`/?ended=${junk}`)).body).not.toContain('role="status"');
+    }
     expect(await Promise.all([client, second, third].map(isIn))).toEqual([true, true, false]);
     expect(endButtons(await client.page('/'))).toEqual([secondId, 'others']);
     // Ending it twice is fine.
@@ -521,7 +592,7 @@ describe('every page', () => {
       const answer = await sendRaw(server.url, line, { headers: { ...form, cookie }, body });
       const seen = `${answer.status} to ${line} ${String(body)}`;
       expect([200, 303, 400, 401, 405, 429], seen).toContain(answer.status);
-      if (answer.status === 303) expect(['/', '/login'], seen).toContain(answer.headers.location?.[0]);
+      if (answer.status === 303) expect(answer.headers.location?.[0], seen).toMatch(/^\/(login|\?ended=\d)?$/);
       else expect(answer.headers['content-type'], seen).toEqual(['text/html; charset=utf-8']);
       expect(answer.text).not.toContain('<b>');
     }
