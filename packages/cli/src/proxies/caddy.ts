@@ -63,11 +63,14 @@ ${verifyIgnores.map((name) => `			header_up -${name}`).join('\n')}
 	}`;
 }
 
+/** What a header's name may contain besides letters, digits and `-` (RFC 9110, 5.6.2). */
+const punctuation = [..."_.!#$%&'*+^`|~"].map((character) => `*${character}*`);
+
 const deleted = (identity: readonly string[], indent: string): string =>
   [
     "# Proxies set these headers, and applications take people, addresses or paths from them. The client's are deleted, and so",
-    '# are names with _ or ., which CGI and PHP read as -.',
-    ...['*_*', '*.*', ...new Set([...identity, ...deletedPatterns()])].map((name) => `request_header -${name}`),
+    '# are names with other punctuation than -, which CGI and PHP read as -.',
+    ...[...punctuation, ...new Set([...identity, ...deletedPatterns()])].map((name) => `request_header -${name}`),
   ]
     .map((line) => indent + line)
     .join('\n');
