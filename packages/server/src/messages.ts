@@ -2,7 +2,7 @@
 
 export const messages = {
   invalidInput: 'The input is not valid; see issues.',
-  notJson: 'The input is not valid JSON, or an object in it has a key twice.',
+  notJson: 'The input is not valid JSON, an object in it has a key twice, or a text in it is not valid Unicode.',
   signInFirst: 'Sign in first.',
   invalidToken: 'The token is unknown, revoked or expired.',
   wrongPassword: 'Wrong password.',

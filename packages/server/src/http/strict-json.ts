@@ -1,14 +1,14 @@
-// JSON whose objects have each key once (I-JSON, RFC 7493, 2.3). JSON.parse keeps the last of several, and another parser on the
-// way may have kept the first.
+// JSON as I-JSON restricts it (RFC 7493). Objects have each key once (2.3): JSON.parse keeps the last of several, and another
+// parser on the way may have kept the first. Texts are valid Unicode (2.1): half of a surrogate pair cannot be stored as UTF-8.
 
 /** Text that no parser accepts. */
 const NOT_JSON = '{';
 
-/** The text, or text that is not JSON if an object in it has a key twice. */
-export const strictJson = (text: string): string => (hasDuplicateKeys(text) ? NOT_JSON : text);
+/** The text, or text that is not JSON if an object in it has a key twice or a text in it is not valid Unicode. */
+export const strictJson = (text: string): string => (isStrict(text) ? text : NOT_JSON);
 
 /** For text that is not JSON, any answer will do: the parser refuses it. It keeps a stack, so deep nesting does no harm. */
-function hasDuplicateKeys(text: string): boolean {
+function isStrict(text: string): boolean {
   /** The keys of each open object; null for an array. */
   const open: (Set<string> | null)[] = [];
   let isKeyNext = false;
@@ -35,18 +35,22 @@ function hasDuplicateKeys(text: string): boolean {
         break;
       case '"': {
         const end = endOfString(text, at);
+        if (hasLoneSurrogate(text.slice(at, end + 1))) return false;
         const keys = open.at(-1);
         if (keys && isKeyNext) {
           const key = unescaped(text.slice(at, end + 1));
-          if (keys.has(key)) return true;
+          if (keys.has(key)) return false;
           keys.add(key);
         }
         at = end;
       }
     }
   }
-  return false;
+  return true;
 }
+
+/** UTF-8 has no surrogates, so half of a pair can only come from an escape. */
+const hasLoneSurrogate = (quoted: string): boolean => /\\ud[89a-f]/i.test(quoted) && !unescaped(quoted).isWellFormed();
 
 /** The index of the closing quote, or of the end of the text. */
 function endOfString(text: string, start: number): number {

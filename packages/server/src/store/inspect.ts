@@ -27,9 +27,13 @@ export const inspectOpen = (db: Sqlite.Database): DatabaseState =>
 
 /** The same for a database on PostgreSQL. @throws the driver's error if it cannot be queried */
 export async function inspectPostgres(address: PostgresAddress): Promise<DatabaseState> {
-  const { connect } = await import('./postgresql/connection.ts');
+  const [{ connect }, { refusePlace }] = await Promise.all([
+    import('./postgresql/connection.ts'),
+    import('./postgresql/place.ts'),
+  ]);
   const client = await connect(address);
   try {
+    await refusePlace(client, address);
     await client.query('begin isolation level repeatable read read only');
     return await readAsync(readState('postgresql'), async (sql) => (await client.query(sql)).rows);
   } finally {

@@ -1,4 +1,4 @@
-// Which schema of a shared PostgreSQL database everything is in: the connection's current one.
+// Where in PostgreSQL everything is: in a database that holds every text, in the connection's current schema.
 import { expect, test } from 'vitest';
 import { parseDatabaseUrl } from '../../src/config/config.ts';
 import { openStore, type Store } from '../../src/store/database.ts';
@@ -138,3 +138,24 @@ test('a search path on which another function can take the place of one of Postg
   const address = addressOf(`${t.url}&options=-c%20search_path%3Dpublic,pg_catalog`);
   await expect(openStore(address)).rejects.toThrow(/^DATABASE_URL: .* take pg_catalog out of it$/);
 });
+
+test.each(['LATIN1', 'SQL_ASCII'])(
+  'a database in %s, which does not hold every text, is refused with a line that helps',
+  async (encoding) => {
+    await using t = await openWithRole();
+    const name = `other_${encoding}_${process.pid}`.toLowerCase();
+    await t.other.run(
+      `create database ${name} encoding '${encoding}' locale_provider libc locale 'C' template template0`,
+    );
+    try {
+      const url = new URL(t.database.url);
+      url.pathname = name;
+      const address = addressOf(url.href);
+      const line = `createdb --encoding=UTF8 --template=template0 ${name}`;
+      await expect(openStore(address)).rejects.toThrow(new RegExp(`^DATABASE_URL: .* as ${encoding}, .*: ${line}$`));
+      await expect(inspectPostgres(address)).rejects.toThrow(line);
+    } finally {
+      await t.other.run(`drop database ${name} with (force)`);
+    }
+  },
+);
