@@ -6,7 +6,7 @@ export function watch(page: Page, origin: string): string[] {
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(`uncaught: ${error.message}`));
   page.on('console', (message) => {
-    if (message.type() === 'error' || /Content Security Policy/i.test(message.text())) {
+    if (message.type() === 'error' || /Content Security Policy|Permissions-Policy/i.test(message.text())) {
       problems.push(`console: ${message.text()}`);
     }
   });

@@ -31,6 +31,8 @@ const security = {
   'content-security-policy': ["default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"],
   'referrer-policy': ['same-origin'],
   'x-content-type-options': ['nosniff'],
+  'cross-origin-opener-policy': ['same-origin'],
+  'cross-origin-resource-policy': ['same-origin'],
   'x-frame-options': ['DENY'],
 };
 

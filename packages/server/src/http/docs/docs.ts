@@ -9,6 +9,7 @@ import type { Principal } from '../../services/access/principal.ts';
 import { version } from '../../version.ts';
 import { refuseMethod } from '../answer.ts';
 import type { CreateContext } from '../context.ts';
+import { setPermissions } from '../headers.ts';
 import { isNavigation } from '../navigation.ts';
 import type { DocumentConfig } from '../openapi/document.ts';
 import { DOCUMENT_PATH, LOGIN_PATH, REDOC_PATH, SWAGGER_UI_PATH } from '../paths.ts';
@@ -52,6 +53,7 @@ export function createDocs(options: {
       requireOperator(principal);
     }
     res.setHeader('Content-Security-Policy', DOCS_CSP);
+    setPermissions(res);
     // Browsers revalidate it each time, and download it again only if it has changed.
     res.setHeader('Cache-Control', 'private, no-cache');
     return serve(req, res, next);

@@ -55,7 +55,7 @@ header and to send <code>X-Forwarded-Proto</code>.</p>`;
 <p><strong>This address is not PUBLIC_URL.</strong> You are at <code>${opened}</code>, and a sign-in is only valid at the
 address where you sign in. Go to <a ${keepsFragment} href="${signInAt(next)}">${publicUrl}</a> instead.
 ${isPlainlyOwn(opened) ? html`If this is the address you want to use, ${settingFor(opened)}` : null}</p>
-${hostHint}
+${isLoopbackOrigin(publicUrl) ? null : hostHint}
 </div>`;
     },
     wrongAddress: (req, next) => {

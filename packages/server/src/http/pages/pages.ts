@@ -14,6 +14,7 @@ import { logError, refuseMethod } from '../answer.ts';
 import { readForm } from '../body.ts';
 import type { CreateContext } from '../context.ts';
 import { refuseForeignOrigin } from '../guard.ts';
+import { setPermissions } from '../headers.ts';
 import type { Loops } from '../loops.ts';
 import { isForTab, isNavigation } from '../navigation.ts';
 import { HOME_PATH, LOGIN_PATH, LOGOUT_PATH, SESSIONS_PATH } from '../paths.ts';
@@ -218,6 +219,7 @@ function send(res: Response, reply: Reply): void {
   if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds));
   if (refresh !== null) res.setHeader('Refresh', refresh);
   res.setHeader('Content-Security-Policy', pageCsp(page));
+  setPermissions(res);
   res.status(status).type('html').send(renderPage(page));
 }
 
