@@ -8,7 +8,7 @@ COPY packages/server/package.json packages/server/
 COPY packages/client-sdk/package.json packages/client-sdk/
 COPY packages/cli/package.json packages/cli/
 # The command line and, as its dependencies, the server and the client.
-RUN npx --yes pnpm@12 install --prod --frozen-lockfile --filter @backchannel/cli...
+RUN npx -y pnpm@12 install --prod --frozen-lockfile --filter @backchannel/cli...
 COPY packages/server/src packages/server/src
 COPY packages/client-sdk/src packages/client-sdk/src
 COPY packages/cli/src packages/cli/src

@@ -2,6 +2,7 @@
 // for arguments are the same for every command, and are here.
 import { inspect, parseArgs } from 'node:util';
 import { nearest } from '@backchannel/server/checks/nearest';
+import { commandLine } from '@backchannel/server/installation';
 import { escapeControlCharacters } from '@backchannel/server/text';
 import type { CommandContext } from './context.ts';
 import { badUsage } from './failure.ts';
@@ -72,7 +73,7 @@ const standard = {
   help: { type: 'boolean', short: 'h', about: 'print this help' },
 } as const satisfies Options;
 
-/** Creates a command from its parts. `usage` is the text that follows `backchannel`. */
+/** Creates a command from its parts. `usage` is the text that follows the program's name. */
 export function defineCommand<const O extends Options>(definition: {
   usage: string;
   about: string;
@@ -88,7 +89,7 @@ export function defineCommand<const O extends Options>(definition: {
   const { argument, choices, further } = definition;
   const options: Options = { ...definition.options, ...standard };
   const help = [
-    `Usage: backchannel ${definition.usage} [options]`,
+    `Usage: ${commandLine} ${definition.usage} [options]`,
     definition.about,
     `Options:\n${indented(Object.entries(options).map(([name, option]) => [label(name, option), option.about]))}`,
   ].join('\n\n');
@@ -121,7 +122,7 @@ export function defineGroup(definition: {
 }): Command {
   const { usage, about, commands } = definition;
   const names = Object.keys(commands);
-  const line = `backchannel ${usage} ${names.join('|')}`;
+  const line = `${commandLine} ${usage} ${names.join('|')}`;
   const help = [
     `Usage: ${line} [options]`,
     about,

@@ -2,6 +2,7 @@
 // the imports of the others.
 import { inspect } from 'node:util';
 import { nearest } from '@backchannel/server/checks/nearest';
+import { commandLine } from '@backchannel/server/installation';
 import { type Command, indented, type Outcome } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { badUsage } from './failure.ts';
@@ -70,9 +71,9 @@ async function load(name: string): Promise<Command> {
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (entry) return (await entry.load()).command;
   if (name.startsWith('-'))
-    throw badUsage(`unknown option ${inspect(name)}. Put the command first. See: backchannel help`);
+    throw badUsage(`unknown option ${inspect(name)}. Put the command first. See: ${commandLine} help`);
   const meant = nearest(name, [...Object.keys(commands), 'help']);
-  throw badUsage(`unknown command ${inspect(name)}. ${meant ? `Did you mean ${meant}?` : 'See: backchannel help'}`);
+  throw badUsage(`unknown command ${inspect(name)}. ${meant ? `Did you mean ${meant}?` : `See: ${commandLine} help`}`);
 }
 
 function withoutScriptMark(argv: readonly string[]): readonly string[] {
@@ -87,8 +88,8 @@ function withoutScriptMark(argv: readonly string[]): readonly string[] {
 function overview(): string {
   const rows = Object.entries(commands).map(([name, { about }]): [string, string] => [name, about]);
   return [
-    'Usage: backchannel COMMAND [options]',
-    `Commands:\n${indented([...rows, ['help', 'show the help of a command: backchannel help COMMAND']])}`,
+    `Usage: ${commandLine} COMMAND [options]`,
+    `Commands:\n${indented([...rows, ['help', `show the help of a command: ${commandLine} help COMMAND`]])}`,
     'If you leave a password out, you are asked for it without an echo, or it is read from a pipe.\n' +
       'Results go to stdout, advice to stderr. Exit codes: 0 done, 1 no (wrong password, fault found), 2 bad usage.',
   ].join('\n\n');

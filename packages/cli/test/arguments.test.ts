@@ -46,7 +46,7 @@ describe('help', () => {
       home.run(['help', name]),
     ]);
     expect(long).toMatchObject({ stderr: '', exitCode: 0 });
-    expect(long.stdout).toMatch(new RegExp(`^Usage: backchannel ${name} .*\n`));
+    expect(long.stdout).toMatch(new RegExp(`^Usage: ./backchannel ${name} .*\n`));
     expect(long.stdout).toContain('--json');
     expect([short, asked]).toEqual([long, long]);
   });
@@ -55,11 +55,11 @@ describe('help', () => {
     'of %s names its commands, and each command has its own help',
     async (group, commands) => {
       expect((await home.run([group, '--help'])).stdout).toContain(
-        `Usage: backchannel ${group} ${commands.join('|')} `,
+        `Usage: ./backchannel ${group} ${commands.join('|')} `,
       );
       for (const name of commands) {
         const [own, asked] = await Promise.all([home.run([group, name, '-h']), home.run(['help', group, name])]);
-        expect(own.stdout).toMatch(new RegExp(`^Usage: backchannel ${group} ${name} .*\n`));
+        expect(own.stdout).toMatch(new RegExp(`^Usage: ./backchannel ${group} ${name} .*\n`));
         expect(own).toMatchObject({ stderr: '', exitCode: 0 });
         expect(asked).toEqual(own);
       }
@@ -89,11 +89,11 @@ describe('bad usage is one line on stderr and exit code 2', () => {
     [['hash-password', 'x'], "unknown command 'hash-password'. Did you mean hash?"],
     [['check'], "unknown command 'check'. Did you mean check-config?"],
     [['hepl'], "unknown command 'hepl'. Did you mean help?"],
-    [['serve'], "unknown command 'serve'. See: backchannel help"],
-    [['help', 'serve'], "unknown command 'serve'. See: backchannel help"],
-    [['constructor'], "unknown command 'constructor'. See: backchannel help"],
-    [['\u001b[2J\u009b'], "unknown command '\\x1B[2J\\x9B'. See: backchannel help"],
-    [['--json', 'hash'], "unknown option '--json'. Put the command first. See: backchannel help"],
+    [['serve'], "unknown command 'serve'. See: ./backchannel help"],
+    [['help', 'serve'], "unknown command 'serve'. See: ./backchannel help"],
+    [['constructor'], "unknown command 'constructor'. See: ./backchannel help"],
+    [['\u001b[2J\u009b'], "unknown command '\\x1B[2J\\x9B'. See: ./backchannel help"],
+    [['--json', 'hash'], "unknown option '--json'. Put the command first. See: ./backchannel help"],
     [['secret', '--jsn'], "unknown option '--jsn'. Did you mean --json?"],
     [['secret', '--raw'], "unknown option '--raw'. Options: --env, --json, --help"],
     [['secret', '--constructor'], "unknown option '--constructor'. Options: --env, --json, --help"],
@@ -102,14 +102,14 @@ describe('bad usage is one line on stderr and exit code 2', () => {
     [['check-config', '.env'], 'this command takes no arguments'],
     [['hash-master', 'x'], 'this command takes no arguments'],
     [['hash', '--cost'], '--cost needs a value: --cost N'],
-    [['sessions'], 'sessions needs a command. Usage: backchannel sessions list|revoke'],
+    [['sessions'], 'sessions needs a command. Usage: ./backchannel sessions list|revoke'],
     [
       ['sessions', 'lst'],
-      "unknown command 'sessions lst'. Did you mean sessions list? Usage: backchannel sessions list|revoke",
+      "unknown command 'sessions lst'. Did you mean sessions list? Usage: ./backchannel sessions list|revoke",
     ],
-    [['sessions', 'constructor'], "unknown command 'sessions constructor'. Usage: backchannel sessions list|revoke"],
-    [['help', 'sessions', 'x'], "unknown command 'sessions x'. Usage: backchannel sessions list|revoke"],
-    [['tokens', '--json'], "unknown option '--json'. Put the command first: backchannel tokens list|create|revoke"],
+    [['sessions', 'constructor'], "unknown command 'sessions constructor'. Usage: ./backchannel sessions list|revoke"],
+    [['help', 'sessions', 'x'], "unknown command 'sessions x'. Usage: ./backchannel sessions list|revoke"],
+    [['tokens', '--json'], "unknown option '--json'. Put the command first: ./backchannel tokens list|create|revoke"],
     [['sessions', 'revoke'], 'sessions revoke takes either an ID or --all'],
     [['sessions', 'revoke', 'x', '--all'], 'sessions revoke takes either an ID or --all'],
     [
@@ -119,7 +119,7 @@ describe('bad usage is one line on stderr and exit code 2', () => {
     [['sessions', 'revoke', '-x'], "unknown option '-x'. Options: --all, --json, --help"],
     [['tokens', 'revoke'], 'tokens revoke needs an ID'],
     [['throttle', 'clear'], 'throttle clear takes either a SOURCE or --all'],
-    [['call'], 'call needs a PROCEDURE. See: backchannel call --list'],
+    [['call'], 'call needs a PROCEDURE. See: ./backchannel call --list'],
     [
       ['call', 'auth.me', '{}', 'x'],
       'too many arguments, expected one PROCEDURE and one JSON. Put quotes around an argument that contains spaces',

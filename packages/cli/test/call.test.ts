@@ -184,7 +184,7 @@ describe('the input', () => {
     [['auth.events.list', '@nowhere'], /: cannot read the input "nowhere" \(ENOENT\)$/m],
     [['auth.evnts.list'], /: unknown procedure "auth\.evnts\.list"\. Did you mean auth\.events\.list\?$/m],
     [['client'], /: unknown procedure "client"\. Did you mean client\.profile\?$/m],
-    [['constructor'], /: unknown procedure "constructor"\. See: backchannel call --list$/m],
+    [['constructor'], /: unknown procedure "constructor"\. See: \.\/backchannel call --list$/m],
     [['\u001b[2J'], /: unknown procedure "\\u001b\[2J"\. See/],
     [
       ['auth.changePassword', '-', '--password'],

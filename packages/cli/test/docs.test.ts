@@ -77,42 +77,42 @@ describe.skipIf(!hasShell)('the examples (skipped without bash and curl)', () =>
       const env = code.includes('proxy-config') ? behindProxy : {};
       printed[first] = await shell.run(lines, { ...env, PASSWORD: next });
     }
-    const names = JSON.parse(printed['backchannel tokens list --json'] ?? '').tokens.map(
+    const names = JSON.parse(printed['./backchannel tokens list --json'] ?? '').tokens.map(
       ({ name }: { name: string }) => name,
     );
     expect(names).toEqual(['podcast app', 'backup script', 'x']);
     expect(printed).toEqual({
-      'backchannel password set': expect.stringMatching(/^The password is set: 1 session ended, 1 token kept/),
-      'backchannel verify': 'right\n',
-      'backchannel hash': expect.stringMatching(/^\$2b\$12\$\S{53}\nMASTER_PASSWORD_HASH=[A-Za-z0-9+/]{80}\n$/),
-      'backchannel hash-master --env': expect.stringMatching(/^MASTER_PASSWORD_HASH='\$2b\$10\$/),
-      'backchannel secret --env': expect.stringMatching(/^SECRET_KEY=\S{43}\n$/),
-      'backchannel check-config': expect.stringMatching(/^ok /m),
-      'backchannel sessions list': '',
-      'backchannel sessions revoke ID': '1 session ended\n0 sessions ended\n',
-      'backchannel tokens create --name "backup script" --scope read --expires-in-days 90':
+      './backchannel password set': expect.stringMatching(/^The password is set: 1 session ended, 1 token kept/),
+      './backchannel verify': 'right\n',
+      './backchannel hash': expect.stringMatching(/^\$2b\$12\$\S{53}\nMASTER_PASSWORD_HASH=[A-Za-z0-9+/]{80}\n$/),
+      './backchannel hash-master --env': expect.stringMatching(/^MASTER_PASSWORD_HASH='\$2b\$10\$/),
+      './backchannel secret --env': expect.stringMatching(/^SECRET_KEY=\S{43}\n$/),
+      './backchannel check-config': expect.stringMatching(/^ok /m),
+      './backchannel sessions list': '',
+      './backchannel sessions revoke ID': '1 session ended\n0 sessions ended\n',
+      './backchannel tokens create --name "backup script" --scope read --expires-in-days 90':
         expect.stringMatching(/^bct_\S+\nbct_\S+\n$/),
-      'backchannel tokens list --json': expect.any(String),
-      'backchannel tokens revoke ID': '1 token revoked\n',
-      'backchannel events --type login.failed --limit 20': '',
-      'backchannel throttle list': expect.stringMatching(/^ip:127\.0\.0\.1 +1 /m),
-      'backchannel throttle clear 127.0.0.1': expect.stringMatching(/^1 source cleared\n/),
-      'backchannel call --list': expect.stringMatching(/^PROCEDURE .*\nauth\.events\.list \(query\): /s),
+      './backchannel tokens list --json': expect.any(String),
+      './backchannel tokens revoke ID': '1 token revoked\n',
+      './backchannel events --type login.failed --limit 20': '',
+      './backchannel throttle list': expect.stringMatching(/^ip:127\.0\.0\.1 +1 /m),
+      './backchannel throttle clear 127.0.0.1': expect.stringMatching(/^1 source cleared\n/),
+      './backchannel call --list': expect.stringMatching(/^PROCEDURE .*\nauth\.events\.list \(query\): /s),
       'export BACKCHANNEL_URL=http://localhost:8000': expect.stringMatching(
         /"activeTokens": 3,.*"type": "login\.succeeded"/s,
       ),
       'echo \'{"limit": 5}\' > input.json': expect.stringMatching(/"events": .*"hash": "\$2b\$/s),
-      'backchannel call auth.tokens.create \'{"name": "another laptop", "scope": "read"}\' --password':
+      './backchannel call auth.tokens.create \'{"name": "another laptop", "scope": "read"}\' --password':
         expect.stringMatching(/"name": "another laptop".*"secret": "bct_/s),
-      'backchannel proxy-config nginx app.example.com http://127.0.0.1:3000': expect.stringMatching(
+      './backchannel proxy-config nginx app.example.com http://127.0.0.1:3000': expect.stringMatching(
         /server_name app\.example\.com;.*auth_request .*server_name auth\.example\.com;/s,
       ),
-      'backchannel proxy-config caddy app.example.com http://127.0.0.1:3000 --basic --public /share/':
+      './backchannel proxy-config caddy app.example.com http://127.0.0.1:3000 --basic --public /share/':
         expect.stringMatching(/app\.example\.com.*forward_auth.*basic=1/s),
-      'backchannel proxy-config traefik app.example.com http://app:3000 --backchannel http://backchannel:8000':
+      './backchannel proxy-config traefik app.example.com http://app:3000 --backchannel http://backchannel:8000':
         expect.stringMatching(/app\.example\.com.*forwardAuth:.*http:\/\/backchannel:8000\/api\/v1\/auth\/verify/s),
-      'backchannel backup backup.db': expect.stringMatching(/backup\.db: /),
-      'backchannel restore backup.db': expect.stringMatching(/backchannel\.db/),
+      './backchannel backup backup.db': expect.stringMatching(/backup\.db: /),
+      './backchannel restore backup.db': expect.stringMatching(/backchannel\.db/),
     });
   });
 
@@ -143,11 +143,11 @@ describe.skipIf(!hasShell)('the examples (skipped without bash and curl)', () =>
     }
     const expected = JSON.parse(answerOf('auth/events?type='));
     expect(expected.events).toHaveLength(3);
-    expect(JSON.parse(answerOf('backchannel call auth.events.list'))).toEqual(expected);
+    expect(JSON.parse(answerOf('./backchannel call auth.events.list'))).toEqual(expected);
     expect(JSON.parse(answerOf('bc.auth.events.list.query'))).toEqual(expected);
     expect(JSON.parse(answerOf('trpc/auth.events.list'))).toEqual({ result: { data: expected } });
     // The first call revokes the three sessions, and the others find none.
-    const revocations = answerOf('backchannel call auth.sessions.revokeOthers') + answerOf('revokeOthers.mutate');
+    const revocations = answerOf('./backchannel call auth.sessions.revokeOthers') + answerOf('revokeOthers.mutate');
     const revoked = [...revocations.matchAll(/"revoked": ?(\d)/g)].map(([, count]) => Number(count));
     expect(revoked).toEqual([3, 0, 0, 0]);
     expect(answerOf('cookies.txt')).toMatch(/"authenticated":true.*"scope":"read".*"authenticated":false/s);

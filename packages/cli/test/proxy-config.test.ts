@@ -40,7 +40,7 @@ describe('the block', () => {
       expect(first).toBe(
         '# https://app.example.com: http://127.0.0.1:3000, behind the sign-in of https://auth.example.com.',
       );
-      expect(third).toBe(`# Printed by: backchannel proxy-config ${proxy} app.example.com http://127.0.0.1:3000`);
+      expect(third).toBe(`# Printed by: ./backchannel proxy-config ${proxy} app.example.com http://127.0.0.1:3000`);
       expect(stdout).toContain('127.0.0.1:8000');
       const { block, warnings } = JSON.parse((await print([proxy, ...app, '--json'])).stdout);
       expect(`${block}\n`).toBe(stdout);

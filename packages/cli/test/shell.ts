@@ -1,4 +1,4 @@
-// Runs the lines of a page as a reader's shell would. It is a real bash, whose `backchannel` runs in the process of the test.
+// Runs the lines of a page as a reader's shell would. It is a real bash, whose `./backchannel` runs in the process of the test.
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -34,12 +34,13 @@ export async function openShell(home: Home): Promise<Shell> {
   });
   await new Promise<void>((done) => commands.listen(0, '127.0.0.1', done));
   const { port } = commands.address() as AddressInfo;
+  writeFileSync(join(home.root, 'backchannel'), standIn(folder, `http://127.0.0.1:${port}`), { mode: 0o755 });
   let exported = '';
   return {
     run: async (code, env = {}) => {
       const script = [
         exported,
-        functions(folder, `http://127.0.0.1:${port}`),
+        'curl() { command curl --silent --show-error "$@"; echo; }',
         code,
         `export -p | grep BACKCHANNEL_ > ${folder}/exported || true`,
       ].join('\n');
@@ -54,16 +55,13 @@ export async function openShell(home: Home): Promise<Shell> {
   };
 }
 
-/** A command without a pipe in front gets PASSWORD, as if someone typed it. */
-const functions = (folder: string, url: string) => `
-  backchannel() {
-    printf '%s\\0' "$@" > ${folder}/args
-    if [ -p /dev/stdin ]; then cat; else echo "\${PASSWORD-}"; fi > ${folder}/input
-    env -0 > ${folder}/env
-    local code
-    code=$(command curl --silent --show-error --fail ${url})
-    cat ${folder}/stderr >&2
-    cat ${folder}/stdout
-    return "$code"
-  }
-  curl() { command curl --silent --show-error "$@"; echo; }`;
+/** A script in the place of the checkout's. A command without a pipe in front gets PASSWORD, as if someone typed it. */
+const standIn = (folder: string, url: string) => `#!/bin/bash
+printf '%s\\0' "$@" > ${folder}/args
+if [ -p /dev/stdin ]; then cat; else echo "\${PASSWORD-}"; fi > ${folder}/input
+env -0 > ${folder}/env
+code=$(curl --silent --show-error --fail ${url})
+cat ${folder}/stderr >&2
+cat ${folder}/stdout
+exit "$code"
+`;

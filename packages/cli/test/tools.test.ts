@@ -69,7 +69,7 @@ describe('sessions', () => {
     expect(await server.statusFor(kept.headers)).toBe(200);
     const again = await run('sessions', 'revoke', ended.id);
     expect(again).toMatchObject({ stdout: '', exitCode: 1 });
-    expect(again.stderr).toMatch(/^There is no live session with this ID\. See: backchannel sessions list\n$/);
+    expect(again.stderr).toMatch(/^There is no live session with this ID\. See: \.\/backchannel sessions list\n$/);
   });
 
   test('all sessions end together, and the output has their number', async () => {
@@ -224,7 +224,9 @@ describe('the throttle', () => {
     expect(await server.tryPassword('admin123')).toBe(200);
     const again = await run('throttle', 'clear', 'ip:127.0.0.1');
     expect(again).toMatchObject({ stdout: '', exitCode: 1 });
-    expect(again.stderr).toMatch(/^There are no recent failures of this source\. See: backchannel throttle list\n$/);
+    expect(again.stderr).toMatch(
+      /^There are no recent failures of this source\. See: \.\/backchannel throttle list\n$/,
+    );
   });
 
   test('accepts a bare address, IPv6 included, and clears all sources together', async () => {

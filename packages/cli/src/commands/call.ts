@@ -1,5 +1,6 @@
 // `backchannel call`: calls any procedure of a server over the network. It opens no database and reads no configuration.
 import { BackchannelError } from '@backchannel/client-sdk';
+import { commandLine } from '@backchannel/server/installation';
 import { escapeControlCharacters } from '@backchannel/server/text';
 import { defineCommand, type Result } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -42,7 +43,7 @@ export const command = defineCommand({
   run: async ({ list, json, ...options }, given) => {
     const { argument: name, further, context } = given;
     if (list) return describeProcedures(name);
-    if (name === undefined) throw badUsage('call needs a PROCEDURE. See: backchannel call --list');
+    if (name === undefined) throw badUsage(`call needs a PROCEDURE. See: ${commandLine} call --list`);
     const procedure = await findProcedure(name);
     const token = chooseToken(procedure, options, context);
     const url = readUrl(options, context);

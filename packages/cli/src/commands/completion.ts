@@ -1,4 +1,5 @@
 // `backchannel completion`: prints a script with which a shell completes commands, options and procedures.
+import { commandPath } from '@backchannel/server/installation';
 import { defineCommand } from '../command.ts';
 import { fishScript } from '../completion/fish.ts';
 import { listPlaces, type Place } from '../completion/places.ts';
@@ -16,7 +17,7 @@ export const command = defineCommand({
   usage: 'completion SHELL',
   about:
     'Prints a script that completes commands, options and procedures in SHELL: bash, zsh or fish. Its first lines say how to\n' +
-    'install it. For bash, add this line to ~/.bashrc: source <(backchannel completion bash)',
+    `install it. For bash, add this line to ~/.bashrc:\nsource <(${commandPath} completion bash)`,
   options: {},
   argument: 'SHELL',
   choices: shells,

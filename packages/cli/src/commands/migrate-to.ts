@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, parseDatabaseUrl } from '@backchannel/server/config';
+import { commandLine } from '@backchannel/server/installation';
 import { defineCommand } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { counted } from '../counted.ts';
@@ -97,7 +98,7 @@ async function findKey({ secretKeys, dataDir }: Config): Promise<Key | null> {
 /** The settings to change after the move. No secret is repeated. */
 function nextSteps({ password }: Config, key: Key | null): string[] {
   const keyLine = (() => {
-    if (key === null) return 'SECRET_KEY=…  (create one: backchannel secret)';
+    if (key === null) return `SECRET_KEY=…  (create one: ${commandLine} secret)`;
     return key.file === null
       ? 'SECRET_KEY, unchanged'
       : `SECRET_KEY=…  (the content of ${key.file}), or SECRET_KEY_FILE=${key.file}`;

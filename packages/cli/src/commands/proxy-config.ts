@@ -1,5 +1,6 @@
 // `backchannel proxy-config`: prints the reverse proxy configuration that protects an application with this server. The
 // blocks are in ../proxies.
+import { commandLine } from '@backchannel/server/installation';
 import { defineCommand, defineGroup, type Given, type Result } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { adviceFor, type ProxyName } from '../proxies/advice.ts';
@@ -17,9 +18,9 @@ const options = {
   },
   preflight: {
     type: 'boolean',
-    about: 'pass CORS preflights to the application without sign-in, for pages of another application that call it',
+    about: 'pass CORS preflights without sign-in, for pages of another application that call it',
   },
-  basic: { type: 'boolean', about: 'offer HTTP Basic, for programs that support nothing else' },
+  basic: { type: 'boolean', about: 'ask for HTTP Basic in a 401, for programs that send a password only when asked' },
   backchannel: {
     type: 'string',
     value: 'URL',
@@ -43,7 +44,7 @@ const parts = (proxy: ProxyName, title: string) => ({
   about:
     `Prints the ${title} configuration that puts the sign-in in front of the application at UPSTREAM. HOST is the public\n` +
     'host name of the application. Without the two, it prints the block for BackChannel itself, at the host of PUBLIC_URL.\n\n' +
-    `  backchannel proxy-config ${proxy} app.example.com http://127.0.0.1:3000`,
+    `  ${commandLine} proxy-config ${proxy} app.example.com http://127.0.0.1:3000`,
   argument: 'HOST' as const,
   further: 'UPSTREAM' as const,
   run: async (values: SiteOptions, { argument: host, further: upstream, context }: Given): Promise<Result> => {

@@ -1,6 +1,7 @@
 // `backchannel restore`: replaces the database with a backup, and keeps the replaced files.
 import { resolve } from 'node:path';
 import type { Config } from '@backchannel/server/config';
+import { commandLine } from '@backchannel/server/installation';
 import type { Restored } from '@backchannel/server/restore';
 import { defineCommand } from '../command.ts';
 import { readConfig } from '../configuration.ts';
@@ -72,7 +73,7 @@ function sinceAdvice({ isPasswordOlder, isReadable }: Pick<Restored, 'isPassword
     return [
       'The previous database cannot be read, or is not as BackChannel created it. Sessions and tokens that were revoked ' +
         'after the backup may be live again. ' +
-        'Check backchannel sessions list and backchannel tokens list.',
+        `Check ${commandLine} sessions list and ${commandLine} tokens list.`,
     ];
   }
   if (!isPasswordOlder) return [];

@@ -1,4 +1,5 @@
 // `backchannel sessions`: lists and ends sessions. A running server rejects an ended session within one second.
+import { commandLine } from '@backchannel/server/installation';
 import type { toSession } from '@backchannel/server/views';
 import { defineCommand, defineGroup } from '../command.ts';
 import { readConfig } from '../configuration.ts';
@@ -42,7 +43,7 @@ const revoke = defineCommand({
       return (await sessions.revoke(id, null)) ? 1 : 0;
     });
     if (id !== undefined && revoked === 0)
-      throw refusal('There is no live session with this ID. See: backchannel sessions list');
+      throw refusal(`There is no live session with this ID. See: ${commandLine} sessions list`);
     return { text: `${counted(revoked, 'session')} ended`, json: { revoked } };
   },
 });

@@ -1,4 +1,5 @@
 // `backchannel throttle`: lists the sources of failed sign-ins, and clears their failures.
+import { commandLine } from '@backchannel/server/installation';
 import { defineCommand, defineGroup } from '../command.ts';
 import { readConfig } from '../configuration.ts';
 import { counted } from '../counted.ts';
@@ -55,7 +56,7 @@ const clear = defineCommand({
       return count;
     });
     if (source !== undefined && cleared === 0) {
-      throw refusal('There are no recent failures of this source. See: backchannel throttle list');
+      throw refusal(`There are no recent failures of this source. See: ${commandLine} throttle list`);
     }
     return { text: `${counted(cleared, 'source')} cleared`, json: { cleared } };
   },

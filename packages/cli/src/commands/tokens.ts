@@ -1,4 +1,5 @@
 // `backchannel tokens`: creates, lists and revokes API tokens. Access to the machine is enough.
+import { commandLine } from '@backchannel/server/installation';
 import type { toToken } from '@backchannel/server/views';
 import { defineCommand, defineGroup } from '../command.ts';
 import { readConfig } from '../configuration.ts';
@@ -83,7 +84,7 @@ const revoke = defineCommand({
   run: async (_, { argument: id, context }) => {
     if (id === undefined) throw badUsage('tokens revoke needs an ID');
     const isRevoked = await withServices(readConfig(context), ({ tokens }) => tokens.revoke(id, null));
-    if (!isRevoked) throw refusal('There is no live token with this ID. See: backchannel tokens list');
+    if (!isRevoked) throw refusal(`There is no live token with this ID. See: ${commandLine} tokens list`);
     return { text: '1 token revoked', json: { revoked: 1 } };
   },
 });

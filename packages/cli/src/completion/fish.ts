@@ -1,10 +1,11 @@
 // The completion script for fish: one function that looks up the place.
+import { commandPath } from '@backchannel/server/installation';
 import type { Next, Place } from './places.ts';
 
 export const fishScript = (
   places: readonly Place[],
 ): string => `# Completion of backchannel for fish. In ~/.config/fish/config.fish:
-#   backchannel completion fish | source
+#   ${commandPath} completion fish | source
 function __backchannel_look_up
     set -l place ''
     set -l previous ''

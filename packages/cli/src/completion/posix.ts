@@ -1,10 +1,11 @@
 // The completion scripts for bash and zsh. Both share a function that looks up the place. Each passes the words in and the
 // candidates out in its own way.
+import { commandPath } from '@backchannel/server/installation';
 import type { Next, Place } from './places.ts';
 
 /** Works with bash 3.2, the version on macOS, and later. */
 export const bashScript = (places: readonly Place[]): string => `# Completion of backchannel for bash. In ~/.bashrc:
-#   source <(backchannel completion bash)
+#   source <(${commandPath} completion bash)
 ${lookUp(places)}
 _backchannel() {
   local current=\${COMP_WORDS[COMP_CWORD]} candidates='' files='' file
@@ -18,7 +19,7 @@ complete -F _backchannel backchannel`;
 
 export const zshScript = (places: readonly Place[]): string => `#compdef backchannel
 # Completion of backchannel for zsh. In ~/.zshrc, after compinit:
-#   source <(backchannel completion zsh)
+#   source <(${commandPath} completion zsh)
 ${lookUp(places)}
 _backchannel() {
   local candidates='' files=''

@@ -1,4 +1,5 @@
 // The block for Caddy 2.6 and later. Everything is in one `route`, so the directives run in the order written.
+import { commandLine } from '@backchannel/server/installation';
 import { basicToken, bearerToken, ourCookies } from './credentials.ts';
 import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import type { Site } from './site.ts';
@@ -11,7 +12,7 @@ export function caddyBlock(site: Site): string {
     : `${url.origin}: BackChannel itself.`;
   return `# ${what}
 # For the Caddyfile; then: caddy reload
-# Printed by: backchannel proxy-config caddy${words && ` ${words}`}
+# Printed by: ${commandLine} proxy-config caddy${words && ` ${words}`}
 
 ${address(url)} {
 ${tls(site)}${upstream ? application(site, upstream) : own(site)}

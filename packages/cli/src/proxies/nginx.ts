@@ -1,6 +1,7 @@
 // The block for nginx 1.18 and later, with the modules that Debian builds in. Directives that a location inherits are at the
 // server level, so a location that you add inherits them too.
 import { createHash } from 'node:crypto';
+import { commandLine } from '@backchannel/server/installation';
 import { basicToken, bearerToken, ourCookies } from './credentials.ts';
 import { ambiguousTarget, publicTarget } from './public-paths.ts';
 import { portOf, type Site } from './site.ts';
@@ -17,7 +18,7 @@ function head({ url, upstream, publicUrl, words }: Site): string {
   return [
     `# ${what}`,
     `# For /etc/nginx/conf.d/${fileName(url)}.conf; then: nginx -t && nginx -s reload`,
-    `# Printed by: backchannel proxy-config nginx${words && ` ${words}`}`,
+    `# Printed by: ${commandLine} proxy-config nginx${words && ` ${words}`}`,
   ].join('\n');
 }
 

@@ -1,5 +1,6 @@
 // The block for Traefik 2 and 3, as dynamic configuration in a file. Traefik can't remove a single cookie from a request or
 // inspect Authorization. The block and its advice explain the consequences.
+import { commandLine } from '@backchannel/server/installation';
 import { ambiguousPath } from './public-paths.ts';
 import type { Site } from './site.ts';
 import { deletedHeaders, identityHeaders, methodOverrides, verifyReads } from './stripped.ts';
@@ -11,7 +12,7 @@ export function traefikBlock(site: Site): string {
     : `${url.origin}: BackChannel itself.`;
   return `# ${what}
 # For the folder of the file provider (providers.file.directory), as ${nameOf(url)}.yaml
-# Printed by: backchannel proxy-config traefik${words && ` ${words}`}
+# Printed by: ${commandLine} proxy-config traefik${words && ` ${words}`}
 ${upstream ? application(site, upstream) : own(site)}`;
 }
 

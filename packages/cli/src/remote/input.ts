@@ -1,9 +1,9 @@
 // Reads the input of a call: JSON from the command line, a file or a pipe. It is validated with the procedure's own schema
 // before anything is sent.
-
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { errorCode } from '@backchannel/server/error-code';
+import { commandLine } from '@backchannel/server/installation';
 import type { Given } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { badUsage } from '../failure.ts';
@@ -26,7 +26,7 @@ export async function readInput(procedure: Procedure, { further, context }: Give
   const { success = true, error } = procedure.input?.safeParse(value) ?? {};
   if (success || !error) return value;
   const { issuesOf } = await import('@backchannel/server/errors');
-  const about = `the input is not valid. See: backchannel call --list ${procedure.name}`;
+  const about = `the input is not valid. See: ${commandLine} call --list ${procedure.name}`;
   throw badUsage([about, ...issueLines(issuesOf(error))].join('\n'));
 }
 

@@ -1,6 +1,7 @@
 // The procedures of the router that this command line comes with: their names, who may call them, and their input. Loading
 // the router opens nothing.
 import { nearest } from '@backchannel/server/checks/nearest';
+import { commandLine } from '@backchannel/server/installation';
 import { badUsage } from '../failure.ts';
 import { table } from '../table.ts';
 
@@ -24,7 +25,7 @@ export async function findProcedure(name: string): Promise<Procedure> {
     name,
     procedures.map((procedure) => procedure.name),
   );
-  const hint = meant ? `Did you mean ${meant}?` : 'See: backchannel call --list';
+  const hint = meant ? `Did you mean ${meant}?` : `See: ${commandLine} call --list`;
   throw badUsage(`unknown procedure ${JSON.stringify(name)}. ${hint}`);
 }
 

@@ -1,7 +1,7 @@
 // Which password is in effect, and how strong it is.
-
 import { isLoopback, isLoopbackOrigin } from '../config/address.ts';
-import { type Config, isInstalled, nameOfDatabase } from '../config/config.ts';
+import { type Config, nameOfDatabase } from '../config/config.ts';
+import { commandLine } from '../config/installation.ts';
 import { settingOf } from '../config/settings.ts';
 import { type EffectivePassword, effectivePassword, matchesEffective } from '../services/password/effective.ts';
 import { hashForms } from '../services/password/hashing.ts';
@@ -31,7 +31,7 @@ export function checkPassword(config: CheckedConfig, effective: EffectivePasswor
         advice(
           'password',
           `the built-in ${BUILT_IN_PASSWORD} is in effect, which everyone knows: set your own with MASTER_PASSWORD_HASH ` +
-            `(create one: ${isInstalled ? 'backchannel hash' : 'npx pnpm@12 hash'})`,
+            `(create one: ${commandLine} hash)`,
         ),
       ];
     case 'MASTER_PASSWORD':
@@ -83,7 +83,7 @@ function checkPlain(plain: string, config: CheckedConfig): Finding[] {
   const problem = newPasswordProblem(plain);
   return [
     ...(problem ? [weak(about, problem, config)] : passwordWarnings(plain).map((text) => advice(about, text))),
-    advice(about, 'is in plain text; `backchannel hash-master --env` prints a line to replace it with'),
+    advice(about, `is in plain text; \`${commandLine} hash-master --env\` prints a line to replace it with`),
   ];
 }
 
@@ -91,8 +91,7 @@ function checkExample(hash: string): Finding[] {
   const about = 'MASTER_PASSWORD_HASH';
   const example = settingOf(about)?.example;
   if (hashForms(hash).base64 !== example) return [];
-  const text =
-    'is the example from the messages, whose password nobody knows: create one with `backchannel hash --env`';
+  const text = `is the example from the messages, whose password nobody knows: create one with \`${commandLine} hash --env\``;
   return [{ level: 'fault', about, text }];
 }
 

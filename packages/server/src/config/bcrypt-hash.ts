@@ -2,12 +2,13 @@
  * The bcrypt hash in MASTER_PASSWORD_HASH: its two forms, and what probably damaged one that is incomplete. It runs no
  * bcrypt, and a diagnosis contains no part of the value.
  */
+import { commandLine } from './installation.ts';
 
 const bcryptHash = /^\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/;
 
 const eaten =
   'did Docker Compose or the shell eat the `$`? Put the hash in single quotes (in compose.yaml: every `$` as `$$`), ' +
-  'or use the form without `$` that `backchannel hash --base64` prints';
+  `or use the form without \`$\` that \`${commandLine} hash --base64\` prints`;
 
 const plain = 'put a plain password in MASTER_PASSWORD';
 
@@ -41,7 +42,8 @@ export function diagnoseHash(value: string): string {
   if (whole(text.replace(/^[^:]*:/, '')))
     return 'has a user name before the hash: only what follows the colon is wanted';
   if (/^\$2[aby]\$/.test(text) && text.length > 60) return 'is longer than a bcrypt hash, which has 60 characters';
-  if (/^\$(?!2)[a-z0-9-]+\$/.test(text)) return 'is a hash, but not of bcrypt; `backchannel hash` makes the right one';
+  if (/^\$(?!2)[a-z0-9-]+\$/.test(text))
+    return `is a hash, but not of bcrypt; \`${commandLine} hash\` makes the right one`;
   if (text.startsWith('JDJ')) return 'begins like the base64 form of a bcrypt hash, but is cut short or changed';
   if (remainders.some((remainder) => remainder.test(text))) return `is no bcrypt hash: ${eaten}`;
   // A damaged hash can look like a password, and the reverse. Then the diagnosis mentions both.

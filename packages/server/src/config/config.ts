@@ -2,10 +2,12 @@
  * Loads the configuration. Only this file reads `process.env`, and it does so once. It creates nothing, and it knows nothing
  * about what the data folder and the database contain.
  */
+
 import { existsSync } from 'node:fs';
-import { dirname, join, resolve, sep } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { isLoopback, isLoopbackOrigin } from './address.ts';
 import { Environment } from './environment.ts';
+import { isInstalled } from './installation.ts';
 import { ConfigError, type ConfigProblem } from './problem.ts';
 import { exampleLine, table, type Values } from './settings.ts';
 import { readSources, type Sources } from './sources.ts';
@@ -81,9 +83,6 @@ export function loadConfig(options: LoadConfigOptions = {}): Config {
   };
 }
 
-/** Whether this code was installed from npm. Otherwise it runs from a checkout. */
-export const isInstalled = import.meta.dirname.split(sep).includes('node_modules');
-
 /** The checkout's root (the folder above with pnpm-workspace.yaml), or the working folder if installed from npm. */
 export function findRoot(): string {
   // A workspace that this package is installed in has a file of that name too, but it isn't ours.
@@ -98,7 +97,7 @@ export function findRoot(): string {
 export const isStartedByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
   /[\\/]_npx[\\/]/.test(env.npm_execpath ?? '');
 
-/** Whether this process is what `npx backchannel-server` runs, and not a program that only inherits npx's environment. */
+/** Whether this process is what `npx -y backchannel-server` runs, and not a program that only inherits npx's environment. */
 export const isRunByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
   isInstalled && env.npm_lifecycle_event === 'npx' && /^\W*backchannel-server\b/.test(env.npm_lifecycle_script ?? '');
 

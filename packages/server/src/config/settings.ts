@@ -88,7 +88,7 @@ export const table = {
     example: unknownPasswordHash,
     description: 'Its bcrypt hash, as it is or in base64. If it is set, MASTER_PASSWORD is ignored.',
     details:
-      'It keeps the plain text out of this file. "backchannel hash --env" prints the whole line: with the hash in single ' +
+      'It keeps the plain text out of this file. "./backchannel hash --env" prints the whole line: with the hash in single ' +
       'quotes ($2b$12$...), or with --base64 in a form that no tool changes.',
   }),
   sessionExpireMinutes: fixed('SESSION_EXPIRE_MINUTES', wholeNumber(1, MAX_DAYS * 24 * 60), {

@@ -3,7 +3,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { findRoot, isInstalled, settings } from '../config/config.ts';
+import { findRoot, settings } from '../config/config.ts';
+import { isInstalled } from '../config/installation.ts';
 import { version } from '../version.ts';
 
 /** Whether to serve, or a text for stdout or stderr instead. */

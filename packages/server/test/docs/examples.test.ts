@@ -176,8 +176,7 @@ describe('the command line', () => {
 
   test.each(pages)('is called in %s as it can be', async (file) => {
     const calls = codeIn(read(file)).flatMap((line) => {
-      const [, call] =
-        /(?:^|npx pnpm@12 |run --rm |exec -it backchannel )backchannel (?:help )?([a-z][^)]*)/.exec(line) ?? [];
+      const [, call] = /(?:^|\.\/|run --rm |exec -it backchannel )backchannel (?:help )?([a-z][^)]*)/.exec(line) ?? [];
       return call === undefined ? [] : [call];
     });
     if (!/^(?:ARCHITECTURE|CONTRIBUTING|docs\/deploy-.*)\.md$/.test(file)) expect(calls.length).toBeGreaterThan(5);
@@ -192,7 +191,7 @@ describe('the command line', () => {
   test.each(pages)('and pnpm are told in %s to run scripts that there are', (file) => {
     const { scripts } = JSON.parse(read('package.json'));
     const told = codeIn(read(file)).flatMap((line) =>
-      [...line.matchAll(/npx pnpm@12 ([\w-]+)/g)].map(([, name]) => name),
+      [...line.matchAll(/npx -y pnpm@12 ([\w-]+)/g)].map(([, name]) => name),
     );
     const known = [...Object.keys(scripts), 'install', '--filter'];
     expect(told.filter((name = '') => !known.includes(name))).toEqual([]);

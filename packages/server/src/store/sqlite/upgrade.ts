@@ -2,9 +2,11 @@
  * Prepares a database for its migrations. A database that a newer version has used is rejected. A database with pending
  * migrations is copied first, so you can go back to the older version.
  */
+
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
+import { commandLine } from '../../config/installation.ts';
 import { inspectDatabase, inspectOpen } from '../inspect.ts';
 import { UpgradeError } from '../unavailable.ts';
 import { asCopyError, CopyError, draftCopy, stamp } from './copy.ts';
@@ -52,7 +54,7 @@ function copiesIn(folder: string): string[] {
 function newerText(file: string, unknown: readonly string[]): string {
   const folder = folderOf(file);
   const copy = copiesIn(folder).find((name) => isOurs(join(folder, name)));
-  const back = copy ? `, or go back to the earlier copy: backchannel restore ${join(folder, copy)}` : '';
+  const back = copy ? `, or go back to the earlier copy: ${commandLine} restore ${join(folder, copy)}` : '';
   return (
     `DATABASE_URL: a newer BackChannel has used ${file} (${unknown.join(', ')}): ` +
     `run that version or a newer one${back}`
