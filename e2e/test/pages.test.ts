@@ -6,6 +6,7 @@ import axe from 'axe-core';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { openBrowser, type TestBrowser } from '../browser.ts';
+import { findFreePorts } from '../free-ports.ts';
 import { openServer } from '../server.ts';
 import { watch } from '../watch.ts';
 
@@ -18,7 +19,7 @@ test('signs in by keyboard and without script, and comes back to the deep link a
   await using application = await openApplication();
   const page = await newPage(browser, { javaScriptEnabled: false });
   const problems = watch(page, server.url);
-  const next = `${application.url}/deep/link?a=b&c=%26`;
+  const next = `${application.url.replace('127.0.0.1', 'localhost')}/deep/link?a=b&c=%26`;
 
   await page.goto(`${server.url}/login?${new URLSearchParams({ next })}`);
   await typePassword(page, PASSWORD);
@@ -27,7 +28,7 @@ test('signs in by keyboard and without script, and comes back to the deep link a
   await page.keyboard.press('Enter');
   await page.waitForURL((url) => url.href === next);
   expect(await page.textContent('body')).toBe('GET /deep/link?a=b&c=%26');
-  expect(problems).toEqual([expect.stringContaining(`asked another host: ${application.url}/`)]);
+  expect(problems).toEqual([expect.stringContaining('asked another host: http://localhost:')]);
 
   await page.goto(server.url);
   expect(await page.locator('.list').textContent()).toMatch(/this browser.*kept signed in/s);
@@ -72,6 +73,26 @@ test('ends other sessions, and its own', async (context) => {
   await first.getByRole('link', { name: 'Sign in again' }).click();
   await first.getByLabel('Password').waitFor();
   expect(problems).toEqual([]);
+});
+
+test('at another address there is no form, but a button to the right one, which keeps where to go on to', async (context) => {
+  await using browser = await openBrowser(context);
+  await using application = await openApplication();
+  const [port = 0] = await findFreePorts(1);
+  const publicUrl = `http://nas:${port}`;
+  await using server = await openServer({ MASTER_PASSWORD: PASSWORD, PORT: String(port), PUBLIC_URL: publicUrl });
+  const page = await newPage(browser, { viewport: phone });
+  // Another port of PUBLIC_URL's host name is an application that may be returned to.
+  const next = application.url.replace('127.0.0.1', 'nas');
+  await page.goto(`http://my_nas:${port}/login?${new URLSearchParams({ next: `${next}/deep` })}#/link`);
+  await page.getByRole('heading', { name: 'Wrong address' }).waitFor();
+  expect(await page.locator('form, input').count()).toBe(0);
+  expect(await faultsOf(page)).toEqual([]);
+  await page.getByRole('link', { name: `Go to nas:${port}` }).click();
+  await typePassword(page, PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`${next}/deep#/link`);
+  expect(server.output()).not.toContain('/link');
 });
 
 test('a wait counts down, and the page says when it is over', async (context) => {
@@ -147,6 +168,19 @@ test.for(['light', 'dark'] as const)(
       await page.getByText(/^(Does|Did) .* here\?$/).waitFor();
       await look('You are signed in');
     }
+    // The page on the way to the application, which stays without this header.
+    const onWay = await newPage(browser, { colorScheme, viewport: phone });
+    await onWay.route('**/login', async (route) => {
+      const response = await route.fetch();
+      const { refresh, ...headers } = response.headers();
+      expect(refresh).toBe(`0;url=${next}`);
+      await route.fulfill({ response, headers });
+    });
+    await onWay.goto(`${fresh.url}/login?${new URLSearchParams({ next })}`);
+    await typePassword(onWay, PASSWORD);
+    await onWay.keyboard.press('Enter');
+    await onWay.getByRole('link', { name: 'Continue to localhost:9' }).waitFor();
+    found.push(...(await faultsOf(onWay)));
     await page.goto(`${fresh.url}/logout`);
     await look('Sign out?');
     await page.getByRole('button', { name: 'Sign out' }).click();
@@ -199,9 +233,9 @@ async function faultsOf(page: Page): Promise<string[]> {
 /** Another application on this machine: it answers with what it was asked for. */
 async function openApplication(): Promise<AsyncDisposable & { url: string }> {
   const server = createServer((req, res) => res.end(`${req.method} ${req.url}`));
-  server.listen(0, 'localhost');
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const url = `http://localhost:${(server.address() as AddressInfo).port}`;
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     url,
     [Symbol.asyncDispose]: async () => {

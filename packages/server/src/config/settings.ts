@@ -134,7 +134,8 @@ export const table = {
     description: 'The domain whose subdomains forward-auth protects. It needs an https PUBLIC_URL under it.',
     details:
       'With example.com, forward-auth protects photos.example.com: browsers that sign in carry a second cookie to all ' +
-      "subdomains, valid at forward-auth and nowhere else. If left out, it protects applications on PUBLIC_URL's own host.",
+      "subdomains, valid at forward-auth and nowhere else. If left out, it protects applications on PUBLIC_URL's own host. " +
+      'A domain under which strangers have names, such as co.uk or duckdns.org, is refused.',
   }),
   /** Origins other than publicUrl's, spelled as browsers send them. */
   allowedOrigins: fixed('ALLOWED_ORIGINS', AllowedOrigins, {
