@@ -30,7 +30,7 @@ export function createSentBack(config: Pick<Config, 'publicUrl' | 'cookieDomain'
     if (hostname !== home.hostname && !(cookieDomain !== null && isUnder(hostname, cookieDomain))) {
       const domain = cookieDomain === null ? 'COOKIE_DOMAIN, which is not set' : `COOKIE_DOMAIN (${cookieDomain})`;
       return html`${host} is neither ${home.hostname} nor under ${domain}. A sign-in here is not valid there. If it is an
-application of yours, run <code>backchannel proxy-config</code> for it, which says what to set. If not, do not go there.`;
+application of yours, run <code>./backchannel proxy-config</code> for it, which says what to set. If not, do not go there.`;
     }
     if (protocol === 'http:' && config.secureCookies) {
       return html`You opened ${host} over http, and the cookie is only sent over https. Use https there. If you did, configure
@@ -61,7 +61,7 @@ cookies for domains under which anyone can register a name, such as co.uk.`,
   const explanations: Record<NoReturn, Html> = {
     'proxy-not-trusted': html`The proxy is not trusted, so the address you came from is unknown. Add the proxy to TRUSTED_PROXIES.`,
     'address-not-told': html`The proxy does not report the address you came from. Configure it to send X-Forwarded-Proto, -Host and
--Uri, as <code>backchannel proxy-config</code> prints it.`,
+-Uri, as <code>./backchannel proxy-config</code> prints it.`,
     'address-too-long': html`The address you came from is too long to return to. Open it again; you are signed in.`,
     'address-not-usable': html`The address you came from contains a space, characters that are not encoded or, before its query, a \\, so it
 is not followed. Open it again; you are signed in.`,
