@@ -10,6 +10,7 @@ import { type HereOptions, makeHome } from './run.ts';
 
 const home = makeHome({
   'input.json': '{"limit": 1}',
+  'windows.json': '\uFEFF{"limit": 1}',
   'broken.json': '{"password": "correct horse',
   'change.json': JSON.stringify({ current: OWN_PASSWORD, new: 'correct horse battery' }),
 });
@@ -325,6 +326,12 @@ describe('--password', () => {
     expect(JSON.parse(stdout)).toMatchObject({ message: 'The password is changed.' });
     const again = await call(['auth.me', '--password'], { env, input: 'correct horse battery' });
     expect(JSON.parse(again.stdout)).toMatchObject({ session: { device: 'backchannel-cli', current: true } });
+  });
+
+  test('reads a file with a byte order mark, as editors on Windows write it', async () => {
+    const { stdout, exitCode } = await call(['auth.events.list', '@windows.json']);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout).events).toHaveLength(1);
   });
 
   test('asks for the password at a terminal', async () => {

@@ -65,10 +65,10 @@ describe.skipIf(process.getuid?.() !== 0)('as root (skipped for other users)', (
   const nobody = 65_534;
 
   test.each([
-    ['a data folder of another user', nobody, nobody, 'sudo -u nobody backchannel …'],
-    ['a user without a name', 54_321, 54_321, "sudo -u '#54321' backchannel …"],
-    ['a folder of root, in which another user writes', 0, nobody, 'sudo -u nobody backchannel …'],
-    ['a folder of another user, in which root has been', nobody, 0, 'sudo -u nobody backchannel …'],
+    ['a data folder of another user', nobody, nobody, 'sudo -u nobody ./backchannel …'],
+    ['a user without a name', 54_321, 54_321, "sudo -u '#54321' ./backchannel …"],
+    ['a folder of root, in which another user writes', 0, nobody, 'sudo -u nobody ./backchannel …'],
+    ['a folder of another user, in which root has been', nobody, 0, 'sudo -u nobody ./backchannel …'],
   ])('%s is left unchanged, with the command to run instead', async (_, folderUid, fileUid, line) => {
     await makeDatabase();
     chownSync(file, fileUid, fileUid);
@@ -92,7 +92,7 @@ describe.skipIf(process.getuid?.() !== 0)('as root (skipped for other users)', (
     chownSync(other.root, nobody, nobody);
     const { stdout, stderr, exitCode } = await other.run(['password', 'set'], { input: 'the long password' });
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 1 });
-    expect(stderr).toMatch(/sudo -u nobody backchannel …\n$/);
+    expect(stderr).toMatch(/sudo -u nobody \.\/backchannel …\n$/);
     expect(existsSync(join(other.root, 'data'))).toBe(false);
   });
 });

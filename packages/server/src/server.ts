@@ -1,5 +1,6 @@
 // Opens a whole server from a configuration. main.ts and the tests use it. Importing this file has no side effects.
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { refuseForeignData } from './checks/owner.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config/config.ts';
 import { createTrust } from './http/client-address.ts';
@@ -42,6 +43,7 @@ export async function openServer(options: {
   }
   // With PostgreSQL the data folder is not needed, since the key is in the configuration.
   if (options.config.database.engine === 'sqlite') prepareDataFolder(options.config.dataDir);
+  refuseForeignData(options.config);
   await using opened = new AsyncDisposableStack();
   const store = opened.use(await openStore(options.config.database));
   const opening = openServices({ config: options.config, store, log, ...(clock ? { clock } : {}) });

@@ -35,7 +35,8 @@ async function readText(argument: string, { stdin, cwd }: CommandContext): Promi
   if (isTyped(argument)) return argument;
   const file = argument.slice(1);
   try {
-    return readFileSync(resolve(cwd, file), 'utf8');
+    // Without a byte order mark, with which some editors on Windows begin a file.
+    return new TextDecoder().decode(readFileSync(resolve(cwd, file)));
   } catch (error) {
     const reason = errorCode(error) || error;
     throw badUsage(`cannot read the input ${JSON.stringify(file)} (${reason})`);

@@ -1,11 +1,16 @@
 // Which user owns the data. The server can't use files that another user (root included) creates there.
 import { readFileSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { dirname } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { commandLine } from '../config/installation.ts';
 import { errorCode } from '../error-code.ts';
+import { DataFolderError } from '../store/data-folder.ts';
 
 /** The data belongs to another user. */
 export interface ForeignOwner {
+  /** The folder that shows it: one that holds data, or its nearest parent if there is none yet. */
+  folder: string;
   /** One sentence, with the command to run instead. */
   text: string;
 }
@@ -24,10 +29,26 @@ export function findForeignOwner({ dataDir, database }: Pick<Config, 'dataDir' |
     if (owner === null || owner.uid === me) continue;
     const text =
       `${owner.folder} belongs to another user, whose server could not use files that this user creates there; ` +
-      `run this as that user: sudo -u ${nameOf(owner.uid)} backchannel …`;
-    return { text };
+      `run this as that user: sudo -u ${nameOf(owner.uid)} ${commandLine} …`;
+    return { folder: owner.folder, text };
   }
   return null;
+}
+
+/**
+ * A server of one user that works on the data of another would leave files behind that the other can't use, such as
+ * SQLite's log. A folder that doesn't exist yet is this server's to create.
+ * @throws DataFolderError with the line that gives this user the data
+ */
+export function refuseForeignData(config: Pick<Config, 'dataDir' | 'database'>): void {
+  const { dataDir, database } = config;
+  const foreign = findForeignOwner(config);
+  if (!foreign || database.engine !== 'sqlite' || ![dataDir, dirname(database.file)].includes(foreign.folder)) return;
+  const { uid, gid, username } = userInfo();
+  throw new DataFolderError(
+    `DATA_DIR: ${foreign.folder} belongs to another user than ${username}, who runs this; run it as that user, or give it ` +
+      `the data: sudo chown -R ${uid}:${gid} ${foreign.folder}`,
+  );
 }
 
 /** The user who creates files in a folder. Null if nobody has yet. */

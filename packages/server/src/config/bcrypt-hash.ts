@@ -37,6 +37,10 @@ export function parseBcryptHash(value: string): string | null {
 export function diagnoseHash(value: string): string {
   const text = value.trim().replace(/^(['"])(.*)\1$/s, '$2');
   const whole = (changed: string) => parseBcryptHash(changed) !== null;
+  const line = /^(?:export[ \t]+)?MASTER_PASSWORD_HASH[ \t]*=[ \t]*(['"]?)(.*)\1$/s.exec(text);
+  if (line && whole(line[2] ?? '')) {
+    return `is a whole line of .env: only what follows the = is wanted, as \`${commandLine} hash\` prints it`;
+  }
   if (whole(text)) return 'has its quotes in the value (`docker run --env-file` keeps them): leave them out';
   if (whole(text.replaceAll('$$', '$'))) return 'has every `$` doubled, which only compose.yaml wants';
   if (whole(text.replace(/^[^:]*:/, '')))

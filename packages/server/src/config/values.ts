@@ -114,7 +114,12 @@ export const SecretKeys = z.string().transform((value, context): readonly string
   keys.forEach((key, index) => {
     const which = keys.length === 1 ? 'it' : `key ${index + 1} of ${keys.length}`;
     const length = [...key].length;
-    if (length < 32) {
+    if (/^(?:export\s+)?SECRET_KEY\s*=/.test(key)) {
+      context.addIssue({
+        code: 'custom',
+        message: `${which} is a whole line of .env: only what follows the = is wanted`,
+      });
+    } else if (length < 32) {
       context.addIssue({ code: 'custom', message: `needs at least 32 characters, ${which} has ${length}` });
     } else if (/\s/u.test(key)) {
       // The output of another program may have ended up here, such as a question that npx asks.

@@ -327,6 +327,15 @@ describe('NAME_FILE', () => {
       'SECRET_KEY: needs at least 32 characters, it has 5',
     );
     expect(problem({ MASTER_PASSWORD_FILE: 'p' }, { p: 'a\0b' })).toMatch(/^MASTER_PASSWORD: has a NUL/);
+    // As `hash --env > file` and `secret --env > file` write it.
+    const whole = /is a whole line of \.env: only what follows the = is wanted/;
+    const base64 = Buffer.from(hash).toString('base64');
+    for (const value of [`'${hash}'`, hash, base64]) {
+      const told = problem({ MASTER_PASSWORD_HASH_FILE: 'h' }, { h: `MASTER_PASSWORD_HASH=${value}\n` });
+      expect(told).toMatch(whole);
+      expect(told).not.toContain(value.slice(8, 20));
+    }
+    expect(problem({ SECRET_KEY_FILE: 'k' }, { k: `SECRET_KEY=${key('k')}\n` })).toMatch(whole);
     for (const text of ['two\nlines', 'two\r\nlines', '\nsecond line', 'an old\rMac']) {
       const told = /^MASTER_PASSWORD: has a line break in it/;
       expect(problem({ MASTER_PASSWORD_FILE: 'p' }, { p: `${text}\n` })).toMatch(told);
@@ -593,7 +602,8 @@ describe('which password counts', () => {
 describe('MASTER_PASSWORD_HASH', () => {
   const base64 = Buffer.from(hash).toString('base64');
   const diagnosis = (MASTER_PASSWORD_HASH: string) => problem({ MASTER_PASSWORD_HASH });
-  const eaten = /did Docker Compose or the shell eat the `\$`\?.*single quotes.*`\$\$`.*`backchannel hash --base64`/;
+  const eaten =
+    /did Docker Compose or the shell eat the `\$`\?.*single quotes.*`\$\$`.*`\.\/backchannel hash --base64`/;
 
   test.each([
     ['$2b$', hash],

@@ -2,14 +2,14 @@
 // Runs on one engine: it is about the process; instances.test.ts runs processes on both.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { settings } from '../../src/config/config.ts';
 import { openStore } from '../../src/store/database.ts';
 import { call, main, run } from '../support/server-process.ts';
@@ -273,6 +273,40 @@ test.each(['PORT', 'METRICS_PORT'])('a start that finds its %s taken leaves noth
   const url = await server.url();
   const [, password = ''] = /Password +(\S+)/.exec(server.stdout()) ?? [];
   expect(await me(url, await signIn(url, password))).toBe(200);
+});
+
+describe.skipIf(process.getuid?.() !== 0)('data of another user (skipped: only root can give it away)', () => {
+  const NOBODY = 65_534;
+
+  test.each([
+    ['the folder', (folder: string) => chownSync(folder, NOBODY, NOBODY)],
+    [
+      "a folder of root with another user's database",
+      (folder: string) => chownSync(join(folder, 'backchannel.db'), NOBODY, NOBODY),
+    ],
+  ])('keeps it from starting: %s', async (_which, giveAway) => {
+    const env = { DATA_DIR: newFolder() };
+    {
+      await using first = run(env);
+      await first.url();
+    }
+    giveAway(env.DATA_DIR);
+    const before = readdirSync(env.DATA_DIR);
+    await using server = run(env);
+    expect((await server.ended).code).toBe(1);
+    expect(server.stderr()).toBe(
+      `DATA_DIR: ${env.DATA_DIR} belongs to another user than ${userInfo().username}, who runs this; run it as that user, or ` +
+        `give it the data: sudo chown -R 0:${process.getgid?.()} ${env.DATA_DIR}\n`,
+    );
+    expect(readdirSync(env.DATA_DIR)).toEqual(before);
+  });
+
+  test('a folder that it creates in a folder of theirs is its own', async () => {
+    const theirs = newFolder();
+    chownSync(theirs, NOBODY, NOBODY);
+    await using server = run({ DATA_DIR: join(theirs, 'data') });
+    expect(await server.url()).toMatch(/^http/);
+  });
 });
 
 test('what else keeps it from starting is one sentence, too', async () => {

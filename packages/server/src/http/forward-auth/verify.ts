@@ -3,6 +3,7 @@
 // here opens every application.
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Config } from '../../config/config.ts';
+import { commandLine } from '../../config/installation.ts';
 import { logOnce } from '../../log-once.ts';
 import { messages } from '../../messages.ts';
 import type { RequestLog } from '../../repeated-lines.ts';
@@ -63,7 +64,7 @@ export function createVerify(options: {
   const hostnameOf = (reported: Reported) => (reported === 'contradiction' ? null : (reported?.hostname ?? null));
 
   const warnOfContradiction = logOnce((req: IncomingMessage) => {
-    const advice = 'let the proxy set one and delete the other, as backchannel proxy-config prints it';
+    const advice = `let the proxy set one and delete the other, as ${commandLine} proxy-config prints it`;
     log.warn({ peer: peerOf(req) }, `forward-auth: X-Forwarded-* and X-Original-* contradict each other; ${advice}`);
   });
 
