@@ -22,7 +22,7 @@ export const command = defineCommand({
   argument: 'URL',
   run: async (_, { argument, context }) => {
     const { stdin } = context;
-    const target = readTarget(argument ?? (stdin.isTTY ? '' : (await readPipe(stdin, 'the URL')).trim()));
+    const target = readTarget(argument ?? (stdin.isTTY ? '' : (await readPipe(stdin, 'the URL')).trim()), context.env);
     const config = readConfig(context);
     const file = fileOf(config);
     refuseUnusable(config);
@@ -67,9 +67,9 @@ export const command = defineCommand({
   },
 });
 
-function readTarget(url: string): PostgresAddress {
+function readTarget(url: string, env: NodeJS.ProcessEnv): PostgresAddress {
   if (url === '') throw badUsage('migrate-to needs a postgresql:// URL');
-  const target = parseDatabaseUrl(url);
+  const target = parseDatabaseUrl(url, { env });
   if ('problem' in target) throw badUsage(`the URL ${target.problem}`);
   if (target.engine !== 'postgresql') throw badUsage('migrate-to needs a postgresql:// URL');
   return target;

@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { isLoopback, isLoopbackOrigin } from './address.ts';
 import { Environment } from './environment.ts';
 import { isInstalled } from './installation.ts';
+import { withVariables } from './postgres-parameters.ts';
 import { ConfigError, type ConfigProblem } from './problem.ts';
 import { exampleLine, table, type Values } from './settings.ts';
 import { readSources, type Sources } from './sources.ts';
@@ -102,8 +103,11 @@ export const isRunByNpx = (env: NodeJS.ProcessEnv = process.env): boolean =>
   isInstalled && env.npm_lifecycle_event === 'npx' && /^\W*backchannel-server\b/.test(env.npm_lifecycle_script ?? '');
 
 /** Parses a DATABASE_URL from elsewhere, or says what is wrong with it. Relative paths in it start from `root`. */
-export function parseDatabaseUrl(url: string, root = findRoot()): DatabaseAddress | { problem: string } {
-  const { success, data, error } = DatabaseUrl.safeParse(url);
+export function parseDatabaseUrl(
+  url: string,
+  { root = findRoot(), env = process.env }: Pick<LoadConfigOptions, 'root' | 'env'> = {},
+): DatabaseAddress | { problem: string } {
+  const { success, data, error } = DatabaseUrl.safeParse(withVariables(url, env));
   return success ? resolveDatabase(data, root) : { problem: error.issues[0]?.message ?? 'is none' };
 }
 

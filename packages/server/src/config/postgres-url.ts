@@ -1,11 +1,20 @@
 /**
- * Parses a postgresql:// URL as PostgreSQL's own tools do (libpq, "Connection URIs"), with several hosts. It opens and
- * reads nothing. In a malformed URL the password may be anywhere, so no problem repeats any of it.
+ * Parses a postgresql:// URL as PostgreSQL's own tools do (libpq, "Connection URIs" and "Environment Variables"). It opens and
+ * reads nothing. In a malformed URL the password may be anywhere, so no problem repeats more than the name of a parameter.
+ * The driver's own parser knows one host only, reads files, and decodes a database name differently from libpq.
  */
 import { bracketed, isHost, isLoopback } from './address.ts';
-
-/** How the connection is encrypted and the server is verified, in libpq's words. */
-type TlsMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
+import {
+  channelBindings,
+  decode,
+  escaping,
+  type Given,
+  isTlsMode,
+  readParameters,
+  splitOnce,
+  type TlsMode,
+  type Values,
+} from './postgres-parameters.ts';
 
 export interface PostgresAddress {
   /** Tried one after another. A name that begins with / is the folder of a Unix socket. */
@@ -24,6 +33,8 @@ export interface PostgresAddress {
   /** The time limit of a statement on the server. 0 is no limit. */
   readonly statementTimeoutMs: number;
   readonly applicationName: string;
+  /** Whether the proof of the password is bound to the encrypted connection: never, if the server can, or always. */
+  readonly channelBinding: 'disable' | 'prefer' | 'require';
   /** Command-line options for the server: `-c search_path=auth`, or `--cluster=name` for CockroachDB. */
   readonly options: string | null;
   /** The URL without its password and parameters, for messages. */
@@ -32,53 +43,36 @@ export interface PostgresAddress {
 
 const DEFAULT_PORT = 5432;
 
-/** The known parameters after the `?`. Each returns what is wrong with a value, or null. */
-const parameters: Readonly<Record<string, (value: string) => string | null>> = {
-  sslmode: (value) => {
-    if (['allow', 'prefer'].includes(value)) {
-      return 'allow and prefer would go on unencrypted in silence: write require, verify-ca or verify-full, or disable';
-    }
-    return isTlsMode(value) ? null : 'is none of disable, require, verify-ca, verify-full';
-  },
-  sslrootcert: isPath,
-  sslcert: isPath,
-  sslkey: isPath,
-  pool_size: wholeNumber(1, 1000),
-  connect_timeout: wholeNumber(1, 60),
-  statement_timeout: wholeNumber(0, 3_600_000),
-  application_name: (value) => (/^[ -~]{1,63}$/.test(value) ? null : 'is not 1 to 63 ASCII characters'),
-  options: (value) => (value === '' || /\p{Cc}/u.test(value) ? 'is empty or has a control character' : null),
-  target_session_attrs: (value) =>
-    value === 'read-write' ? null : 'can only be read-write: a server that takes no writes is of no use',
-  host: (value) => (value.startsWith('/') && !/\p{Cc}/u.test(value) ? null : 'is no folder of a Unix socket'),
-  port: wholeNumber(1, 65_535),
-};
-
 /** The parts of a postgresql:// or postgres:// URL, or why it is none. */
 export function parsePostgresUrl(url: string): PostgresAddress | { problem: string } {
-  // The last @ before the path ends the password, because passwords often contain an unescaped one.
-  const [, userInfo, authority = '', path = '', query = ''] =
-    /^postgres(?:ql)?:\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^/?#@]*))?(?:\?([^#]*))?$/i.exec(url) ?? [];
-  if (/[#\s]/.test(url) || !/^postgres(?:ql)?:\/\//i.test(url) || (authority === '' && !/[?&]host=/.test(url))) {
-    return { problem: `is no URL of the form ${form}; ${escaping}` };
-  }
-  const [user, password] = splitOnce(userInfo ?? '', ':').map((part) => (part === undefined ? null : decode(part)));
-  const database = decode(path);
-  if (user === undefined || password === undefined || database === undefined) return { problem: escaping };
-  if (!user) return { problem: `names no user: ${form}` };
-  if (!database) return { problem: `names no database: ${form}` };
+  // The last @ before the path ends the password, because passwords often contain an unescaped one. Anywhere else an @ or a #
+  // is a sign of a password that is not encoded.
+  const [matched, userInfo = '', authority = '', path = '', query = ''] =
+    /^postgres(?:ql)?:\/\/(?:([^/?#]*)@)?([^/?#@]*)(?:\/([^/?#@]*))?(?:\?([^#@]*))?$/i.exec(url) ?? [];
+  if (matched === undefined || /\s/.test(url)) return { problem: `is no URL of the form ${form}; ${escaping}` };
 
   const given = readParameters(query);
   if ('problem' in given) return given;
-  const { host, port, sslmode, sslrootcert, sslcert, sslkey, ...rest } = given.values;
-  const hosts = host === undefined ? parseHosts(authority) : [{ host, port: Number(port ?? DEFAULT_PORT) }];
-  if (hosts === null) return { problem: `has a host or port that is none; ${form}, with several hosts between commas` };
-  if (host === undefined ? port !== undefined : authority !== '') {
-    return {
-      problem: 'has host= or port= beside a host: both are for a Unix socket, postgresql://USER@/DATABASE?host=/FOLDER',
-    };
+  const [user, password = ''] = splitOnce(userInfo, ':');
+  for (const [name, text] of Object.entries({ user, password, dbname: path })) {
+    const value = decode(text);
+    if (value === undefined) return { problem: escaping };
+    if (value.includes('\0')) return { problem: 'has a NUL in it' };
+    if (value === '') continue;
+    if (name in given.values) return { problem: `${name}: is there twice` };
+    given.values[name] = value;
   }
-  if (password?.includes('\0') || user.includes('\0') || database.includes('\0')) return { problem: 'has a NUL in it' };
+  if (authority !== '' && ('host' in given.values || 'port' in given.values)) {
+    return { problem: `has host= or port= beside a host: write ${form}, or postgresql:///DATABASE?host=HOST` };
+  }
+  const values = withInherited(given, { hasHost: authority !== '' });
+  if (!values.user) return { problem: `names no user: ${form}, or set PGUSER` };
+  if (!values.dbname) return { problem: `names no database: ${form}, or set PGDATABASE` };
+
+  const hosts =
+    authority === '' ? pairHosts(values.host ?? 'localhost', values.port) : parseHosts(authority, values.port);
+  if (hosts === null) return { problem: `has a host or port that is none; ${form}, with several hosts between commas` };
+  const { sslmode, sslrootcert, sslcert, sslkey } = values;
   const tlsMode = isTlsMode(sslmode) ? sslmode : null;
   const needsTls = Object.entries({ sslrootcert, sslcert, sslkey }).find(([, value]) => value !== undefined);
   if (needsTls && (tlsMode === null || tlsMode === 'disable')) {
@@ -88,24 +82,31 @@ export function parsePostgresUrl(url: string): PostgresAddress | { problem: stri
   if (tlsMode === 'verify-ca' && (sslrootcert ?? 'system') === 'system') {
     return { problem: 'sslmode=verify-ca needs the sslrootcert of an authority of your own; else write verify-full' };
   }
-  const shownHosts = hosts.map((each) => `${bracketed(each.host)}:${each.port}`);
+  const channelBinding = channelBindings.find((each) => each === values.channel_binding) ?? 'disable';
+  if (channelBinding === 'require' && (tlsMode === null || tlsMode === 'disable')) {
+    return { problem: 'channel_binding=require needs an encrypted connection: write sslmode=require or verify-full' };
+  }
+  const shownHosts = hosts.map(
+    ({ host, port }) => `${host.startsWith('/') ? encodeURIComponent(host) : bracketed(host)}:${port}`,
+  );
   return {
     hosts,
-    database,
-    user,
-    password: password ?? null,
+    database: values.dbname,
+    user: values.user,
+    password: values.password ?? null,
     tlsMode,
     tlsFiles: {
       ...(sslrootcert !== undefined && sslrootcert !== 'system' && { rootCert: sslrootcert }),
       ...(sslcert !== undefined && { cert: sslcert }),
       ...(sslkey !== undefined && { key: sslkey }),
     },
-    poolSize: Number(rest.pool_size ?? 10),
-    connectTimeoutMs: Number(rest.connect_timeout ?? 2) * 1000,
-    statementTimeoutMs: Number(rest.statement_timeout ?? 1500),
-    applicationName: rest.application_name ?? 'backchannel',
-    options: rest.options ?? null,
-    shown: `postgresql://${encodeURIComponent(user)}@${shownHosts.join(',')}/${encodeURIComponent(database)}`,
+    channelBinding,
+    poolSize: Number(values.pool_size ?? 10),
+    connectTimeoutMs: Number(values.connect_timeout ?? 2) * 1000,
+    statementTimeoutMs: Number(values.statement_timeout ?? 1500),
+    applicationName: values.application_name ?? 'backchannel',
+    options: values.options ?? null,
+    shown: `postgresql://${encodeURIComponent(values.user)}@${shownHosts.join(',')}/${encodeURIComponent(values.dbname)}`,
   };
 }
 
@@ -114,57 +115,37 @@ export const isLocalDatabase = ({ hosts }: PostgresAddress): boolean =>
   hosts.every(({ host }) => host.startsWith('/') || isLoopback(host));
 
 const form = 'postgresql://USER:PASSWORD@HOST:5432/DATABASE';
-const escaping =
-  'in user, password and database, anything but letters, digits, - . _ ~ is written in percent encoding (@ is %40, / is %2F, # is %23, % is %25)';
 
-function readParameters(query: string): { values: Record<string, string> } | { problem: string } {
-  const values: Record<string, string> = {};
-  for (const pair of query.split('&').filter((each) => each !== '')) {
-    const [name = '', text = ''] = splitOnce(pair, '=');
-    const judge = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
-    if (!judge)
-      return { problem: `has an unknown parameter after the ?; known are ${Object.keys(parameters).join(', ')}` };
-    const value = decode(text);
-    const problem = value === undefined ? escaping : name in values ? 'is there twice' : judge(value);
-    if (problem !== null || value === undefined) return { problem: `${name}: ${problem}` };
-    values[name] = value;
-  }
-  return { values };
+/** The values, and those of the variables for what the URL itself does not say. */
+function withInherited({ values, inherited }: Given, { hasHost }: { hasHost: boolean }): Values {
+  const { host, ...others } = inherited;
+  return { ...others, ...(host !== undefined && !hasHost && { host }), ...values };
 }
 
-function parseHosts(authority: string): { host: string; port: number }[] | null {
+interface Host {
+  host: string;
+  port: number;
+}
+
+/** The hosts before the path. `ports` is PGPORT, for hosts without a port. */
+function parseHosts(authority: string, ports: string | undefined): Host[] | null {
   const hosts = authority.split(',').map((entry) => {
-    const [, inBrackets, plain = '', digits] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(entry) ?? [];
-    const host = inBrackets ?? plain;
-    const port = digits === undefined ? DEFAULT_PORT : Number(digits);
-    return isHost(host) && port >= 1 && port <= 65_535 ? { host, port } : null;
+    const [matched, inBrackets, plain = '', port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(entry) ?? [];
+    return matched === undefined ? null : asHost(inBrackets ?? decode(plain) ?? '', port ?? ports);
   });
   return hosts.every((each) => each !== null) ? hosts : null;
 }
 
-function splitOnce(text: string, separator: string): [string, string | undefined] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + separator.length)];
+/** Two lists of the same length, or one port for all hosts. */
+function pairHosts(list: string, ports: string | undefined): Host[] | null {
+  const [names, numbers] = [list.split(','), ports?.split(',') ?? []];
+  if (numbers.length > 1 && numbers.length !== names.length) return null;
+  const hosts = names.map((name, index) => asHost(name, numbers[index] ?? numbers[0]));
+  return hosts.every((each) => each !== null) ? hosts : null;
 }
 
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function wholeNumber(min: number, max: number) {
-  const problem = `is not a whole number from ${min} to ${max}`;
-  return (value: string) =>
-    /^(?:0|[1-9]\d{0,8})$/.test(value) && Number(value) >= min && Number(value) <= max ? null : problem;
-}
-
-function isPath(value: string): string | null {
-  return value === '' || /\p{Cc}/u.test(value) ? 'names no file' : null;
-}
-
-function isTlsMode(value: string | undefined): value is TlsMode {
-  return value === 'disable' || value === 'require' || value === 'verify-ca' || value === 'verify-full';
+function asHost(host: string, digits: string | undefined): Host | null {
+  const port = digits === undefined ? DEFAULT_PORT : Number(digits);
+  const isKnown = host.startsWith('/') ? !/\p{Cc}/u.test(host) : isHost(host);
+  return isKnown && port >= 1 && port <= 65_535 ? { host, port } : null;
 }

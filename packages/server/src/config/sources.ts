@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { errorCode } from '../error-code.ts';
 import { parseDotEnv } from './dot-env.ts';
+import { withVariables } from './postgres-parameters.ts';
 import { type ConfigProblem, quoted } from './problem.ts';
 import { exampleLine, settingOf, table } from './settings.ts';
 
@@ -39,6 +40,7 @@ export function readSources(env: NodeJS.ProcessEnv, root: string): Sources {
     const value = secret ? readSecret(name, lookUp, root, problems) : lookUp(name);
     if (value !== undefined) values[field] = value;
   }
+  if (values.databaseUrl !== undefined) values.databaseUrl = withVariables(values.databaseUrl, env);
   return { values, lookUp, mentions, problems };
 }
 

@@ -783,6 +783,7 @@ describe('paths', () => {
       connectTimeoutMs: 2000,
       statementTimeoutMs: 1500,
       applicationName: 'backchannel',
+      channelBinding: 'disable',
       options: null,
       shown: 'postgresql://bc@db.example.com:5432/bc%20x',
     });
@@ -802,9 +803,29 @@ describe('paths', () => {
       applicationName: 'one',
       shown: 'postgresql://bc@a:26257,[fd00::1]:26258,c:5432/bc',
     });
-    expect(of('postgresql://bc@/bc?host=/run/postgresql&port=5433')).toMatchObject({
-      hosts: [{ host: '/run/postgresql', port: 5433 }],
+    for (const url of [
+      'postgresql://bc@/bc?host=/run/postgresql&port=5433',
+      'postgresql:///bc?host=/run/postgresql&port=5433&user=bc',
+      'postgresql:///?host=%2Frun%2Fpostgresql&port=5433&user=bc&dbname=bc',
+      'postgresql://bc@%2Frun%2Fpostgresql:5433/bc',
+    ]) {
+      expect(of(url)).toMatchObject({
+        hosts: [{ host: '/run/postgresql', port: 5433 }],
+        user: 'bc',
+        database: 'bc',
+        shown: 'postgresql://bc@%2Frun%2Fpostgresql:5433/bc',
+      });
+    }
+    expect(of('postgresql:///bc?user=bc&password=p%40ss&host=a,fd00::1&port=1,2')).toMatchObject({
+      hosts: [
+        { host: 'a', port: 1 },
+        { host: 'fd00::1', port: 2 },
+      ],
+      password: 'p@ss',
     });
+    expect(of('postgresql://bc:p@ss@db/a%2Fb%40c')).toMatchObject({ password: 'p@ss', database: 'a/b@c' });
+    const neon = 'postgresql://bc:p@ep-x-1.eu.aws.neon.tech/bc?sslmode=require&channel_binding=require';
+    expect(of(neon)).toMatchObject({ tlsMode: 'require', channelBinding: 'require' });
     expect(of('postgresql://bc@db/bc?sslmode=require&sslrootcert=/ca.pem&sslcert=/c&sslkey=/k')).toMatchObject({
       tlsFiles: { rootCert: resolve('/ca.pem'), cert: resolve('/c'), key: resolve('/k') },
     });
@@ -813,11 +834,56 @@ describe('paths', () => {
     );
   });
 
+  describe("what a postgresql:// URL does not say is taken from PostgreSQL's own variables", () => {
+    const of = (url: string, variables: Record<string, string>) =>
+      load({ DATABASE_URL: url, SECRET_KEY: key('k'), ...variables }).database;
+    const all = {
+      PGHOST: '/run/pg',
+      PGPORT: '5433',
+      PGUSER: 'me',
+      PGPASSWORD: 'p@ss#',
+      PGDATABASE: 'db',
+      PGSSLMODE: 'require',
+    };
+
+    test('all of it, if the URL says nothing', () => {
+      expect(of('postgresql://', { ...all, PGAPPNAME: 'two' })).toMatchObject({
+        hosts: [{ host: '/run/pg', port: 5433 }],
+        ...{ user: 'me', password: 'p@ss#', database: 'db', tlsMode: 'require', applicationName: 'two' },
+      });
+    });
+
+    test('nothing that the URL says', () => {
+      expect(of('postgresql://bc:own@db:1/bc?sslmode=disable', all)).toMatchObject({
+        hosts: [{ host: 'db', port: 1 }],
+        ...{ user: 'bc', password: 'own', database: 'bc', tlsMode: 'disable' },
+      });
+      expect(of('postgresql://bc@db/bc', all)).toMatchObject({
+        hosts: [{ host: 'db', port: 5433 }],
+        password: 'p@ss#',
+      });
+    });
+
+    test('an empty one counts as not set', () => {
+      expect(of('postgresql://bc@db/bc', { PGPASSWORD: '', PGPORT: '' })).toMatchObject({
+        hosts: [{ host: 'db', port: 5432 }],
+        password: null,
+      });
+    });
+
+    test('a wrong one is named, and its value is not shown', () => {
+      const given = { DATABASE_URL: 'postgresql://bc@db/bc', SECRET_KEY: key('k') };
+      expect(problem({ ...given, PGSSLMODE: 'prefer' })).toMatch(/PGSSLMODE: allow and prefer would go on unencrypted/);
+      const found = problem({ ...given, PGPASSWORD: 'hunter2\n' });
+      expect(found).toMatch(/PGPASSWORD: is empty or has a control character/);
+      expect(found).not.toContain('hunter');
+    });
+  });
+
   test.each([
     ['bc:hunter2@db', /names no database/],
     ['db/bc', /names no user/],
     [':hunter2@db/bc', /names no user/],
-    ['bc:hunter2@/bc', /is no URL of the form/],
     ['bc:hun/ter2@db/bc', /percent encoding \(@ is %40/],
     ['bc:hun#ter2@db/bc', /percent encoding/],
     ['bc:hunter2%zz@db/bc', /percent encoding/],
@@ -825,7 +891,7 @@ describe('paths', () => {
     ['bc:hunter2@db:0/bc', /host or port that is none/],
     ['bc:hunter2@db,,c/bc', /host or port that is none/],
     ['bc:hunter2@db/bc%00', /NUL/],
-    ['bc:hunter2@db/bc?ssl=true', /unknown parameter .* known are sslmode, .*pool_size/],
+    ['bc:hunter2@db/bc?ssl=true', /unknown parameter ssl after the \?; known are host, .*pool_size/],
     ['bc:hunter2@db/bc?constructor=1', /unknown parameter/],
     ['bc:hunter2@db/bc?sslmode=prefer', /sslmode: allow and prefer would go on unencrypted in silence/],
     ['bc:hunter2@db/bc?sslmode=yes', /sslmode: is none of disable, require, verify-ca, verify-full/],
@@ -837,7 +903,18 @@ describe('paths', () => {
     ['bc:hunter2@db/bc?statement_timeout=2s', /statement_timeout: is not a whole number/],
     ['bc:hunter2@db/bc?target_session_attrs=any', /can only be read-write/],
     ['bc:hunter2@db/bc?host=/run/postgresql', /host= or port= beside a host/],
-    ['bc:hunter2@/bc?host=db', /host: is no folder of a Unix socket/],
+    ['bc:hunter2@/bc?host=d%20b', /host or port that is none/],
+    ['bc:hunter2@/bc?host=a,b&port=1,2,3', /host or port that is none/],
+    ['bc:hunter2@db/bc?port=5433', /host= or port= beside a host/],
+    ['bc:hunter2@db/bc?password=hunter2', /password: is there twice/],
+    ['bc:hun?ter2@db/bc', /percent encoding/],
+    ['bc:hun?ter2&hunter=1@db/bc', /percent encoding/],
+    ['db/bc?hunter%40=1', /unknown parameter after/],
+    ['bc:hunter2@db/bc?channel_binding=yes', /channel_binding: can only be disable or prefer or require/],
+    ['bc:hunter2@db/bc?channel_binding=require', /needs an encrypted connection/],
+    ['bc:hunter2@db/bc?schema=auth', /unknown parameter schema after/],
+    ['bc:hunter2@db/bc?gssencmode=require', /gssencmode: can only be disable or prefer/],
+    ['bc:hunter2@%2/bc', /host or port that is none/],
   ])('DATABASE_URL may not be postgresql://%s', (rest, why) => {
     const found = problem({ DATABASE_URL: `postgresql://${rest}`, SECRET_KEY: key('k') });
     expect(found).toMatch(why);

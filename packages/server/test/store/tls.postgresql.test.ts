@@ -132,6 +132,15 @@ describe.skipIf(!hasOpenssl)('an encrypted connection (needs openssl)', () => {
     expect(refusal).not.toContain(new URL(database.url).password);
   });
 
+  test('channel_binding=require, and the server behind it offers none, is refused before it learns of the password', async () => {
+    const { refusal } = await tryOver('good', `sslmode=verify-full&${authority}&channel_binding=require`);
+    expect(refusal).toMatch(/^DatabaseUrlError: DATABASE_URL: [^\n]+ offers no channel binding[^\n]+$/);
+  });
+
+  test('channel_binding=prefer, and the server behind it offers none, goes on without', async () => {
+    expect((await tryOver('good', `sslmode=verify-full&${authority}&channel_binding=prefer`)).refusal).toBeNull();
+  });
+
   test('a client certificate is presented to the server', async () => {
     const own = `sslcert=${at('client.pem')}&sslkey=${at('client.key')}`;
     const { refusal, shown } = await tryOver('good', `sslmode=verify-full&${authority}&${own}`);

@@ -1,4 +1,5 @@
 // One connection to PostgreSQL from a DATABASE_URL: the options for pg, and the choice of a host.
+import type { EventEmitter } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
@@ -32,6 +33,7 @@ export function connectionOptions(address: PostgresAddress, { isPatient = false 
     user,
     // A function, so that no dump of this object contains the password. Without a password, pg would look for one itself.
     password: () => password ?? '',
+    enableChannelBinding: address.channelBinding !== 'disable',
     database,
     ssl: tlsOptions(address),
     application_name: address.applicationName,
@@ -49,8 +51,10 @@ export function connectionOptions(address: PostgresAddress, { isPatient = false 
 }
 
 /** sslmode as in libpq: `require` encrypts, `verify-ca` also checks the authority, `verify-full` also checks the host name. */
-function tlsOptions({ tlsMode, tlsFiles }: PostgresAddress): false | ConnectionOptions {
-  if (tlsMode === null || tlsMode === 'disable') return false;
+function tlsOptions({ tlsMode, tlsFiles, hosts }: PostgresAddress): false | ConnectionOptions {
+  // PostgreSQL encrypts no Unix socket, so sslmode means nothing there.
+  const isSocket = hosts.every(({ host }) => host.startsWith('/'));
+  if (tlsMode === null || tlsMode === 'disable' || isSocket) return false;
   const { rootCert, cert, key } = tlsFiles;
   const isVerified = tlsMode !== 'require' || rootCert !== undefined;
   return {
@@ -72,11 +76,35 @@ function readPem(parameter: string, path: string): string {
   }
 }
 
+/**
+ * With channel_binding=require, the server gets a proof of the password only if it is bound to this encrypted connection
+ * (SCRAM-SHA-256-PLUS). The driver binds it where the server offers that, but does not insist.
+ */
+export class BindingClient extends pg.Client {
+  constructor(options: pg.ClientConfig, { channelBinding, password, shown }: PostgresAddress) {
+    let isBound = channelBinding !== 'require';
+    super({
+      ...options,
+      password: () => {
+        if (isBound) return password ?? '';
+        throw new DatabaseUrlError(
+          `DATABASE_URL: ${shown} offers no channel binding, which channel_binding=require asks for; take that out if you trust the certificate`,
+        );
+      },
+    });
+    // The driver's types leave it out.
+    const { connection } = this as unknown as { connection: EventEmitter };
+    connection.on('authenticationSASL', ({ mechanisms }: { mechanisms: string[] }) => {
+      isBound ||= mechanisms.includes('SCRAM-SHA-256-PLUS');
+    });
+  }
+}
+
 /** Opens a connection outside any pool, to the first host that can be used. The caller ends it. */
 export async function connect(address: PostgresAddress, options: { isPatient?: boolean } = {}): Promise<pg.Client> {
   let failure: unknown;
   for (const { host, port } of address.hosts) {
-    const client = new pg.Client({ ...connectionOptions(address, options), host, port });
+    const client = new BindingClient({ ...connectionOptions(address, options), host, port }, address);
     client.on('error', () => {});
     try {
       await client.connect();

@@ -5,7 +5,7 @@ import pg from 'pg';
 import type { PostgresAddress } from '../../config/postgres-url.ts';
 import type { PoolFigures } from '../engine.ts';
 import { StoreUnavailableError } from '../unavailable.ts';
-import { connectionOptions, refuseReadOnly } from './connection.ts';
+import { BindingClient, connectionOptions, refuseReadOnly } from './connection.ts';
 import { guard } from './guard.ts';
 
 interface Pool extends PostgresPool {
@@ -30,10 +30,9 @@ export function createPool(address: PostgresAddress, options: { isPatient?: bool
     answeredAt = performance.now();
   };
   const shared = { onAnswer, hasWriteLock: true };
-  class FailoverClient extends pg.Client {
+  class FailoverClient extends BindingClient {
     constructor(options: pg.ClientConfig) {
-      // The pool makes the password non-enumerable, so a spread does not copy it.
-      super({ ...options, password: options.password, ...hosts[turn % hosts.length] });
+      super({ ...options, ...hosts[turn % hosts.length] }, address);
     }
   }
   const pool = new pg.Pool({
