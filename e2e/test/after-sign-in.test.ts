@@ -17,7 +17,7 @@ import { openServer } from '../server.ts';
 const PASSWORD = 'correct horse battery staple';
 
 /** Hosts that PUBLIC_URL accepts and for which a Content-Security-Policy may have no syntax. */
-const plainHosts = ['127.0.0.1', '[::1]', 'nas', 'my_nas'];
+const plainHosts = ['127.0.0.1', '[::1]', 'my_nas'];
 
 interface Place {
   auth: string;
