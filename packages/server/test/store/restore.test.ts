@@ -15,9 +15,12 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { openStore } from '../../src/store/database.ts';
+import { migrations } from '../../src/store/migrations/index.ts';
 import { writeBackup } from '../../src/store/sqlite/backup.ts';
 import { CopyError } from '../../src/store/sqlite/copy.ts';
 import { restoreBackup } from '../../src/store/sqlite/restore.ts';
+import { earlierNames, earlierSql } from '../support/earlier.ts';
+import { startServer } from '../support/harness.ts';
 
 function change(path: string, sql: string): void {
   new Sqlite(path).exec(sql).close();
@@ -67,4 +70,35 @@ test.each<[string, (path: string, has: { backup: string; file: string }) => void
   expect(restore).toThrow(message);
   expect(readdirSync(join(folder, 'data'))).toEqual(before);
   expect(new Sqlite(file).pragma('integrity_check', { simple: true })).toBe('ok');
+});
+
+/** Creates a database at each migration that a backup may be of. */
+const makers: [string, (file: string) => Promise<void>][] = [
+  ...earlierNames.map((level): [string, (file: string) => Promise<void>] => [
+    `0.1 at ${level}`,
+    async (file) => change(file, earlierSql('sqlite', level)),
+  ]),
+  ...migrations.map(({ name }): [string, (file: string) => Promise<void>] => [
+    `today at ${name}`,
+    async (file) => {
+      await using store = await openStore({ engine: 'sqlite', file });
+      await store.orm.migrator.down({ to: name });
+    },
+  ]),
+];
+
+test.each(makers)('a server starts on the restored backup of a database of %s', async (title, make) => {
+  const folder = mkdtempSync(join(tmpdir(), 'backchannel-restored-'));
+  const [file, backup] = [join(folder, 'then.db'), join(folder, 'backup.db')];
+  await make(file);
+  writeBackup(file, backup, { secretKey: 'k'.repeat(40), version: '0.1.0', at: 1 });
+  if (title.startsWith('0.1')) change(backup, 'alter table backchannel_backup rename to backup');
+  const dataDir = join(folder, 'data');
+  const { secretKey } = restoreBackup(backup, join(dataDir, 'backchannel.db'), { stamp: 'x' });
+  expect(secretKey).toBe('k'.repeat(40));
+  await using server = await startServer({}, { dataDir });
+  const client = server.client();
+  expect((await client.signIn()).status).toBe(200);
+  expect((await client.rest('GET', '/auth/sessions')).body.sessions).toHaveLength(1);
+  expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
 });
