@@ -103,7 +103,7 @@ test('a database that a newer version was at work on is refused, with the way ba
   expect(refusal).toBeInstanceOf(UpgradeError);
   expect(String(refusal)).toContain(
     `a newer BackChannel has used ${file} (9999-later): run that version or a newer one, ` +
-      `or go back to the earlier copy: backchannel restore ${join(file, '../backups', name ?? '')}`,
+      `or go back to the earlier copy: ./backchannel restore ${join(file, '../backups', name ?? '')}`,
   );
 });
 
