@@ -52,7 +52,7 @@ test('Spectral finds nothing in the document', async () => {
 test('Spectral looks: it finds an operation without a name, and an example that does not fit', async () => {
   const text = JSON.stringify(await readDocument(server.url))
     .replace('"operationId":"authMe",', '')
-    .replace('"current":true', '"current":"yes"');
+    .replace(/(?<="example":\{"authenticated":true,[^}]*)"current":true/, '"current":"yes"');
   const findings = (await lint(JSON.parse(text))).map((finding) => finding.split(':')[0]);
   expect(findings.sort()).toEqual([
     expect.stringMatching(/^oas3-valid-media-example at paths\..*\.example\.session\.current$/),

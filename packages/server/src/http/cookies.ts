@@ -91,12 +91,15 @@ export function findCookieValues(header: string | undefined, name: string): stri
   for (const pair of header.split(';').reverse()) {
     const equals = pair.indexOf('=');
     if (equals < 0 || withoutSpaces(pair.slice(0, equals)) !== name) continue;
-    const value = withoutSpaces(pair.slice(equals + 1));
+    const value = withoutQuotes(withoutSpaces(pair.slice(equals + 1)));
     if (value.length > 0 && value.length <= MAX_VALUE_BYTES) values.push(value);
     if (values.length === MAX_VALUES) break;
   }
   return values;
 }
+
+/** A value may be in quotes (RFC 6265, 4.1.1). Java's own cookie store sends it so. */
+const withoutQuotes = (text: string) => /^"(.*)"$/s.exec(text)?.[1] ?? text;
 
 /** Trims HTTP white space (OWS, RFC 9110, 5.6.3), unlike trim(), which also removes other characters. */
 function withoutSpaces(text: string): string {

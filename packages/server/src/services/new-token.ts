@@ -28,7 +28,10 @@ export const NewToken = z
       .array(host)
       .max(100)
       .optional()
-      .meta({ description: 'For `proxy`: the only hosts that it opens.', examples: [[]] }),
+      .meta({
+        description: 'Only with scope `proxy`: the hosts that it opens. Empty or left out: all.',
+        examples: [[]],
+      }),
     expiresInDays: z
       .int()
       .min(1)

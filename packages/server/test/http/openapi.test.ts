@@ -121,6 +121,15 @@ test("the document's rule for a token's name is the one that is enforced", () =>
   }
 });
 
+test('the document has none of the forms that client generators get wrong', () => {
+  const text = JSON.stringify(document);
+  // A boolean constant becomes an enumeration of strings; a choice between a name and null becomes a class, or nothing.
+  for (const word of ['const', 'exclusiveMinimum', 'exclusiveMaximum', 'anyOf', 'oneOf', 'allOf', 'not']) {
+    expect(text).not.toContain(`"${word}":`);
+  }
+  expect(text).toContain('"pattern":"^[^\\\\u0000]*$"');
+});
+
 test('the schemes name the cookies that the server sets, and the token is a bearer', async () => {
   await using server = await startServer(subdomains);
   const { json: body } = await sendRaw(server.url, 'GET /openapi.json');

@@ -16,6 +16,9 @@ import type { Proof } from '../../services/sign-in/proofs.ts';
 import type { SignedOut } from '../../services/sign-in/sign-in.ts';
 import { operatorProcedure, sessionProcedure } from '../../trpc.ts';
 
+/** For readers of the document: the same rule is in `passwordProblem`. */
+const NO_NUL = '^[^\\u0000]*$';
+
 export const Password = z
   .string()
   .superRefine((password, context) => {
@@ -28,6 +31,7 @@ export const Password = z
     format: 'password',
     minLength: 1,
     maxLength: PASSWORD_MAX_BYTES,
+    pattern: NO_NUL,
   });
 
 const NewPassword = z
@@ -44,6 +48,7 @@ const NewPassword = z
     format: 'password',
     minLength: NEW_PASSWORD_MIN_CHARACTERS,
     maxLength: PASSWORD_MAX_BYTES,
+    pattern: NO_NUL,
   });
 
 /**

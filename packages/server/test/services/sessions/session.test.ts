@@ -39,6 +39,19 @@ describe('a session', () => {
     expect(Date.parse(lastSeenAt)).toBeGreaterThanOrEqual(Date.parse(createdAt));
   });
 
+  test('is read in quotes too, as the cookie store of Java sends it (RFC 6265, 4.1.1)', async () => {
+    await using server = await startServer();
+    const client = server.client();
+    await client.signIn();
+    const [name = '', value = ''] = client.cookie.split('; ')[0]?.split('=') ?? [];
+    const quoted = async (cookie: string) =>
+      (await server.client().rest('GET', '/auth/me', undefined, { cookie })).status;
+    expect(await quoted(`$Version="1"; ${name}="${value}"; $Path="/"`)).toBe(200);
+    for (const wrong of [`"${value}`, `${value}"`, `""${value}""`, `"${value}x"`]) {
+      expect(await quoted(`${name}=${wrong}`), wrong).toBe(401);
+    }
+  });
+
   test('is refused at once after logout, on both faces, also to a copy of its cookie', async () => {
     await using server = await startServer();
     const client = server.client();
