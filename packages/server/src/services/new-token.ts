@@ -18,7 +18,12 @@ const host = z
   .regex(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/, {
     error: 'A host is a name or an IPv4 address in lower case, without scheme and port.',
   })
-  .meta({ examples: ['photos.example.com'] });
+  .meta({
+    examples: ['photos.example.com'],
+    maxLength: 253,
+    // Without the lookahead, which the regular expressions of Go and Rust don't have.
+    pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$',
+  });
 
 export const NewToken = z
   .strictObject({

@@ -9,8 +9,13 @@ import { type EngineName, readAsync } from '../reading.ts';
 import { migrations } from './index.ts';
 import { type Place, placeOf } from './migration.ts';
 
+interface MigrationClass {
+  name: string;
+  class: new (...options: ConstructorParameters<typeof Migration>) => Migration;
+}
+
 /** Our migrations as MikroORM takes them. */
-export const migrationsList = migrations.map(({ name, up, down }) => ({
+export const migrationsList: MigrationClass[] = migrations.map(({ name, up, down }) => ({
   name,
   class: class extends Migration {
     override async up(): Promise<void> {

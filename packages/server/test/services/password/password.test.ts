@@ -93,7 +93,6 @@ describe('what bcrypt can hold', () => {
     ['73 bytes', 'x'.repeat(73)],
     ['37 characters of two bytes', 'é'.repeat(37)],
     ['a NUL', 'abc\0def'],
-    ['half a character', 'caf\ud800'],
     ['nothing', ''],
   ])('not %s: refused with 400 wherever a password is hashed or checked, on both faces', async (_name, password) => {
     await using server = await startServer();

@@ -153,8 +153,7 @@ describe.each(faces)('revoking a session over %s', (face) => {
       expect(answer.status, each).toBe(404);
     }
     if (face === 'tRPC')
-      for (const each of ['', '\0', `${other.id}\0`, '\ud800'])
-        expect((await revoke(face, client, each)).status).toBe(404);
+      for (const each of ['', '\0', `${other.id}\0`]) expect((await revoke(face, client, each)).status).toBe(404);
     expect((await client.trpc('mutation', 'auth.sessions.revoke', { id: 5 })).status).toBe(400);
     expect((await list(client)).map((session: { id: string }) => session.id).sort()).toEqual([id, other.id].sort());
     expect(await eventsOf(server, 'session.revoked')).toEqual([]);
